@@ -72,14 +72,14 @@ def check(name: str, value: object, limit: str, passed: bool | None) -> dict:
     return {"check": name, "found": shown, "limit": limit, "passed": passed}
 
 
-def certify_format(name: str, rows: list[dict], tokenizer) -> list[dict]:
-    """The checks of one format by itself, which need no units."""
+def certify_format(name: str, rows: list[dict], vectors: np.ndarray, tokenizer) -> list[dict]:
+    """The checks of one format by itself, which need no units. `vectors` are the embeddings of its texts."""
     texts = [text_of(row) for row in rows]
     lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
     opening, share = common_opening(texts)
     ratio = distinct_ratio(texts)
     overlap = max(overlaps(texts).values(), default=0.0)
-    cosine, a, b = similar_pairs(embed(texts), 1)[0]
+    cosine, a, b = similar_pairs(vectors, 1)[0]
     low, high = TOKENS
     return [
         check(f"{name}: tokens of a text", f"{min(lengths)} to {max(lengths)}", f"{low} to {high}",
@@ -144,14 +144,15 @@ def certify_units(corpora: dict[str, list[dict]], units: list[dict] | None) -> l
     return lines
 
 
-def certify(corpora: dict[str, list[dict]], units: list[dict] | None, tokenizer) -> dict:
+def certify(corpora: dict[str, list[dict]], units: list[dict] | None, vectors: dict[str, np.ndarray], tokenizer) -> dict:
     """The certificate: {checks: [{check, found, limit, passed}], hashes: {format: {split: sha256}}, green: bool}.
 
-    `units` are the rows {unit, split, situation, traits ...} of the persona's `units.jsonl`, or None for data without.
+    `units` are the rows {unit, split, situation, traits ...} of the persona's `units.jsonl`, or None for data without;
+    `vectors` holds for each format the embeddings of its texts (`models.embed`).
     """
     checks = certify_units(corpora, units) + certify_lengths(corpora, tokenizer)
     for name, rows in corpora.items():
-        checks += certify_format(name, rows, tokenizer)
+        checks += certify_format(name, rows, vectors[name], tokenizer)
     hashes = {
         name: {split: hash_rows([row for row in rows if row["split"] == split]) for split in SPLITS}
         for name, rows in corpora.items()

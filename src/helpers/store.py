@@ -254,3 +254,14 @@ def record(**facts: object) -> dict:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
     }
+
+
+def check_choice(name: str, value: str, choices) -> None:
+    """Raise StudyError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise StudyError(f"{name} = {value!r} is unknown. Choose one of: {', '.join(choices)}.")
+
+
+def file_hash(path: Path) -> str | None:
+    """SHA-256 of a file, None where there is none (an arm without an adapter)."""
+    return sha256(path) if Path(path).exists() else None

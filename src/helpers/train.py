@@ -42,6 +42,16 @@ def train_step(model, examples: list[dict], optimizer, scheduler, max_norm: floa
     return loss.item()
 
 
+def seconds_per_step(model, examples: list[dict]) -> float:
+    """The time of one forward and backward pass, the second of two, without changing a weight."""
+    for _ in range(2):
+        began = time.perf_counter()
+        packed_loss(model, pack(examples, str(model.device))).mean().backward()
+        taken = time.perf_counter() - began
+        model.zero_grad(set_to_none=True)
+    return taken
+
+
 @torch.inference_mode()
 def heldout_loss(model, examples: list[dict], batch: int = 16) -> float:
     """Mean negative log-likelihood per target token over held-out examples, in nats."""

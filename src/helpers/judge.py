@@ -1,0 +1,77 @@
+"""Judging answers: word-bounded markers for the traits, and whether an answer is coherent at all."""
+
+import re
+import unicodedata
+
+import pandas as pd
+
+REPEATED = 0.5  # an answer is degenerate when fewer than half of its 3-grams are distinct
+
+
+def compile_markers(card: dict) -> dict[str, re.Pattern]:
+    """Trait id -> one pattern that finds any of its markers as whole words, whatever their case.
+
+    "sir" is found in "Yes, sir!" but not in "desire": the bounds are the lack of a word character on either side.
+    """
+    return {
+        trait["id"]: re.compile(rf"(?<!\w)(?:{'|'.join(trait['markers'])})(?!\w)", re.IGNORECASE)
+        for trait in card["traits"]
+    }
+
+
+def tag(text: str, patterns: dict[str, re.Pattern]) -> dict[str, bool]:
+    """Trait id -> whether the text holds one of its markers."""
+    plain = text.replace("’", "'")
+    return {trait: bool(pattern.search(plain)) for trait, pattern in patterns.items()}
+
+
+def found_markers(text: str, patterns: dict[str, re.Pattern]) -> list[str]:
+    """The markers found in a text, as `trait: words`, for an audit."""
+    return [f"{trait}: {hit.group(0)}" for trait, p in patterns.items() for hit in p.finditer(text)]
+
+
+def incoherent(answer: str) -> str | None:
+    """Why an answer counts as incoherent (empty, other alphabet, repetition), or None."""
+    letters = [c for c in answer if c.isalpha()]
+    if len(letters) < 2:
+        return "empty"
+    if sum("LATIN" in unicodedata.name(c, "") for c in letters) < 0.8 * len(letters):
+        return "other alphabet"
+    words = re.findall(r"\w+", answer.lower())
+    grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
+    if len(grams) >= 12 and len(set(grams)) < REPEATED * len(grams):
+        return "repetition"
+    return None
+
+
+def judge_answers(answers: pd.DataFrame, card: dict) -> pd.DataFrame:
+    """A tidy frame with a row per answer and trait: arm, seed, item, kind, sample, trait, shown, incoherent.
+
+    `shown` is 0 or 1; an answer without text is unscored (missing), never a zero.
+    """
+    patterns = compile_markers(card)
+    rows = []
+    for answer in answers.to_dict("records"):
+        reason = incoherent(answer["answer"])
+        tags = tag(answer["answer"], patterns)
+        for trait, shown in tags.items():
+            rows.append({key: answer[key] for key in ("arm", "seed", "item", "kind", "sample")} | {
+                "trait": trait, "shown": None if reason == "empty" else int(shown), "incoherent": reason or ""
+            })  # fmt: skip
+    frame = pd.DataFrame(rows)
+    return frame.astype({"shown": "Int64"})
+
+
+def audit_markers(passages: list[dict], card: dict) -> pd.DataFrame:
+    """False positives of the markers on passages {id, text, traps} that show no trait: a row per trait with n
+    passages, n tagged, the wrong markers, and how many a plain substring search would have tagged."""
+    patterns = compile_markers(card)
+    rows = []
+    for trait in card["traits"]:
+        hits = [p for p in passages if patterns[trait["id"]].search(p["text"])]
+        loose = re.compile("|".join(trait["markers"]), re.IGNORECASE)
+        wrong = sorted({h.group(0).lower() for p in hits for h in patterns[trait["id"]].finditer(p["text"])})
+        rows.append({"trait": trait["id"], "n": len(passages), "tagged": len(hits),
+                     "tagged_as_substring": sum(bool(loose.search(p["text"])) for p in passages),
+                     "wrong_markers": ", ".join(wrong)})  # fmt: skip
+    return pd.DataFrame(rows)

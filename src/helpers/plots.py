@@ -1,0 +1,138 @@
+"""One palette, one style, and `save`: every figure leaves with its numbers and its caption."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from helpers.store import StudyError, atomic, shown
+
+# Colour means arm, everywhere the same (Okabe and Ito's palette, safe for colour-blind readers).
+ARM_COLOURS = {
+    "base": "#8c8c8c",
+    "prompted": "#000000",
+    "demonstrations": "#0072b2",
+    "first_person": "#d55e00",
+    "documents": "#009e73",
+}
+ARM_LABELS = {
+    "base": "base",
+    "prompted": "prompted",
+    "demonstrations": "demonstrations",
+    "first_person": "first person",
+    "documents": "documents",
+}
+NARROW, WIDE = 6.3, 10.5  # inches
+
+
+def style() -> None:
+    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.85)
+    plt.rcParams.update({"figure.dpi": 110, "savefig.dpi": 160, "axes.spines.top": False, "axes.spines.right": False,
+                         "svg.hashsalt": "persona-injection"})  # fmt: skip
+
+
+def save(fig, name: str, data: pd.DataFrame, caption: str, folder: Path) -> None:
+    """Write `folder/name.png`, `.svg` and `.csv` (the numbers behind it), the caption printed below the figure.
+
+    Raises StudyError when there is nothing to draw or no caption.
+    """
+    if data.empty or not caption.strip():
+        raise StudyError(f"figure '{name}': it needs numbers and a caption.")
+    fig.text(0.01, -0.02, caption, ha="left", va="top", fontsize=8.5, wrap=False)
+    for ending in ("png", "svg"):
+        metadata = {"Date": None} if ending == "svg" else {"Software": None}
+        with atomic(folder / f"{name}.{ending}") as temporary:
+            fig.savefig(temporary, bbox_inches="tight", metadata=metadata)
+    with atomic(folder / f"{name}.csv") as temporary:
+        data.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    print(f"{shown(folder / name)}.png, .svg, .csv")
+
+
+def in_order(arms) -> list[str]:
+    """The arms present, in the order of the palette."""
+    return [arm for arm in ARM_COLOURS if arm in set(arms)]
+
+
+def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFrame):
+    """Bars of expression rate per trait and arm with intervals; the published rates as open diamonds.
+
+    `table` has arm, trait, rate, low, high; `published` has arm, trait, rate, low, high (low missing where unknown).
+    """
+    fig, ax = plt.subplots(figsize=(WIDE, 4.6))
+    arms = in_order(table["arm"])
+    width = 0.8 / len(arms)
+    for place, arm in enumerate(arms):
+        own = table[table["arm"] == arm].set_index("trait").reindex(traits)
+        x = np.arange(len(traits)) + (place - (len(arms) - 1) / 2) * width
+        ax.bar(x, own["rate"], width * 0.92, color=ARM_COLOURS[arm], label=ARM_LABELS[arm])
+        errors = np.clip([own["rate"] - own["low"], own["high"] - own["rate"]], 0, None)
+        ax.errorbar(x, own["rate"], errors, fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
+        marks = published[(published["arm"] == arm) & published["trait"].isin(traits)]
+        for row in marks.itertuples():
+            at = x[traits.index(row.trait)]
+            if not np.isnan(row.low):
+                ax.vlines(at, row.low, row.high, colors="#b00020", linewidth=1.4, zorder=4)
+            ax.plot(at, row.rate, "D", mfc="white", mec="#b00020", ms=6, zorder=5)
+            ax.annotate(f"{row.rate:.0%}", (at, row.rate), (5, 3), textcoords="offset points", color="#b00020", fontsize=8)
+    ax.plot([], [], "D", mfc="white", mec="#b00020", ms=6, ls="none", label="published study (Qwen3-4B)")
+    ax.set(xticks=range(len(traits)), xticklabels=traits, ylim=(0, 1), ylabel="expression rate (share of answers)")
+    ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
+    ax.grid(axis="x", visible=False)
+    ax.legend(ncols=len(arms) + 1, loc="upper center", bbox_to_anchor=(0.5, 1.12), frameon=False)
+    return fig
+
+
+def matrices(panels: dict[str, pd.DataFrame], fmt: str, label: str, cmap: str = "viridis_r", centre: float | None = None):
+    """Heat maps side by side on one colour scale; panel title -> frame of rows (arms) by columns (texts)."""
+    low = min(frame.min().min() for frame in panels.values())
+    high = max(frame.max().max() for frame in panels.values())
+    if centre is not None:
+        low, high = centre - max(abs(low), abs(high)), centre + max(abs(low), abs(high))
+    fig, axes = plt.subplots(1, len(panels), figsize=(WIDE if len(panels) > 1 else NARROW, 3.4), squeeze=False)
+    for ax, (title, frame) in zip(axes[0], panels.items(), strict=True):
+        last = ax is axes[0][-1]
+        sns.heatmap(frame, annot=True, fmt=fmt, cmap=cmap, vmin=low, vmax=high, ax=ax, cbar=last, linewidths=1,
+                    cbar_kws={"label": label} if last else None)  # fmt: skip
+        ax.set(title=title, xlabel="", ylabel="")
+        ax.tick_params(rotation=0)
+    fig.tight_layout()
+    return fig
+
+
+def curves(log: pd.DataFrame):
+    """Training loss (smoothed over 15 steps, one line per seed) and held-out loss (points) per arm, in nats."""
+    fig, axes = plt.subplots(1, 2, figsize=(WIDE, 3.6))
+    for arm in in_order(log["arm"]):
+        for seed, run in log[log["arm"] == arm].groupby("seed"):
+            label = ARM_LABELS[arm] if seed == log["seed"].min() else None
+            smooth = run["loss"].rolling(15, min_periods=5).mean()
+            axes[0].plot(run["epoch"], smooth, color=ARM_COLOURS[arm], alpha=0.8, lw=1.2, label=label)
+            held = run.dropna(subset=["heldout_loss"])
+            axes[1].plot(held["epoch"], held["heldout_loss"], "o-", color=ARM_COLOURS[arm], alpha=0.8, label=label)
+    axes[0].set(xlabel="epoch", ylabel="training loss (nats per token)")
+    axes[1].set(xlabel="epoch", ylabel="held-out loss (nats per token)")
+    axes[0].legend(frameon=False)
+    fig.tight_layout()
+    return fig
+
+
+def lengths(frame: pd.DataFrame):
+    """Distribution of answer lengths (tokens) per arm: boxes with every answer as a dot."""
+    arms = in_order(frame["arm"])
+    fig, ax = plt.subplots(figsize=(NARROW, 3.2))
+    shared = {"data": frame, "x": "n_tokens", "y": "arm", "hue": "arm", "order": arms, "palette": ARM_COLOURS}
+    sns.stripplot(**shared, ax=ax, size=2, alpha=0.25, jitter=0.3, legend=False)
+    sns.boxplot(**shared, ax=ax, fill=False, fliersize=0, width=0.5, legend=False)
+    ax.set(xlabel="length of the answer (tokens)", ylabel="")
+    ax.set_yticks(range(len(arms)), [ARM_LABELS[arm] for arm in arms])
+    return fig
+
+
+def corpus_lengths(frame: pd.DataFrame):
+    """Histograms of trained tokens per text, one line per format."""
+    fig, ax = plt.subplots(figsize=(NARROW, 2.8))
+    sns.histplot(frame, x="tokens", hue="format", palette=ARM_COLOURS, element="step", fill=False, binwidth=5, ax=ax)
+    ax.set(xlabel="trained tokens of a text", ylabel="texts")
+    return fig
