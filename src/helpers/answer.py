@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from helpers.models import bare, pack, packed_loss, use_attention
+from helpers.models import autocast, bare, pack, packed_loss, use_attention
 from helpers.store import append_jsonl, fingerprint, resume_jsonl, write_jsonl
 
 
@@ -26,6 +26,7 @@ def shared_prefix(prompts: list[list[int]]) -> int:
 
 
 @torch.inference_mode()
+@autocast()
 def generate_batch(model, prompts: list[list[int]], tokenizer, seed: int, settings: dict) -> list[list[int]]:
     """Answer every prompt `settings['samples']` times; returns the new token ids without the end token, all samples of
     the first prompt first.
