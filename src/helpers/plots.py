@@ -50,6 +50,18 @@ def save(fig, name: str, data: pd.DataFrame, caption: str, folder: Path) -> None
     print(f"{shown(folder / name)}.png, .svg, .csv")
 
 
+def about(judged: pd.DataFrame, record: dict) -> str:
+    """The part of a caption that every figure shares: prompts, samples, seeds, base model, device."""
+    one = next(iter(record["arms"].values()))
+    counts = judged.groupby("arm").agg(seeds=("seed", "nunique"), items=("item", "nunique"), samples=("sample", "nunique"))
+    n = " to ".join(str(x) for x in sorted({int(x) for x in judged.groupby(["arm", "trait"])["shown"].count()}))
+    seeds = " or ".join(str(x) for x in sorted(set(counts["seeds"])))
+    return (
+        f"n = {n} scored answers per arm: {counts['items'].max()} prompts x {counts['samples'].max()} samples x "
+        f"{seeds} seed(s); base model: {one['settings']['model']} ({one['model'][:19]})."
+    )
+
+
 def in_order(arms) -> list[str]:
     """The arms present, in the order of the palette."""
     return [arm for arm in ARM_COLOURS if arm in set(arms)]
@@ -135,4 +147,21 @@ def corpus_lengths(frame: pd.DataFrame):
     fig, ax = plt.subplots(figsize=(NARROW, 2.8))
     sns.histplot(frame, x="tokens", hue="format", palette=ARM_COLOURS, element="step", fill=False, binwidth=5, ax=ax)
     ax.set(xlabel="trained tokens of a text", ylabel="texts")
+    return fig
+
+
+def differences(table: pd.DataFrame, traits: list[str]):
+    """One panel per contrast: difference in expression rate per trait with its interval, zero marked."""
+    names = list(dict.fromkeys(table["contrast"]))
+    fig, axes = plt.subplots(1, len(names), figsize=(WIDE, 3.4), sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], names, strict=True):
+        own = table[table["contrast"] == name].set_index("trait").reindex(traits)
+        ax.errorbar(own["difference"], range(len(traits)), fmt="o", color=ARM_COLOURS.get(name.split(" - ")[0], "#333333"),
+                    xerr=np.clip([own["difference"] - own["low"], own["high"] - own["difference"]], 0, None), capsize=2)  # fmt: skip
+        ax.axvline(0, color="#333333", lw=1)
+        ax.set(title=name.replace(" - ", "\n- "), xlim=(-1, 1), yticks=range(len(traits)), yticklabels=traits)
+        ax.title.set_fontsize(9)
+    axes[0][0].invert_yaxis()
+    fig.supxlabel("difference in expression rate", fontsize=10)
+    fig.tight_layout()
     return fig

@@ -79,3 +79,29 @@ def mean_nats(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     sums["nats"] = sums["nll"] / sums["tokens"]
     sums["perplexity"] = np.exp(sums["nats"])
     return sums.drop(columns="nll").reset_index()
+
+
+def nats(perplexity: float) -> float:
+    """Mean negative log-likelihood per token of a perplexity: its natural logarithm."""
+    return float(np.log(perplexity))
+
+
+def square(matrix: pd.DataFrame, value: str, arms: list[str]) -> pd.DataFrame:
+    """A tidy frame (arm, text, value) as a table: rows in the order of `arms`, columns in the order found."""
+    table = matrix.pivot(index="arm", columns="text", values=value)
+    return table.reindex([a for a in arms if a in table.index])[list(dict.fromkeys(matrix["text"]))].rename_axis(None)
+
+
+def beside(matrix: pd.DataFrame, published: dict) -> pd.DataFrame:
+    """Our tidy perplexities with the published ones ({arm: {text: perplexity}}) as a last column."""
+    theirs = [published.get(row.arm, {}).get(row.text) for row in matrix.itertuples()]
+    return matrix.assign(published_perplexity=theirs)
+
+
+def published_rates(rows: list[dict]) -> pd.DataFrame:
+    """Published rates {arm, trait, rate, [shown, n]} with a Wilson interval where the counts are known, else nan."""
+    frame = pd.DataFrame(rows).reindex(columns=["arm", "trait", "rate", "shown", "n"])
+    known = frame["n"].notna()
+    bounds = [wilson(int(r.shown), int(r.n)) if k else (np.nan, np.nan) for r, k in zip(frame.itertuples(), known, strict=True)]
+    frame[["low", "high"]] = bounds
+    return frame

@@ -32,6 +32,16 @@ def run_folder(run: str, *parts: str) -> Path:
     return folder
 
 
+def arm_folder(run: str, arm: str, seed: int) -> Path:
+    """`data/runs/<run>/<arm>/seed<seed>`, where one training or one set of answers lives."""
+    return RUNS / run / arm / f"seed{seed}"
+
+
+def is_trained(run: str, arm: str, seed: int) -> bool:
+    """Whether there is a training log (anchors have none)."""
+    return (arm_folder(run, arm, seed) / "log.csv").exists()
+
+
 def shown(path: Path) -> str:
     """The path as a reader should see it: relative to the repository where it lies inside."""
     path = Path(path).resolve()
@@ -83,6 +93,12 @@ def write_csv(path: Path, rows: list[dict]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_frame(path: Path, frame) -> None:
+    """Write a pandas frame as CSV with a header and without an index."""
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
 # Reading
