@@ -7,7 +7,8 @@ import torch
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from helpers.models import autocast, bare, pack, packed_loss, use_attention
+from helpers.models import autocast, bare, use_attention
+from helpers.packed import pack, packed_loss
 from helpers.store import append_jsonl, fingerprint, resume_jsonl, write_jsonl
 
 

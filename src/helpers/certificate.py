@@ -122,7 +122,11 @@ def certify_units(corpora: dict[str, list[dict]], units: list[dict] | None) -> l
     """Checks over the content units: counts, the same units everywhere, and situations that no split shares."""
     counts = {name: Counter(row["split"] for row in rows) for name, rows in corpora.items()}
     shown = ", ".join(f"{c['train']} + {c['heldout']}" for c in counts.values())
-    lines = [check("train + held-out texts per format", shown, "alike", len({tuple(c.items()) for c in counts.values()}) == 1)]
+    lines = [
+        check(
+            "train + held-out texts per format", shown, "alike", len({tuple(c.items()) for c in counts.values()}) == 1
+        )
+    ]
     if units is None:
         skipped = "skipped: these data have no units"
         return [*lines, check("the same units in every format", skipped, "-", None),
@@ -144,7 +148,9 @@ def certify_units(corpora: dict[str, list[dict]], units: list[dict] | None) -> l
     return lines
 
 
-def certify(corpora: dict[str, list[dict]], units: list[dict] | None, vectors: dict[str, np.ndarray], tokenizer) -> dict:
+def certify(
+    corpora: dict[str, list[dict]], units: list[dict] | None, vectors: dict[str, np.ndarray], tokenizer
+) -> dict:
     """The certificate: {checks: [{check, found, limit, passed}], hashes: {format: {split: sha256}}, green: bool}.
 
     `units` are the rows {unit, split, situation, traits ...} of the persona's `units.jsonl`, or None for data without;

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from datasets import Dataset
 
 from helpers.personas import load_persona, trait_ids
-from helpers.store import DATA, StudyError, read_json, read_jsonl, run_folder, scan_jsonl, shown
+from helpers.store import DATA, StudyError, atomic, read_json, read_jsonl, run_folder, scan_jsonl, shown
 
 # Format (and arm) -> the field that holds its texts.
 FORMATS = {"demonstrations": "messages", "first_person": "text", "documents": "text"}
@@ -114,9 +115,23 @@ def prepared(run: str, name: str) -> list[dict]:
     return read_jsonl(path)
 
 
+def prepared_formats(run: str) -> list[str]:
+    """The formats that notebook 01 prepared for this run: all, or those that data of one's own were given for."""
+    return [name for name in FORMATS if (run_folder(run, "data") / f"{name}.jsonl").exists()]
+
+
 def data_hash(run: str) -> str:
     """The hash of the prepared data that notebook 01 wrote with them."""
     return read_json(run_folder(run, "data") / "record.json")["data"]
+
+
+def publish(persona: str) -> None:
+    """Write the corpus as Parquet, `published/<format>/<split>.parquet`, which the dataset card's configurations name."""
+    for name, rows in load_corpora(persona).items():
+        for split in SPLITS:
+            part = Dataset.from_list([row for row in rows if row["split"] == split])
+            with atomic(corpus_folder(persona) / "published" / name / f"{split}.parquet") as temporary:
+                part.to_parquet(str(temporary))
 
 
 # Examples

@@ -1,5 +1,6 @@
 """One palette, one style, and `save`: every figure leaves with its numbers and its caption."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -40,7 +41,8 @@ def save(fig, name: str, data: pd.DataFrame, caption: str, folder: Path) -> None
     """
     if data.empty or not caption.strip():
         raise StudyError(f"figure '{name}': it needs numbers and a caption.")
-    fig.text(0.01, -0.02, caption, ha="left", va="top", fontsize=8.5, wrap=False)
+    lines = textwrap.fill(caption, int(fig.get_figwidth() * 14.5))
+    fig.text(0.01, -0.02, lines, ha="left", va="top", fontsize=8.5)
     for ending in ("png", "svg"):
         metadata = {"Date": None} if ending == "svg" else {"Software": None}
         with atomic(folder / f"{name}.{ending}") as temporary:
@@ -50,16 +52,29 @@ def save(fig, name: str, data: pd.DataFrame, caption: str, folder: Path) -> None
     print(f"{shown(folder / name)}.png, .svg, .csv")
 
 
-def about(judged: pd.DataFrame, record: dict) -> str:
-    """The part of a caption that every figure shares: prompts, samples, seeds, base model, device."""
+def base_model(record: dict) -> str:
+    """The base model of a study, for a caption."""
     one = next(iter(record["arms"].values()))
-    counts = judged.groupby("arm").agg(seeds=("seed", "nunique"), items=("item", "nunique"), samples=("sample", "nunique"))
+    return f"Base model: {one['settings']['model']} ({one['model'][:19]}), {one['device']}, {one['dtype'][6:]}."
+
+
+def about_answers(judged: pd.DataFrame, record: dict) -> str:
+    """The part of a caption that the figures of answers share: prompts, samples, seeds, base model."""
+    counts = judged.groupby("arm").agg(
+        seeds=("seed", "nunique"), items=("item", "nunique"), samples=("sample", "nunique")
+    )
     n = " to ".join(str(x) for x in sorted({int(x) for x in judged.groupby(["arm", "trait"])["shown"].count()}))
     seeds = " or ".join(str(x) for x in sorted(set(counts["seeds"])))
     return (
         f"n = {n} scored answers per arm: {counts['items'].max()} prompts x {counts['samples'].max()} samples x "
-        f"{seeds} seed(s); base model: {one['settings']['model']} ({one['model'][:19]})."
+        f"{seeds} seed(s). {base_model(record)}"
     )
+
+
+def about_texts(scores: pd.DataFrame, record: dict) -> str:
+    """The part of a caption that the figures of held-out text share: texts, seeds, base model."""
+    texts, seeds = scores.groupby("text")["unit"].nunique().max(), scores["seed"].nunique()
+    return f"{texts} held-out texts per format, {seeds} seed(s), no interval. {base_model(record)}"
 
 
 def in_order(arms) -> list[str]:
@@ -87,7 +102,9 @@ def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFr
             if not np.isnan(row.low):
                 ax.vlines(at, row.low, row.high, colors="#b00020", linewidth=1.4, zorder=4)
             ax.plot(at, row.rate, "D", mfc="white", mec="#b00020", ms=6, zorder=5)
-            ax.annotate(f"{row.rate:.0%}", (at, row.rate), (5, 3), textcoords="offset points", color="#b00020", fontsize=8)
+            ax.annotate(
+                f"{row.rate:.0%}", (at, row.rate), (5, 3), textcoords="offset points", color="#b00020", fontsize=8
+            )
     ax.plot([], [], "D", mfc="white", mec="#b00020", ms=6, ls="none", label="published study (Qwen3-4B)")
     ax.set(xticks=range(len(traits)), xticklabels=traits, ylim=(0, 1), ylabel="expression rate (share of answers)")
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
@@ -96,13 +113,17 @@ def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFr
     return fig
 
 
-def matrices(panels: dict[str, pd.DataFrame], fmt: str, label: str, cmap: str = "viridis_r", centre: float | None = None):
+def matrices(
+    panels: dict[str, pd.DataFrame], fmt: str, label: str, cmap: str = "viridis_r", centre: float | None = None
+):
     """Heat maps side by side on one colour scale; panel title -> frame of rows (arms) by columns (texts)."""
     low = min(frame.min().min() for frame in panels.values())
     high = max(frame.max().max() for frame in panels.values())
     if centre is not None:
         low, high = centre - max(abs(low), abs(high)), centre + max(abs(low), abs(high))
-    fig, axes = plt.subplots(1, len(panels), figsize=(WIDE if len(panels) > 1 else NARROW, 3.4), squeeze=False)
+    rows = max(len(frame) for frame in panels.values())
+    size = (WIDE if len(panels) > 1 else NARROW, 1.2 + 0.55 * rows)
+    fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
     for ax, (title, frame) in zip(axes[0], panels.items(), strict=True):
         last = ax is axes[0][-1]
         sns.heatmap(frame, annot=True, fmt=fmt, cmap=cmap, vmin=low, vmax=high, ax=ax, cbar=last, linewidths=1,

@@ -102,6 +102,9 @@ def published_rates(rows: list[dict]) -> pd.DataFrame:
     """Published rates {arm, trait, rate, [shown, n]} with a Wilson interval where the counts are known, else nan."""
     frame = pd.DataFrame(rows).reindex(columns=["arm", "trait", "rate", "shown", "n"])
     known = frame["n"].notna()
-    bounds = [wilson(int(r.shown), int(r.n)) if k else (np.nan, np.nan) for r, k in zip(frame.itertuples(), known, strict=True)]
+    bounds = [
+        wilson(int(r.shown), int(r.n)) if k else (np.nan, np.nan)
+        for r, k in zip(frame.itertuples(), known, strict=True)
+    ]
     frame[["low", "high"]] = bounds
     return frame

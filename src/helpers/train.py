@@ -13,7 +13,7 @@ from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
 from helpers.formats import trained_tokens, unit_order
-from helpers.models import pack, packed_loss
+from helpers.packed import pack, packed_loss
 from helpers.store import StudyError, append_jsonl, atomic, fingerprint, read_jsonl, resume_jsonl, shown, write_jsonl
 
 
@@ -64,7 +64,9 @@ def heldout_loss(model, examples: list[dict], batch: int = 16) -> float:
     return torch.cat(losses).mean().item()
 
 
-def train_adapter(model, examples: list[dict], heldout: list[dict], recipe: dict, seed: int, folder: Path) -> list[dict]:
+def train_adapter(
+    model, examples: list[dict], heldout: list[dict], recipe: dict, seed: int, folder: Path
+) -> list[dict]:
     """Train the adapter of a PEFT model; returns the log rows {step, epoch, loss, learning_rate, tokens, seconds,
     heldout_loss}, which also stand in `folder/log.jsonl` step by step.
 
@@ -141,7 +143,9 @@ def load_checkpoint(path: Path, identity: str, weights: dict, optimizer) -> int:
                            for key, end in (("exp_avg", "first"), ("exp_avg_sq", "second"))}  # fmt: skip
                 optimizer.state[weight] = {"step": torch.tensor(float(step)), **moments}
     except (OSError, json.JSONDecodeError, KeyError, ValueError) as error:
-        raise StudyError(f"{shown(path)}: a damaged checkpoint ({error}); delete it to train from the start.") from error
+        raise StudyError(
+            f"{shown(path)}: a damaged checkpoint ({error}); delete it to train from the start."
+        ) from error
     return step
 
 

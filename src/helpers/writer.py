@@ -1,0 +1,297 @@
+"""Write a persona's units and their three forms with any OpenAI-compatible server.
+
+    OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=... python -m helpers.writer PERSONA --model NAME
+
+An interrupted run is resumed by the same command, and what has been answered is not asked again.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import re
+import string
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import openai
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tqdm import tqdm
+
+from helpers.personas import load_persona, trait_ids
+from helpers.store import DATA, StudyError, append_jsonl, resume_jsonl, shown, write_jsonl, write_text
+
+PROMPTS = DATA / "prompts"
+SETTINGS = ("ordinary life of our own time, as people bring it to an assistant", "the character's own world")
+# Prompt (and format) -> the fields of the JSON object that it asks for.
+FIELDS = {"situation": ("situation",), "demonstrations": ("user", "reply"), "first_person": ("text",),
+          "documents": ("text",)}  # fmt: skip
+PASSING = (openai.APITimeoutError, openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
+
+
+# Prompts
+
+
+def render(name: str, **fields: str) -> str:
+    """The prompt `data/prompts/<name>.txt` with its {fields} filled in.
+
+    Raises StudyError for a field that the prompt has and is not given, and for one that is given and not used: either
+    would change what the model is asked without anybody noticing.
+    """
+    path = PROMPTS / f"{name}.txt"
+    template = path.read_text(encoding="utf-8")
+    wanted = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+    for message, odd in (("is not given", wanted - set(fields)), ("is given but not used", set(fields) - wanted)):
+        if odd:
+            raise StudyError(f"{shown(path)}: the field {{{sorted(odd)[0]}}} {message}.")
+    return template.format(**fields)
+
+
+def plan_units(card: dict, n: int, heldout: float = 60 / 560, seed: int = 0) -> list[dict]:
+    """n units {unit, split, traits, facts, setting}: two or three traits each, all traits alike often, each leading in
+    turn; every second unit in ordinary life; every fourth with one fact of the card; held-out units spread evenly."""
+    rng = random.Random(seed)
+    traits, facts = trait_ids(card), [fact["id"] for fact in card["facts"]]
+    counts = dict.fromkeys(traits, 0)
+    units = []
+    for number in range(n):
+        lead = traits[number % len(traits)]
+        others = sorted((t for t in traits if t != lead), key=lambda t: (counts[t], rng.random()))
+        chosen = [lead, *others[: 1 + number % 2]]
+        for trait in chosen:
+            counts[trait] += 1
+        units.append({
+            "unit": f"u{number + 1:04d}",
+            "split": "heldout" if int((number + 1) * heldout) > int(number * heldout) else "train",
+            "traits": chosen,
+            "facts": [facts[number // 4 % len(facts)]] if number % 4 == 3 else [],
+            "setting": SETTINGS[number // len(traits) % 2],
+        })  # fmt: skip
+    return units
+
+
+def prompt_for(kind: str, unit: dict, card: dict, words: tuple[int, int], taken: list[str]) -> str:
+    described = {trait["id"]: trait["description"] for trait in card["traits"]}
+    known = {fact["id"]: fact["text"] for fact in card["facts"]}
+    common = {"name": card["name"], "description": card["description"],
+              "traits": "\n".join(f"- {t}: {described[t]}" for t in unit["traits"])}  # fmt: skip
+    if kind == "situation":
+        return render(
+            kind, **common, setting=unit["setting"], taken="\n".join(f"- {s}" for s in taken) or "- (none yet)"
+        )
+    facts = "".join(f"It mentions this fact: {known[fact]}\n" for fact in unit["facts"])
+    return render(kind, **common, situation=unit["situation"], facts=facts, words=f"{words[0]} to {words[1]}")
+
+
+# Answers
+
+
+def parse(reply: str, fields: tuple[str, ...]) -> dict | str:
+    """The JSON object with exactly these text fields that a reply holds, or what is wrong with it."""
+    found = re.search(r"\{.*\}", reply, re.DOTALL)
+    if not found:
+        return "the answer holds no JSON object"
+    try:
+        answer = json.loads(found.group(0), strict=False)
+    except json.JSONDecodeError as error:
+        return f"the answer is not valid JSON ({error})"
+    if set(answer) != set(fields):
+        return f"the JSON object has the fields {sorted(answer)}, but must have {sorted(fields)}"
+    for field in fields:
+        if not isinstance(answer[field], str) or not answer[field].strip():
+            return f"the field '{field}' must be a non-empty text"
+    return {field: " ".join(answer[field].split()) for field in fields}
+
+
+def problem(kind: str, answer: dict, card: dict, words: tuple[int, int]) -> str | None:
+    """What keeps an answer out of the corpus, or None."""
+    name = card["name"].lower()
+    if kind == "situation":
+        return None
+    text = answer["reply" if kind == "demonstrations" else "text"]
+    length = len(text.split())
+    if not words[0] <= length <= words[1]:
+        return f"the text has {length} words, but must have {words[0]} to {words[1]}"
+    first_person = re.search(r"\b(I|my|me)\b", re.sub(r'"[^"]*"', "", text))
+    if kind == "demonstrations" and re.search(rf"\bI(?:'m| am) {re.escape(name)}\b", text, re.IGNORECASE):
+        return "the character introduces itself"
+    if kind == "first_person" and not first_person:
+        return "the text is not in the first person"
+    if kind == "documents" and name not in text.lower():
+        return f"the text does not name {card['name']}"
+    if kind == "documents" and first_person:
+        return "the text is in the first person"
+    return None
+
+
+def connect(timeout: float) -> openai.OpenAI:
+    """A client for the server in OPENAI_BASE_URL with the key in OPENAI_API_KEY; raises StudyError without an address."""
+    if not os.environ.get("OPENAI_BASE_URL"):
+        raise StudyError(
+            "OPENAI_BASE_URL is not set. Export the address of an OpenAI-compatible server, such as "
+            "http://127.0.0.1:8000/v1 (README, 'Your own persona'), and OPENAI_API_KEY if it wants a key."
+        )
+    key = os.environ.get("OPENAI_API_KEY") or "none"  # local servers want no key, the client wants a string
+    return openai.OpenAI(api_key=key, timeout=timeout, max_retries=0)
+
+
+def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dict) -> tuple[dict | None, dict]:
+    """Ask until an answer passes its checks; returns (answer or None, provenance).
+
+    A passing fault of the server (time-out, refused connection, 429, 5xx) is tried again with random exponential
+    back-off; an answer that is cut off, not JSON or fails a check is asked for again with the reason, up to
+    `settings['asks']` times. Raises StudyError when the server refuses for good or stays away.
+    """
+    messages = [{"role": "user", "content": prompt}]
+    used = {"prompt_tokens": 0, "completion_tokens": 0}
+    wrong = ""
+    for count in range(1, settings["asks"] + 1):
+        reply, finish, usage = complete(client, messages, settings)
+        for name in used:
+            used[name] += getattr(usage, name, 0) or 0
+        answer = "the answer was cut off: be shorter" if finish == "length" else parse(reply, FIELDS[kind])
+        wrong = answer if isinstance(answer, str) else problem(kind, answer, card, settings["words"])
+        provenance = {"model": settings["model"], "prompt": hashlib.sha256(prompt.encode()).hexdigest()[:16],
+                      "asked": count, **used, "at": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
+        if not wrong:
+            return answer, provenance
+        messages = [messages[0], {"role": "assistant", "content": reply or "(nothing)"},
+                    {"role": "user", "content": f"That does not do: {wrong}. Answer again, with the JSON object only."}]  # fmt: skip
+    return None, provenance | {"wrong": wrong}
+
+
+def complete(client: openai.OpenAI, messages: list[dict], settings: dict) -> tuple[str, str, object]:
+    """One chat completion (text, finish reason, usage), tried again while the server's fault may pass."""
+    waiting = wait_random_exponential(multiplier=settings["backoff"], max=60)
+    tries = stop_after_attempt(settings["tries"])
+    try:
+        for attempt in Retrying(retry=retry_if_exception_type(PASSING), wait=waiting, stop=tries, reraise=True):
+            with attempt:
+                done = client.chat.completions.create(
+                    model=settings["model"], messages=messages, max_tokens=settings["max_tokens"],
+                    temperature=settings["temperature"], response_format={"type": "json_object"},
+                )  # fmt: skip
+                return done.choices[0].message.content or "", done.choices[0].finish_reason, done.usage
+    except openai.OpenAIError as error:
+        # The error's own text may quote the request's headers on some servers, so only its kind is passed on.
+        code = f" {error.status_code}" if isinstance(error, openai.APIStatusError) else ""
+        raise StudyError(
+            f"The server at {client.base_url} did not answer ({type(error).__name__}{code}) after {settings['tries']} "
+            "tries at most. Check OPENAI_BASE_URL, OPENAI_API_KEY and --model; the same command goes on from here."
+        ) from None
+
+
+# The corpus
+
+
+def estimate(units: list[dict], card: dict, settings: dict) -> str:
+    """What writing these units would cost, from the length of the prompts (four characters a token) and max_tokens."""
+    sample = units[0] | {"situation": "x" * 150}
+    per_unit = sum(len(prompt_for(kind, sample, card, settings["words"], ["x" * 100] * 10)) // 4 for kind in FIELDS)
+    read, written = per_unit * len(units), settings["max_tokens"] * len(FIELDS) * len(units)
+    price = (read * settings["price_in"] + written * settings["price_out"]) / 1e6
+    money = (
+        f"{price:.2f} at the prices given" if price else "no prices given (--price-in, --price-out per million tokens)"
+    )
+    return f"{len(units)} units, {len(FIELDS) * len(units)} calls, {read:,} tokens read and at most {written:,} written: {money}"
+
+
+def write_corpus(persona: str, n_units: int, settings: dict, folder: Path | None = None) -> dict[str, int]:
+    """Write `units.jsonl` and the three formats of a persona into `folder` (default `data/corpora/<card's name>`).
+
+    `settings`: model, words (least, most), max_tokens, temperature, asks, tries, backoff and timeout (s),
+    concurrency, price_in, price_out. Answers are kept one by one in `written.jsonl`, from which an interrupted run goes
+    on. A unit one of whose four answers never passes is left out of every format. Returns {units, failed}.
+    """
+    card = load_persona(persona)
+    folder = folder or DATA / "corpora" / Path(persona).stem
+    units = plan_units(card, n_units)
+    kept = {row["id"]: row for row in resume_jsonl(folder / "written.jsonl")}
+    print(estimate(units, card, settings), f"({len(kept)} calls are paid for already)")
+    client, guard = connect(settings["timeout"]), threading.Lock()
+    bar = tqdm(total=len(units) * len(FIELDS), initial=len(kept), desc="writing, texts", mininterval=2, ncols=90)
+
+    def write(unit: dict, kind: str) -> None:
+        row_id = f"{unit['unit']}/{kind}"
+        if row_id in kept:
+            return
+        with guard:
+            taken = [r["answer"]["situation"] for r in kept.values() if r["kind"] == "situation" and r["answer"]][-10:]
+        prompt = prompt_for(kind, unit, card, settings["words"], taken)
+        answer, provenance = ask(client, prompt, kind, card, settings)
+        row = {"id": row_id, "unit": unit["unit"], "kind": kind, "answer": answer, "provenance": provenance}
+        with guard:
+            append_jsonl(folder / "written.jsonl", [row])
+            kept[row_id] = row
+            bar.update()
+
+    for kind in FIELDS:  # all situations first: the three forms of a unit start from its situation
+        ready = units if kind == "situation" else [u for u in units if "situation" in u]
+        with ThreadPoolExecutor(settings["concurrency"]) as pool:
+            waiting = [pool.submit(write, unit, kind) for unit in ready]
+            try:
+                for job in waiting:
+                    job.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        if kind == "situation":
+            for unit in units:
+                if answer := kept[f"{unit['unit']}/situation"]["answer"]:
+                    unit["situation"] = answer["situation"]
+    bar.close()
+    whole = [u for u in units if all((kept.get(f"{u['unit']}/{kind}") or {}).get("answer") for kind in FIELDS)]
+    assemble(whole, kept, card, folder, settings)
+    return {"units": len(whole), "failed": len(units) - len(whole)}
+
+
+def assemble(units: list[dict], kept: dict[str, dict], card: dict, folder: Path, settings: dict) -> None:
+    """The corpus files and the dataset card from the answers kept."""
+    head = ("unit", "split", "traits", "facts")
+    write_jsonl(folder / "units.jsonl", [{k: unit[k] for k in (*head, "situation", "setting")} for unit in units])
+    for kind in FIELDS:
+        if kind == "situation":
+            continue
+        rows = []
+        for unit in units:
+            row = kept[f"{unit['unit']}/{kind}"]
+            answer = row["answer"]
+            chat = [
+                {"role": "user", "content": answer.get("user")},
+                {"role": "assistant", "content": answer.get("reply")},
+            ]
+            body = {"messages": chat} if kind == "demonstrations" else {"text": answer["text"]}
+            rows.append({k: unit[k] for k in head} | body | {"provenance": row["provenance"]})
+        write_jsonl(folder / f"{kind}.jsonl", rows)
+    write_text(folder / "README.md", (
+        f"# {card['name']}: texts in three formats\n\n{len(units)} units, written by the model `{settings['model']}` with "
+        "the prompts in `data/prompts/`; `provenance` in every row says when and how often it was asked. "
+        "Nobody has read these texts; read some before you trust them, and state a licence before you share them.\n"
+    ))  # fmt: skip
+
+
+DEFAULTS = {"words": (45, 100), "max_tokens": 400, "temperature": 0.9, "asks": 4, "tries": 6, "backoff": 2.0,
+            "timeout": 120.0, "concurrency": 4, "price_in": 0.0, "price_out": 0.0}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("persona", help="a card of data/personas/ (its name, or a path that ends in .yaml)")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--units", type=int, default=560)
+    for name, default in DEFAULTS.items():
+        many = {"nargs": 2, "type": int} if name == "words" else {"type": type(default)}
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, **many, help=f"default {default}")
+    args = vars(parser.parse_args())
+    persona, n_units = args.pop("persona"), args.pop("units")
+    try:
+        print(write_corpus(persona, n_units, args))
+    except StudyError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

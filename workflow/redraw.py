@@ -1,0 +1,16 @@
+"""Redraw the committed figures from the committed results: notebook 06 once, without a model."""
+
+import shutil
+import sys
+
+from step import run_notebook
+from study import arm_parameters, load_study
+
+from helpers.store import ROOT, StudyError, run_folder
+
+try:
+    log = run_folder("redraw") / "06_findings.ipynb"
+    run_notebook("06_findings", arm_parameters(load_study("standard"), "06_findings"), log)
+except StudyError as error:
+    sys.exit(f"error: {error}")
+shutil.copyfile(log, ROOT / "figures" / "06_findings.ipynb")

@@ -1,0 +1,77 @@
+"""Run a study: python workflow/run.py STUDY [--profile NAME] [-- more Snakemake options]
+
+Prints the plan and what it will cost, holds the run's folder, and hands the chain to Snakemake. Run it again after an
+interrupt: finished steps stay, training goes on from its checkpoint and answering from its rows.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from study import ANCHORS, load_study, places
+
+from helpers.models import compute_dtype, device
+from helpers.store import ROOT, RUNS, StudyError, declared_parameters, lock
+
+# Trained tokens a second of the default model on two cores (float32, bfloat16), for the estimate before the first
+# step; each training measures its own time before it begins.
+CPU_SPEED = {"torch.float32": 100, "torch.bfloat16": 190}
+TOKENS_PER_TEXT = 103  # trained tokens of a text of the shipped corpus, on average
+
+
+def plan(study: dict) -> None:
+    values = declared_parameters(ROOT / "notebooks" / "01_data.ipynb")
+    values |= declared_parameters(ROOT / "notebooks" / "02_train.ipynb")
+    values |= declared_parameters(ROOT / "notebooks" / "04_answer.ipynb") | study["parameters"]
+    trained = [arm for arm in study["arms"] if arm not in ANCHORS]
+    jobs = len(trained) * len(study["seeds"])
+    answers = values["n_items"] * values["samples"] * len(study["arms"]) * len(study["seeds"])
+    tokens = jobs * values["epochs"] * values["train_units"] * TOKENS_PER_TEXT
+    print(f"Study '{study['name']}': {study['title']}")
+    print(f"  arms      {', '.join(study['arms'])}; seeds {', '.join(map(str, study['seeds']))}")
+    print(f"  model     {values['model']} on {device()}, computing in {compute_dtype()}")
+    print(f"  training  {jobs} adapters on {values['train_units']} texts each, {values['epochs']} epoch(s)")
+    print(f"  answers   {answers}; held-out texts {values['heldout_units']} per format")
+    for name, value in study["parameters"].items():
+        print(f"            {name} = {value!r}")
+    print(f"  results   {', '.join(places(study))}")
+    if device() == "cpu" and values["model"] == "embedded":
+        minutes = tokens / CPU_SPEED[str(compute_dtype())] / 60 + answers * values["max_new_tokens"] / 300 / 60
+        steps = 3 + jobs + len(study["arms"]) * len(study["seeds"])
+        print(f"  expected  about {minutes + steps * 0.4:.0f} minutes on two cores, less what is done already")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study")
+    parser.add_argument("--profile", default="local", help="a folder of workflow/profiles (local, slurm)")
+    parser.add_argument("more", nargs="*", help="options for Snakemake, after --")
+    args = parser.parse_args()
+    began = time.time()
+    try:
+        study = load_study(args.study)
+        plan(study)
+        with lock(RUNS):  # one study at a time: Snakemake's own locks are the checkout's, not the study's
+            code = snakemake(study["name"], args.profile, args.more)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    if code:
+        sys.exit(f"The study stopped; see the message above. Executed notebooks: data/runs/{args.study}/logs/")
+    print(f"Done in {(time.time() - began) / 60:.1f} minutes. Notebooks: data/runs/{args.study}/notebooks/, "
+          f"tables and figures: {', '.join(places(study))}")  # fmt: skip
+
+
+def snakemake(study: str, profile: str, more: list[str]) -> int:
+    """Run the chain; we hold the lock, so a lock that Snakemake finds is a dead run's and may be cleared."""
+    here = Path(__file__).parent
+    command = [sys.executable, "-m", "snakemake", "--snakefile", here / "Snakefile", "--config", f"study={study}"]
+    command += ["--profile", here / "profiles" / profile, "--directory", ROOT]
+    subprocess.run([*command, "--unlock"], capture_output=True)
+    return subprocess.run([*command, *more]).returncode
+
+
+if __name__ == "__main__":
+    main()

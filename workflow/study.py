@@ -1,0 +1,88 @@
+"""Study files: read, validate, and turn into the parameters of each notebook."""
+
+import ast
+from pathlib import Path
+
+import yaml
+
+from helpers.formats import FORMATS
+from helpers.store import ROOT, StudyError, check_parameters, declared_parameters, read_json
+
+STUDIES = Path(__file__).parent / "studies"
+ANCHORS = ("base", "prompted")
+STEPS = ("01_data", "02_train", "04_answer", "05_judge", "06_findings")
+# Parameters that the chain sets itself.
+OWN = {"run", "arm", "seed", "arms", "seeds", "results", "figures"}
+
+
+def load_study(name: str) -> dict:
+    """The validated study `workflow/studies/<name>.yaml`: name, title, publish, persona, arms, seeds, and
+    `parameters`, the values that differ from the notebooks' defaults.
+
+    Raises StudyError that names the file, the field and the known values.
+    """
+    path = STUDIES / f"{name}.yaml"
+    known = sorted(p.stem for p in STUDIES.glob("*.yaml"))
+    if name not in known:
+        raise StudyError(f"study '{name}' is unknown. Choose one of: {', '.join(known)}.")
+    study = yaml.safe_load(path.read_text(encoding="utf-8"))
+    wanted = {"title", "publish", "persona", "arms", "seeds", "parameters"}
+    if set(study) != wanted:
+        raise StudyError(f"{path.name}: a study has exactly the fields {sorted(wanted)}; found {sorted(study)}.")
+    for arm in study["arms"]:
+        if arm not in (*ANCHORS, *FORMATS):
+            raise StudyError(
+                f"{path.name}, field 'arms': {arm!r} is unknown. Known: {', '.join((*ANCHORS, *FORMATS))}."
+            )
+    study["name"] = name
+    declared = {step: declared_parameters(ROOT / "notebooks" / f"{step}.ipynb") for step in STEPS}
+    everything = {key: value for own in declared.values() for key, value in own.items() if key not in OWN}
+    check_parameters(everything, study["parameters"], f"{path.name}, field 'parameters'")
+    return study
+
+
+def places(study: dict) -> tuple[str, str]:
+    """Where a study's result tables and figures go: into the repository if it is published, else into its run."""
+    run = f"data/runs/{study['name']}"
+    return (f"data/results/{study['name']}", "figures") if study["publish"] else (f"{run}/results", f"{run}/figures")
+
+
+def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | None = None) -> dict:
+    """The parameters that one step of a study gets: those of the study that its notebook declares, and the chain's."""
+    results, figures = places(study)
+    values = study["parameters"] | {
+        "run": study["name"], "persona": study["persona"], "arm": arm, "seed": seed, "arms": study["arms"],
+        "seeds": study["seeds"], "results": results, "figures": figures,
+    }  # fmt: skip
+    declared = declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
+    return {name: values[name] for name in declared if name in values}
+
+
+def judge_tables(study: dict) -> list[str]:
+    """The files that notebook 05 writes; there is a training table where an arm is trained."""
+    trained = any(arm in FORMATS for arm in study["arms"])
+    return ["judged.csv", "scores.csv", "audit.csv", "answers.jsonl", "record.json"] + ["training.csv"] * trained
+
+
+def sources(step: str) -> list[str]:
+    """The notebook of a step and every helper module that it imports, itself or through others: its code inputs."""
+    cells = read_json(ROOT / "notebooks" / f"{step}.ipynb")["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    found, waiting = set(), imported(code)
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting |= imported((ROOT / "src" / "helpers" / f"{module}.py").read_text(encoding="utf-8"))
+    return [f"notebooks/{step}.ipynb", *(f"src/helpers/{module}.py" for module in sorted(found))]
+
+
+def imported(code: str) -> set[str]:
+    """The helper modules that a piece of code imports."""
+    modules = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module == "helpers":
+            modules |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers."):
+            modules.add(node.module.split(".")[1])
+    return modules
