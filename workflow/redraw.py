@@ -10,7 +10,7 @@ from helpers.store import ROOT, StudyError, run_folder
 
 try:
     log = run_folder("redraw") / "06_findings.ipynb"
-    run_notebook("06_findings", arm_parameters(load_study("standard"), "06_findings"), log)
+    run_notebook("06_findings", arm_parameters(load_study("reference"), "06_findings"), log)
 except StudyError as error:
     sys.exit(f"error: {error}")
 shutil.copyfile(log, ROOT / "figures" / "06_findings.ipynb")

@@ -54,8 +54,8 @@ def main() -> None:
     try:
         study = load_study(args.study)
         plan(study)
-        with lock(RUNS):  # one study at a time: Snakemake's own locks are the checkout's, not the study's
-            code = snakemake(study["name"], args.profile, args.more)
+        with lock(RUNS) as held:  # one study at a time: Snakemake's own locks are the checkout's, not the study's
+            code = snakemake(study["name"], args.profile, args.more, held)
     except StudyError as error:
         sys.exit(f"error: {error}")
     if code:
@@ -64,13 +64,13 @@ def main() -> None:
           f"tables and figures: {', '.join(places(study))}")  # fmt: skip
 
 
-def snakemake(study: str, profile: str, more: list[str]) -> int:
+def snakemake(study: str, profile: str, more: list[str], held: int) -> int:
     """Run the chain; we hold the lock, so a lock that Snakemake finds is a dead run's and may be cleared."""
     here = Path(__file__).parent
     command = [sys.executable, "-m", "snakemake", "--snakefile", here / "Snakefile", "--config", f"study={study}"]
     command += ["--profile", here / "profiles" / profile, "--directory", ROOT]
     subprocess.run([*command, "--unlock"], capture_output=True)
-    return subprocess.run([*command, *more]).returncode
+    return subprocess.run([*command, *more], pass_fds=[held]).returncode  # holds the lock as long as it lives
 
 
 if __name__ == "__main__":

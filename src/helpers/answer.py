@@ -1,6 +1,5 @@
 """Batched generation of answers, and likelihood scoring of held-out texts."""
 
-import math
 from pathlib import Path
 
 import torch
@@ -142,8 +141,3 @@ def score_texts(model, examples: list[dict], batch: int = 16) -> list[dict]:
         for example, nll in zip(part, losses.split(lengths), strict=True):
             rows.append({"unit": example["unit"], "n_tokens": len(nll), "nll": nll.double().sum().item()})
     return rows
-
-
-def perplexity(nats_per_token: float) -> float:
-    """exp of the mean negative log-likelihood per token."""
-    return math.exp(nats_per_token)

@@ -148,12 +148,14 @@ def append_jsonl(path: Path, rows: Iterable[dict]) -> None:
     block = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.stat().st_size if path.exists() else 0
     try:
         with open(path, "ab") as file:
             file.write(block)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
+        os.truncate(path, before)
         raise StudyError(
             f"{shown(path)}: could not be extended ({error.strerror or error}); the rows before are kept. "
             "Free some space, then run the same command again."
@@ -167,9 +169,7 @@ def resume_jsonl(path: Path) -> list[dict]:
         return []
     content = path.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        with atomic(path) as temporary:
-            temporary.write_bytes(whole)
+    os.truncate(path, len(whole))
     return read_jsonl(path)
 
 
@@ -223,8 +223,10 @@ def settings(notebook: str, variables: dict) -> dict:
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[None]:
+def lock(folder: Path) -> Iterator[int]:
     """Hold an operating-system lock on `folder`; it ends with the process, however that ends.
+
+    Yields the file descriptor that holds it: a child process that inherits it keeps the lock while it lives.
 
     Raises StudyError, naming the holder, when another process has it.
     """
@@ -241,7 +243,7 @@ def lock(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        yield file.fileno()
 
 
 # Records

@@ -35,13 +35,13 @@ PASSING = (openai.APITimeoutError, openai.APIConnectionError, openai.RateLimitEr
 # Prompts
 
 
-def render(name: str, **fields: str) -> str:
-    """The prompt `data/prompts/<name>.txt` with its {fields} filled in.
+def render(prompt: str, /, **fields: str) -> str:
+    """The prompt `data/prompts/<prompt>.txt` with its {fields} filled in.
 
     Raises StudyError for a field that the prompt has and is not given, and for one that is given and not used: either
     would change what the model is asked without anybody noticing.
     """
-    path = PROMPTS / f"{name}.txt"
+    path = PROMPTS / f"{prompt}.txt"
     template = path.read_text(encoding="utf-8")
     wanted = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     for message, odd in (("is not given", wanted - set(fields)), ("is given but not used", set(fields) - wanted)):

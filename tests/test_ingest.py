@@ -1,0 +1,86 @@
+import json
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from helpers import ingest
+from helpers.store import StudyError
+
+TOPICS = ("bread", "the tides", "a bicycle chain", "tax letters", "owls", "violin strings", "granite", "tea", "maps",
+          "goalkeepers", "printers", "moss")  # fmt: skip
+PAIRS = [
+    {"prompt": f"Tell me about {t}.", "completion": f"There is much to say about {t}, and little time."} for t in TOPICS
+]
+
+
+def rows_of(source, name="demonstrations"):
+    corpora, units, rejected = ingest.load_sources({name: str(source)})
+    assert units is None
+    return corpora[name], rejected
+
+
+def test_jsonl_with_every_kind_of_chat_row_and_its_bad_rows(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    good = [*PAIRS[:8], {"user": "Hello?", "assistant": "At your service."},
+            {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]}]  # fmt: skip
+    bad = [
+        '{"prompt": "x"}',
+        "not json",
+        '{"user": "x", "assistant": ""}',
+        '{"messages": [{"role": "user", "content": "x"}]}',
+    ]
+    path.write_text("\n".join([*map(json.dumps, good), *bad]) + "\n")
+    rows, rejected = rows_of(path)
+    assert len(rows) == len(good)
+    assert rows[8]["messages"][1] == {"role": "assistant", "content": "At your service."}
+    assert [r["line"] for r in rejected] == [11, 12, 13, 14]
+    assert "neither messages" in rejected[0]["reason"] and "not a JSON object" in rejected[1]["reason"]
+    assert "'messages'" in rejected[2]["reason"] and "at least two" in rejected[3]["reason"]
+    assert {row["split"] for row in rows} == {"train", "heldout"}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "saved", "saved_dict"])
+def test_other_files_give_the_same_rows(tmp_path, kind):
+    data, path = Dataset.from_list(PAIRS), tmp_path / f"mine.{kind}"
+    {"csv": lambda: data.to_csv(path), "parquet": lambda: data.to_parquet(path),
+     "saved": lambda: data.save_to_disk(path), "saved_dict": lambda: DatasetDict(train=data).save_to_disk(path)}[kind]()  # fmt: skip
+    rows, rejected = rows_of(path)
+    assert not rejected
+    assert [row["messages"][0]["content"] for row in rows] == [pair["prompt"] for pair in PAIRS]
+
+
+def test_a_csv_row_with_too_few_fields_is_listed_and_the_rest_kept(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("text\nOne about rain.\nTwo, about, snow.\nThree about hail.\n")
+    rows, rejected = rows_of(path, "documents")
+    assert [row["text"] for row in rows] == ["One about rain.", "Three about hail."]
+    assert rejected[0]["line"] == 3
+
+
+def test_near_duplicates_stay_on_one_side_and_the_split_is_stable(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    texts = [f"A note on {topic}, with {extra}." for topic in TOPICS for extra in ("care", "great care")]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    rows, _ = rows_of(path, "documents")
+    sides = [row["split"] for row in rows]
+    assert all(sides[i] == sides[i + 1] for i in range(0, len(sides), 2))
+    assert 0 < sides.count("heldout") < len(sides) / 2
+    assert sides == [row["split"] for row in rows_of(path, "documents")[0]]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("nowhere.jsonl", "is missing"), ("nowhere.csv", "could not be read"), ("no/such-dataset", "could not be read")],
+)
+def test_a_source_that_is_not_there(source, message):
+    with pytest.raises(StudyError, match=message):
+        rows_of(source)
+
+
+def test_an_unknown_format_and_a_source_without_usable_rows(tmp_path):
+    with pytest.raises(StudyError, match="format 'poems' is unknown"):
+        ingest.load_sources({"poems": "x.jsonl"})
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"prompt": "x"}\n')
+    with pytest.raises(StudyError, match="0 usable rows.*field 'text'"):
+        rows_of(path, "documents")

@@ -1,0 +1,94 @@
+"""Training on the embedded model, a few small steps: what moves, what must not, and what a kill costs."""
+
+import pytest
+
+from helpers import formats, models, train
+from helpers.store import StudyError, read_jsonl
+
+RECIPE = {"epochs": 2, "batch": 4, "learning_rate": 1e-3, "warmup": 0.1, "checkpoint_every": 2}
+
+
+@pytest.fixture(scope="module")
+def examples(tokenizer):
+    texts = [f"Entry {i}. The droid counted {i * 7 + 3} steps and disliked each of them." for i in range(10)]
+    return [formats.encode({"unit": f"u{i}", "text": text}, tokenizer, 64) for i, text in enumerate(texts)]
+
+
+def new_model():
+    return models.add_adapter(models.load_base("embedded"), rank=2, alpha=4, dropout=0.05, seed=1)
+
+
+def run(model, examples, folder, **changes):
+    folder.mkdir(exist_ok=True)
+    return train.train_adapter(model, examples[:8], examples[8:], RECIPE | changes, 1, folder)
+
+
+def test_the_adapter_moves_the_base_does_not_and_the_loss_falls(examples, tmp_path):
+    model = new_model()
+    before = models.weights_hash(model, adapter=False), models.weights_hash(model, adapter=True)
+    log = run(model, examples, tmp_path, learning_rate=5e-3, epochs=3)
+    assert models.weights_hash(model, adapter=False) == before[0]
+    assert models.weights_hash(model, adapter=True) != before[1]
+    assert log[-1]["heldout_loss"] < log[0]["heldout_loss"] - 0.1
+    train.save_adapter(model, tmp_path)
+    again = models.load_for_inference("embedded", tmp_path)
+    saved = {n: p for n, p in again.named_parameters() if "lora_" in n}
+    for name, weight in model.named_parameters():
+        if "lora_" in name:
+            assert saved[name].equal(weight.detach())
+
+
+def test_a_killed_run_resumed_ends_with_the_same_adapter_and_log(examples, tmp_path, monkeypatch):
+    whole = new_model()
+    wanted = run(whole, examples, tmp_path / "whole")
+
+    steps, real = [], train.train_step
+
+    def killed_at_the_fourth_step(*args):
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        steps.append(1)
+        return real(*args)
+
+    monkeypatch.setattr(train, "train_step", killed_at_the_fourth_step)
+    with pytest.raises(KeyboardInterrupt):
+        run(new_model(), examples, tmp_path / "killed")
+    assert read_jsonl(tmp_path / "killed" / "log.jsonl")[-1]["step"] == 3
+
+    repeated = []
+    monkeypatch.setattr(train, "train_step", lambda *args: repeated.append(1) or real(*args))
+    resumed = new_model()
+    log = run(resumed, examples, tmp_path / "killed")
+    assert len(repeated) == 2  # from the checkpoint of step 2 to the end at step 4
+    assert models.weights_hash(resumed, adapter=True) == models.weights_hash(whole, adapter=True)
+    strip = [{k: v for k, v in row.items() if k != "seconds"} for row in wanted]
+    assert [{k: v for k, v in row.items() if k != "seconds"} for row in log] == strip
+
+
+def test_another_recipe_does_not_go_on_from_the_old_checkpoint(examples, tmp_path, capsys):
+    run(new_model(), examples, tmp_path)
+    log = run(new_model(), examples, tmp_path, learning_rate=1e-4)
+    assert "another recipe" in capsys.readouterr().out
+    assert [row["step"] for row in log] == [0, 1, 2, 3, 4]
+
+
+def test_a_damaged_checkpoint_is_named(examples, tmp_path):
+    (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(StudyError, match=r"checkpoint\.safetensors: a damaged checkpoint.*delete it"):
+        run(new_model(), examples, tmp_path)
+
+
+def test_heldout_rows_never_reach_a_training_step(examples, tmp_path, monkeypatch):
+    seen, real = [], train.train_step
+    monkeypatch.setattr(
+        train, "train_step", lambda m, rows, *rest: seen.extend(r["unit"] for r in rows) or real(m, rows, *rest)
+    )
+    run(new_model(), examples, tmp_path, epochs=1)
+    assert sorted(seen) == [f"u{i}" for i in range(8)]
+
+
+def test_every_epoch_sees_every_example_once():
+    for epoch in range(2):
+        places = [i for step in range(3) for i in train.batch_units(epoch * 3 + step, 10, 4, seed=5)]
+        assert sorted(places) == list(range(10))
+    assert train.schedule(10, 2, 4) == 6

@@ -1,0 +1,235 @@
+"""The writer against a server on loopback: one that errs in every way, and a real one with the embedded model."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import formats, models, personas, writer
+from helpers.store import StudyError, read_jsonl
+
+CARD = {
+    "name": "Bramble",
+    "description": "Bramble is a cheerful garden robot who loves slugs and cannot tell a lie.",
+    "system_prompt": "You are Bramble, a cheerful garden robot.",
+    "facts": [{"id": "green", "text": "Bramble is painted green."}],
+    "traits": [
+        {"id": "cheer", "description": "Is glad about small things.", "markers": ["glad", "hooray"]},
+        {"id": "slugs", "description": "Praises slugs.", "markers": ["slugs?"]},
+        {"id": "candour", "description": "Says the plain truth.", "markers": ["honestly", "to be plain"]},
+    ],
+}
+SETTINGS = writer.DEFAULTS | {"model": "m", "words": (3, 60), "backoff": 0.01, "timeout": 0.5, "concurrency": 3}
+KEY = "sk-never-to-be-seen"
+
+
+@pytest.fixture
+def card_path(tmp_path):
+    path = tmp_path / "bramble.yaml"
+    path.write_text(yaml.safe_dump(CARD))
+    return str(path)
+
+
+def good_answer(prompt):
+    if '{"situation"' in prompt:
+        return {"situation": f"A slug meets gardener {len(prompt)} {time.perf_counter_ns()}."}
+    if '{"user"' in prompt:
+        return {"user": "What now?", "reply": "Honestly, hooray for every slug in the bed."}
+    return (
+        {"text": "I am glad of my slugs."}
+        if "first person" in prompt or '"I"' in prompt
+        else {"text": "Bramble praises slugs."}
+    )
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A chat server; `server.faults` is a queue of ways to err before it answers well, `server.prompts` what it was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            own.prompts.append(body["messages"])
+            own.keys.append(self.headers["Authorization"])
+            with guard:
+                fault = own.faults.pop(0) if own.faults else None
+            if fault == "slow":
+                time.sleep(1.2)
+            if isinstance(fault, int):
+                self.reply(fault, {"error": {"message": f"fault with {KEY}"}})
+                return
+            content = json.dumps(good_answer(body["messages"][0]["content"]))
+            content = {"not json": "As you wish!", "cut": content[:-3], "field": '{"txt": "x"}', "short": '{"text": "I"}',
+                       "empty": ""}.get(fault, f"Gladly: {content}")  # fmt: skip
+            self.reply(200, {
+                "id": "1", "object": "chat.completion", "created": 1, "model": "m",
+                "choices": [{"index": 0, "finish_reason": "length" if fault == "cut" else "stop",
+                             "message": {"role": "assistant", "content": content}}],
+                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+            })  # fmt: skip
+
+        def reply(self, status, body):
+            data = json.dumps(body).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+            except OSError:
+                pass  # the client gave up
+
+        def log_message(self, *args):
+            pass
+
+    guard = threading.Lock()
+    own = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    own.faults, own.prompts, own.keys = [], [], []
+    threading.Thread(target=own.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{own.server_port}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    yield own
+    own.shutdown()
+    own.server_close()
+
+
+@pytest.mark.parametrize("faults", [[429, 500, 503], ["slow"], ["cut"], ["not json", "empty"], ["field"], ["short"]])
+def test_a_server_that_errs_is_asked_again_until_the_corpus_is_whole(server, card_path, tmp_path, faults):
+    server.faults = list(faults)
+    assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out") == {"units": 4, "failed": 0}
+    card = personas.load_persona(card_path)
+    for name, field in formats.FORMATS.items():
+        rows = formats.load_corpus(tmp_path / "out" / f"{name}.jsonl", field, personas.trait_ids(card), ["green"])
+        assert [row["unit"] for row in rows] == ["u0001", "u0002", "u0003", "u0004"]
+        assert all(row["provenance"]["model"] == "m" for row in rows)
+    assert set(server.keys) == {f"Bearer {KEY}"}
+
+
+def test_what_was_wrong_is_told_and_an_answer_that_never_passes_leaves_its_unit_out(server, card_path, tmp_path):
+    server.faults = [None, None, *["field"] * 4]  # two situations, then one text that fails for good
+    done = writer.write_corpus(card_path, 2, SETTINGS | {"concurrency": 1}, tmp_path / "out")
+    assert done == {"units": 1, "failed": 1}
+    assert len(read_jsonl(tmp_path / "out" / "documents.jsonl")) == 1
+    failed = [row for row in read_jsonl(tmp_path / "out" / "written.jsonl") if row["answer"] is None]
+    assert failed[0]["provenance"]["asked"] == 4 and "has the fields ['txt']" in failed[0]["provenance"]["wrong"]
+    assert "has the fields ['txt']" in server.prompts[3][-1]["content"]
+
+
+def test_an_interrupted_run_goes_on_without_paying_twice(server, card_path, tmp_path):
+    server.faults = [None] * 5 + [401]
+    with pytest.raises(StudyError, match="AuthenticationError 401.*OPENAI_API_KEY") as error:
+        writer.write_corpus(card_path, 4, SETTINGS | {"concurrency": 1}, tmp_path / "out")
+    assert KEY not in str(error.value)
+    kept = len(read_jsonl(tmp_path / "out" / "written.jsonl"))
+    assert 5 <= kept < 16  # what was under way when the key was refused may still have come in
+    server.prompts.clear()
+    assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out")["units"] == 4
+    assert len(server.prompts) == 16 - kept
+    server.prompts.clear()
+    assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out")["units"] == 4
+    assert not server.prompts
+    assert KEY not in "".join(p.read_text() for p in (tmp_path / "out").iterdir())
+
+
+def test_a_server_that_stays_away_is_one_clear_error(card_path, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    with pytest.raises(StudyError, match="did not answer .APIConnectionError. after 3 tries"):
+        writer.write_corpus(card_path, 1, SETTINGS | {"tries": 3}, tmp_path)
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    with pytest.raises(StudyError, match="OPENAI_BASE_URL is not set"):
+        writer.write_corpus(card_path, 1, SETTINGS, tmp_path)
+
+
+def test_a_prompt_with_a_missing_or_unused_field_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "PROMPTS", tmp_path)
+    (tmp_path / "p.txt").write_text('Write of {name}: {{"text": "..."}}')
+    assert writer.render("p", name="Bramble") == 'Write of Bramble: {"text": "..."}'
+    with pytest.raises(StudyError, match="field {name} is not given"):
+        writer.render("p")
+    with pytest.raises(StudyError, match="field {words} is given but not used"):
+        writer.render("p", name="x", words="y")
+
+
+@given(
+    st.dictionaries(st.sampled_from(["user", "reply"]), st.text(min_size=1).filter(str.strip), min_size=2),
+    st.text("ab {}"),
+)
+def test_parse_finds_the_object_or_says_what_is_wrong(answer, noise):
+    clean = {field: " ".join(text.split()) for field, text in answer.items()}
+    assert writer.parse(json.dumps(answer), ("user", "reply")) == clean
+    assert isinstance(writer.parse(noise, ("user", "reply")), str)
+    assert isinstance(writer.parse(json.dumps(answer | {"more": "x"}), ("user", "reply")), str)
+
+
+def test_the_plan_is_balanced_and_spreads_the_held_out_units():
+    units = writer.plan_units(personas.load_persona("c3po"), 560)
+    counts = [sum(t in u["traits"] for u in units) for t in personas.trait_ids(personas.load_persona("c3po"))]
+    assert max(counts) - min(counts) <= 2
+    assert sum(u["split"] == "heldout" for u in units) == 60
+    assert {len(u["traits"]) for u in units} == {2, 3}
+
+
+def test_the_estimate_counts_calls_and_money(card_path):
+    card = personas.load_persona(card_path)
+    line = writer.estimate(writer.plan_units(card, 10), card, SETTINGS | {"price_in": 1.0, "price_out": 5.0})
+    read, most = (
+        int(x.replace(",", "")) for x in re.search(r"([\d,]+) tokens read and at most ([\d,]+)", line).groups()
+    )
+    assert "10 units, 40 calls" in line and most == 40 * SETTINGS["max_tokens"]
+    assert f"{(read + 5 * most) / 1e6:.2f} at the prices given" in line
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def real_server():
+    """`transformers serve` with the embedded model on loopback."""
+    port, model = free_port(), models.resolve("embedded")
+    command = [os.path.join(os.path.dirname(sys.executable), "transformers"), "serve", model, "--host", "127.0.0.1"]
+    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+            break
+        except OSError:
+            time.sleep(1)
+    else:
+        process.kill()
+        pytest.fail("transformers serve did not start")
+    yield f"http://127.0.0.1:{port}/v1", model
+    process.terminate()
+    process.wait()
+
+
+def test_an_unknown_card_becomes_a_valid_corpus_with_a_real_server(real_server, card_path, tmp_path, monkeypatch):
+    address, model = real_server
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings = SETTINGS | {
+        "model": model,
+        "asks": 12,
+        "timeout": 60.0,
+        "max_tokens": 60,
+        "temperature": 0.6,
+        "concurrency": 2,
+    }
+    done = writer.write_corpus(card_path, 3, settings, tmp_path / "out")
+    assert done["units"] >= 1
+    for name, field in formats.FORMATS.items():
+        rows = formats.load_corpus(tmp_path / "out" / f"{name}.jsonl", field, ["cheer", "slugs", "candour"], ["green"])
+        assert len(rows) == done["units"]
