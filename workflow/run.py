@@ -5,6 +5,7 @@ interrupt: finished steps stay, training goes on from its checkpoint and answeri
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import time
@@ -60,6 +61,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if code:
         sys.exit(f"The study stopped; see the message above. Executed notebooks: data/runs/{args.study}/logs/")
+    if study["publish"]:
+        publish_notebooks(study)
     print(f"Done in {(time.time() - began) / 60:.1f} minutes. Notebooks: data/runs/{args.study}/notebooks/, "
           f"tables and figures: {', '.join(places(study))}")  # fmt: skip
 
@@ -71,6 +74,15 @@ def snakemake(study: str, profile: str, more: list[str], held: int) -> int:
     command += ["--profile", here / "profiles" / profile, "--directory", ROOT]
     subprocess.run([*command, "--unlock"], capture_output=True)
     return subprocess.run([*command, *more], pass_fds=[held]).returncode  # holds the lock as long as it lives
+
+
+def publish_notebooks(study: dict) -> None:
+    """Copy the executed notebooks of the first seed beside the figures, for readers."""
+    first = study["seeds"][0]
+    for path in sorted((RUNS / study["name"] / "notebooks").glob("*.ipynb")):
+        if path.stem[-1].isdigit() and not path.stem.endswith(f"-{first}"):
+            continue
+        shutil.copyfile(path, ROOT / "figures" / path.name)
 
 
 if __name__ == "__main__":

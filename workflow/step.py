@@ -19,16 +19,23 @@ from helpers.store import ROOT, StudyError, check_parameters, declared_parameter
 
 def run_notebook(notebook: str, values: dict, log: Path) -> None:
     """Execute notebooks/<notebook>.ipynb with `values` into `log`; raises StudyError that names the executed copy."""
-    source = ROOT / "notebooks" / f"{notebook}.ipynb"
-    check_parameters(declared_parameters(source), values, f"notebooks/{notebook}.ipynb")
+    source = f"notebooks/{notebook}.ipynb"  # relative, since papermill writes the paths into the executed copy
+    check_parameters(declared_parameters(ROOT / source), values, source)
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         papermill.execute_notebook(
-            source, log, values, progress_bar=False, log_output=True, stdout_file=sys.stdout, stderr_file=sys.stderr
+            source,
+            str(log),
+            values,
+            cwd=str(ROOT),
+            progress_bar=False,
+            log_output=True,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
         )
     except PapermillExecutionError as error:
         raise StudyError(
-            f"\nnotebooks/{notebook}.ipynb failed: {error.ename}: {error.evalue}\n"
+            f"\n{source} failed: {error.ename}: {error.evalue}\n"
             f"What it had done stands in {log}; run the same command again to go on from there.\n"
         ) from None
 
