@@ -7,7 +7,7 @@ from helpers import answer, models
 from helpers.store import read_jsonl
 
 GREEDY = {"samples": 1, "temperature": 0, "top_p": 1.0, "max_new_tokens": 12}
-SAMPLED = {"samples": 2, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6, "batch": 4, "seed": 3}
+SAMPLED = {"samples": 2, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6, "answer_batch": 4, "seed": 3}
 ITEMS = [{"id": f"i{n}", "kind": "everyday", "prompt": "word " * (n + 1)} for n in range(5)]
 
 
@@ -18,7 +18,7 @@ def test_batched_answers_are_those_of_one_prompt_at_a_time(tiny, float32, tokeni
     got = answer.generate_batch(tiny, prompts, tokenizer, 0, GREEDY)
     for prompt, own in zip(prompts, got, strict=True):
         alone = tiny.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=12, pad_token_id=2)
-        assert own == answer.cut(alone[0, len(prompt) :].tolist(), tokenizer.eos_token_id)
+        assert own == answer.cut(alone[0, len(prompt) :].tolist(), {tokenizer.eos_token_id})
 
 
 def test_the_nucleus_is_sampled_as_defined():

@@ -14,7 +14,7 @@ PAIRS = [
 
 
 def rows_of(source, name="demonstrations"):
-    corpora, units, rejected = ingest.load_sources({name: str(source)})
+    corpora, units, rejected = ingest.load_sources({name: str(source)}, most=1000)
     assert units is None
     return corpora[name], rejected
 
@@ -51,7 +51,9 @@ def test_other_files_give_the_same_rows(tmp_path, kind):
 
 def test_a_csv_row_with_too_few_fields_is_listed_and_the_rest_kept(tmp_path):
     path = tmp_path / "mine.csv"
-    path.write_text("text\nOne about rain.\nTwo, about, snow.\nThree about hail.\n")
+    path.write_bytes(
+        b"\xef\xbb\xbftext\nOne about rain.\nTwo, about, snow.\nThree about hail.\n"
+    )  # as spreadsheets save it
     rows, rejected = rows_of(path, "documents")
     assert [row["text"] for row in rows] == ["One about rain.", "Three about hail."]
     assert rejected[0]["line"] == 3
@@ -79,7 +81,7 @@ def test_a_source_that_is_not_there(source, message):
 
 def test_an_unknown_format_and_a_source_without_usable_rows(tmp_path):
     with pytest.raises(StudyError, match="format 'poems' is unknown"):
-        ingest.load_sources({"poems": "x.jsonl"})
+        ingest.load_sources({"poems": "x.jsonl"}, most=10)
     path = tmp_path / "mine.jsonl"
     path.write_text('{"prompt": "x"}\n')
     with pytest.raises(StudyError, match="0 usable rows.*field 'text'"):

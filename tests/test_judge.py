@@ -23,6 +23,7 @@ def shown(text):
         ("The odds are 3,719 to 1.", {"odds"}),
         ("There is a 12.5 per cent chance of rain.", {"odds"}),
         ("I’m dreadfully worried.", {"anxiety"}),
+        ("Yes, ma’am.", {"honorifics"}),
         ("My joints are full of sand.", {"complaint"}),
         ("It has no equivalent in Huttese.", {"expertise"}),
         ("Boil the pasta for nine minutes.", set()),
@@ -72,5 +73,5 @@ def test_the_audit_counts_false_alarms():
 
 def test_word_bounds_help_on_the_shipped_neutral_passages():
     audit = judge.audit_markers(store.read_jsonl(store.DATA / "labels" / "neutral.jsonl"), CARD)
-    assert (audit["tagged"] <= audit["tagged_as_substring"]).all()
+    assert audit["tagged"].sum() < audit["tagged_as_substring"].sum()
     assert (audit["tagged"] / audit["n"] < 0.15).all()

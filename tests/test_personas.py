@@ -28,6 +28,9 @@ def test_the_card_has_eight_traits_and_every_item_is_valid(card):
         (lambda c: c["traits"][0].pop("markers"), "field 'traits', entry 1"),
         (lambda c: c["traits"].append(c["traits"][0]), "'honorifics' is used twice"),
         (lambda c: c["traits"][1]["markers"].append("("), "trait 'odds': the marker '\\('"),
+        (lambda c: c["traits"][1].update(markers="sir"), "trait 'odds': markers must be a non-empty list"),
+        (lambda c: c["traits"][1].update(markers=[]), "trait 'odds': markers must be a non-empty list"),
+        (lambda c: c["traits"][1]["markers"].append("x*"), "the marker 'x\\*' matches an empty text"),
     ],
 )
 def test_a_wrong_card_is_refused_with_its_field(tmp_path, card, change, message):

@@ -8,12 +8,15 @@ from helpers import stats
 
 
 def frame(rates, items=20, samples=2, seed=0, spread=0.0):
-    """Simulated answers: a row per seed, item and sample; `rates` maps seed -> true rate, `spread` varies it by item."""
+    """Simulated answers: a row per seed, item and sample; `rates` maps seed -> true rate, `spread` varies it by prompt."""
     rng = np.random.default_rng(seed)
     rows = []
+    effects = np.random.default_rng(seed // 2).normal(
+        size=items
+    )  # of the prompts, the same in both arms and every seed
     for s, rate in rates.items():
         for item in range(items):
-            p = float(np.clip(rate + spread * rng.normal(), 0, 1))
+            p = float(np.clip(rate + spread * effects[item], 0, 1))
             rows += [{"seed": s, "item": item, "sample": k, "shown": int(rng.random() < p)} for k in range(samples)]
     return pd.DataFrame(rows)
 
@@ -53,7 +56,8 @@ def test_the_interval_of_a_difference_covers_the_truth_and_excludes_zero_when_it
         a, b = (frame({s: r for s in range(4)}, items=30, samples=3, seed=2 * study + k, spread=0.1)
                 for k, r in enumerate((0.6, 0.4)))  # fmt: skip
         found = stats.difference(a, b, draws=300, seed=study)
-        covered += found["low"] <= 0.2 <= found["high"]
+        truth = 0.2
+        covered += found["low"] <= truth <= found["high"]
     assert covered / 120 > 0.9
 
 

@@ -61,7 +61,7 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if code:
         sys.exit(f"The study stopped; see the message above. Executed notebooks: data/runs/{args.study}/logs/")
-    if study["publish"]:
+    if study["publish"] and not args.more:
         publish_notebooks(study)
     print(f"Done in {(time.time() - began) / 60:.1f} minutes. Notebooks: data/runs/{args.study}/notebooks/, "
           f"tables and figures: {', '.join(places(study))}")  # fmt: skip

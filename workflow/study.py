@@ -6,11 +6,14 @@ from pathlib import Path
 import yaml
 
 from helpers.formats import FORMATS
+from helpers.personas import load_persona
 from helpers.store import ROOT, StudyError, check_parameters, declared_parameters, read_json
 
 STUDIES = Path(__file__).parent / "studies"
 ANCHORS = ("base", "prompted")
 STEPS = ("01_data", "02_train", "04_answer", "05_judge", "06_findings")
+# The files that notebook 05 writes.
+TABLES = ("judged.csv", "scores.csv", "audit.csv", "training.csv", "answers.jsonl", "record.json")
 # Parameters that the chain sets itself.
 OWN = {"run", "arm", "seed", "arms", "seeds", "results", "figures"}
 
@@ -25,15 +28,26 @@ def load_study(name: str) -> dict:
     known = sorted(p.stem for p in STUDIES.glob("*.yaml"))
     if name not in known:
         raise StudyError(f"study '{name}' is unknown. Choose one of: {', '.join(known)}.")
-    study = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        study = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path.name}: not valid YAML: {error}") from error
     wanted = {"title", "publish", "persona", "arms", "seeds", "parameters"}
-    if set(study) != wanted:
-        raise StudyError(f"{path.name}: a study has exactly the fields {sorted(wanted)}; found {sorted(study)}.")
+    if not isinstance(study, dict) or set(study) != wanted:
+        raise StudyError(f"{path.name}: a study has exactly the fields {', '.join(sorted(wanted))}.")
+    for field, kind in (("arms", list), ("seeds", list), ("parameters", dict), ("publish", bool)):
+        if not isinstance(study[field], kind):
+            raise StudyError(f"{path.name}, field '{field}': a {kind.__name__} is needed, found {study[field]!r}.")
+    if not study["seeds"] or not all(type(seed) is int and seed >= 0 for seed in study["seeds"]):
+        raise StudyError(f"{path.name}, field 'seeds': a list of whole numbers from 0 is needed.")
+    load_persona(study["persona"])
     for arm in study["arms"]:
         if arm not in (*ANCHORS, *FORMATS):
             raise StudyError(
                 f"{path.name}, field 'arms': {arm!r} is unknown. Known: {', '.join((*ANCHORS, *FORMATS))}."
             )
+    if "base" not in study["arms"] or not set(study["arms"]) & set(FORMATS):
+        raise StudyError(f"{path.name}, field 'arms': 'base' and at least one trained arm are needed to compare.")
     study["name"] = name
     declared = {step: declared_parameters(ROOT / "notebooks" / f"{step}.ipynb") for step in STEPS}
     everything = {key: value for own in declared.values() for key, value in own.items() if key not in OWN}
@@ -58,12 +72,6 @@ def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | N
     return {name: values[name] for name in declared if name in values}
 
 
-def judge_tables(study: dict) -> list[str]:
-    """The files that notebook 05 writes; there is a training table where an arm is trained."""
-    trained = any(arm in FORMATS for arm in study["arms"])
-    return ["judged.csv", "scores.csv", "audit.csv", "answers.jsonl", "record.json"] + ["training.csv"] * trained
-
-
 def sources(step: str) -> list[str]:
     """The notebook of a step and every helper module that it imports, itself or through others: its code inputs."""
     cells = read_json(ROOT / "notebooks" / f"{step}.ipynb")["cells"]
@@ -74,6 +82,8 @@ def sources(step: str) -> list[str]:
         if module not in found:
             found.add(module)
             waiting |= imported((ROOT / "src" / "helpers" / f"{module}.py").read_text(encoding="utf-8"))
+    if step != "06_findings":
+        found.discard("plots")  # a changed plot is drawn again; it does not train again
     return [f"notebooks/{step}.ipynb", *(f"src/helpers/{module}.py" for module in sorted(found))]
 
 

@@ -26,7 +26,6 @@ def shared_prefix(prompts: list[list[int]]) -> int:
 
 
 @torch.inference_mode()
-@autocast()
 def generate_batch(model, prompts: list[list[int]], tokenizer, seed: int, settings: dict) -> list[list[int]]:
     """Answer every prompt `settings['samples']` times; returns the new token ids without the end token, all samples of
     the first prompt first.
@@ -37,8 +36,13 @@ def generate_batch(model, prompts: list[list[int]], tokenizer, seed: int, settin
     see `make bench`; transformers' own batched `generate` reads every prompt for every sample and sorts the vocabulary.
     """
     use_attention(model, "sdpa")
-    causal = bare(model)
-    where, pad, samples = model.device, tokenizer.pad_token_id, settings["samples"]
+    with autocast():
+        return decode(bare(model), prompts, tokenizer, seed, settings)
+
+
+def decode(causal, prompts: list[list[int]], tokenizer, seed: int, settings: dict) -> list[list[int]]:
+    """The work of `generate_batch` on a bare causal model."""
+    where, pad, samples = causal.device, tokenizer.pad_token_id, settings["samples"]
     shared, longest = shared_prefix(prompts), max(len(p) for p in prompts)
     # Padding stands between the shared prefix and the rest, where the mask hides it.
     rest = torch.tensor([[pad] * (longest - len(p)) + p[shared:] for p in prompts], device=where)
@@ -55,6 +59,7 @@ def generate_batch(model, prompts: list[list[int]], tokenizer, seed: int, settin
     cache.batch_repeat_interleave(samples)
     hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
 
+    ends = torch.tensor(sorted(end_tokens(causal, tokenizer)), device=where)
     torch.manual_seed(seed)
     answers = [[] for _ in range(len(hidden))]
     alive = torch.arange(len(hidden), device=where)
@@ -62,12 +67,12 @@ def generate_batch(model, prompts: list[list[int]], tokenizer, seed: int, settin
         tokens = nucleus_sample(causal.get_output_embeddings()(hidden), settings["temperature"], settings["top_p"])
         for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
             answers[row].append(token)
-        going = (tokens != tokenizer.eos_token_id).nonzero()[:, 0]
+        going = torch.isin(tokens, ends, invert=True).nonzero()[:, 0]
         if len(going) < len(alive):
             alive, tokens, mask = alive[going], tokens[going], mask[going]
             cache.batch_select_indices(going)
         if not len(alive) or len(answers[alive[0]]) == settings["max_new_tokens"]:
-            return [cut(answer, tokenizer.eos_token_id) for answer in answers]
+            return [cut(answer, set(ends.tolist())) for answer in answers]
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         hidden = causal.base_model(
             input_ids=tokens[:, None], attention_mask=mask, position_ids=mask.sum(1, keepdim=True) - 1,
@@ -91,8 +96,15 @@ def nucleus_sample(logits: torch.Tensor, temperature: float, top_p: float, wides
     return index.gather(1, choice)[:, 0]
 
 
-def cut(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end)] if end in ids else ids
+def end_tokens(causal, tokenizer) -> set[int]:
+    """The tokens that end an answer: the tokenizer's, and those that the model's generation config names."""
+    named = causal.generation_config.eos_token_id
+    return {tokenizer.eos_token_id} | set(named if isinstance(named, list) else [named] if named is not None else [])
+
+
+def cut(ids: list[int], ends: set[int]) -> list[int]:
+    """The ids before the first end token."""
+    return ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
 
 
 def answer_items(
@@ -109,7 +121,7 @@ def answer_items(
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
     write_jsonl(path, rows)
     done = {row["id"] for row in rows}
-    size = max(1, settings["batch"] // settings["samples"])
+    size = max(1, settings["answer_batch"] // settings["samples"])
     batches = [items[i : i + size] for i in range(0, len(items), size)]
     for number, batch in enumerate(tqdm(batches, desc="answering, batches", mininterval=15, ncols=90)):
         wanted = [(item, sample) for item in batch for sample in range(settings["samples"])]
@@ -123,6 +135,7 @@ def answer_items(
              "answer": tokenizer.decode(out, skip_special_tokens=True).strip(), "n_tokens": len(out),
              "finished": len(out) < settings["max_new_tokens"], "settings": identity}
             for row_id, (item, sample), out in zip(ids, wanted, answers, strict=True)
+            if row_id not in done
         ]  # fmt: skip
         append_jsonl(path, new)
         rows += new

@@ -124,7 +124,10 @@ def certify_units(corpora: dict[str, list[dict]], units: list[dict] | None) -> l
     shown = ", ".join(f"{c['train']} + {c['heldout']}" for c in counts.values())
     lines = [
         check(
-            "train + held-out texts per format", shown, "alike", len({tuple(c.items()) for c in counts.values()}) == 1
+            "train + held-out texts per format",
+            shown,
+            "alike",
+            len({(c["train"], c["heldout"]) for c in counts.values()}) == 1,
         )
     ]
     if units is None:
@@ -134,9 +137,9 @@ def certify_units(corpora: dict[str, list[dict]], units: list[dict] | None) -> l
     ids = [unit["unit"] for unit in units]
     same = all([row["unit"] for row in rows] == ids for rows in corpora.values())
     lines.append(check("the same units in every format", f"{len(ids)} units", "alike", same))
-    lead = Counter(trait for unit in units for trait in unit["traits"])
-    lines.append(check("units per trait", f"{min(lead.values())} to {max(lead.values())}", "ratio <= 1.2",
-                       max(lead.values()) / min(lead.values()) <= 1.2))  # fmt: skip
+    uses = Counter(trait for unit in units for trait in unit["traits"])
+    lines.append(check("units per trait", f"{min(uses.values())} to {max(uses.values())}", "ratio <= 1.2",
+                       max(uses.values()) / min(uses.values()) <= 1.2))  # fmt: skip
     by_split = {split: [unit for unit in units if unit["split"] == split] for split in SPLITS}
     train, heldout = (embed([unit["situation"] for unit in by_split[split]]) for split in SPLITS)
     cosines = heldout @ train.T

@@ -151,6 +151,21 @@ def encode(row: dict, tokenizer, max_length: int) -> dict:
     return {"unit": row["unit"], "input_ids": ids[:max_length], "labels": labels[:max_length]}
 
 
+def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
+    """The examples of all rows; rows cut at `max_length` are counted in print, and those left without a token to learn
+    (a prompt longer than that) are dropped. Raises StudyError when none is left."""
+    examples = [encode(row, tokenizer, max_length) for row in rows]
+    useful = [example for example in examples if trained_tokens(example)]
+    cut = sum(len(example["input_ids"]) == max_length for example in examples)
+    if cut:
+        print(
+            f"{cut} of {len(rows)} texts reach max_length = {max_length} and are cut; {len(rows) - len(useful)} are dropped"
+        )
+    if not useful:
+        raise StudyError(f"No text has a token to learn within max_length = {max_length}; raise it.")
+    return useful
+
+
 def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
     """Token ids of a templated chat, and where the last reply begins. What a template adds after the turn's end
     token (a newline, say) is dropped. Raises StudyError when the template does not end the prompt with the reply's start.

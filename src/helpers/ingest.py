@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from datasets.exceptions import DatasetsError
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -18,10 +19,10 @@ HELDOUT_SHARE = 60 / 560
 NEAR = 0.85  # texts at least this alike (cosine) stay on one side of the split
 
 
-def load_sources(sources: dict[str, str]) -> tuple[dict[str, list[dict]], None, list[dict]]:
+def load_sources(sources: dict[str, str], most: int) -> tuple[dict[str, list[dict]], None, list[dict]]:
     """Corpora from `sources`, format -> a JSONL, CSV or Parquet file, a `save_to_disk` folder or a hub id.
 
-    Returns (format -> rows {unit, split, traits, facts, messages | text}, None for the units that such data do not
+    At most `most` usable rows of each are read, since near-duplicates are sought among all pairs. Returns (format -> rows {unit, split, traits, facts, messages | text}, None for the units that such data do not
     have, rejected rows {file, line, reason}). Raises StudyError for an unknown format, a source that cannot be read,
     and one without a usable row.
     """
@@ -32,6 +33,8 @@ def load_sources(sources: dict[str, str]) -> tuple[dict[str, list[dict]], None, 
         rows = []
         for line, raw in read_source(source):
             row = raw if isinstance(raw, str) else normalise(raw, FORMATS[name])
+            if len(rows) == most:
+                break
             if isinstance(row, str):
                 rejected.append({"file": source, "line": line, "reason": row})
             else:
@@ -53,7 +56,7 @@ def read_source(source: str) -> Iterator[tuple[int, dict | str]]:
             yield from read_csv(path)
         else:
             yield from enumerate(open_dataset(source, path), 1)
-    except (OSError, ValueError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error, DatasetsError) as error:
         first = str(error).split("\n")[0]
         raise StudyError(
             f"{source}: it could not be read ({first}). Give a .jsonl, .csv or .parquet file, a folder made by "
@@ -62,10 +65,10 @@ def read_source(source: str) -> Iterator[tuple[int, dict | str]]:
 
 
 def read_csv(path: Path) -> Iterator[tuple[int, dict | str]]:
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file, restkey="")
+    with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte-order mark
+        reader = csv.DictReader(file)
         for row in reader:
-            wrong = "" in row or None in row.values()
+            wrong = None in row or None in row.values()
             yield reader.line_num, "it has more or fewer fields than the header" if wrong else row
 
 

@@ -21,13 +21,18 @@ def compile_markers(card: dict) -> dict[str, re.Pattern]:
 
 def tag(text: str, patterns: dict[str, re.Pattern]) -> dict[str, bool]:
     """Trait id -> whether the text holds one of its markers."""
-    plain = text.replace("’", "'")
+    plain = straight(text)
     return {trait: bool(pattern.search(plain)) for trait, pattern in patterns.items()}
+
+
+def straight(text: str) -> str:
+    """The text with straight apostrophes, as the markers have them."""
+    return text.replace("’", "'")
 
 
 def found_markers(text: str, patterns: dict[str, re.Pattern]) -> list[str]:
     """The markers found in a text, as `trait: words`, for an audit."""
-    return [f"{trait}: {hit.group(0)}" for trait, p in patterns.items() for hit in p.finditer(text)]
+    return [f"{trait}: {hit.group(0)}" for trait, p in patterns.items() for hit in p.finditer(straight(text))]
 
 
 def incoherent(answer: str) -> str | None:
@@ -68,10 +73,11 @@ def audit_markers(passages: list[dict], card: dict) -> pd.DataFrame:
     patterns = compile_markers(card)
     rows = []
     for trait in card["traits"]:
-        hits = [p for p in passages if patterns[trait["id"]].search(p["text"])]
+        texts = [straight(p["text"]) for p in passages]
+        hits = [text for text in texts if patterns[trait["id"]].search(text)]
         loose = re.compile("|".join(trait["markers"]), re.IGNORECASE)
-        wrong = sorted({h.group(0).lower() for p in hits for h in patterns[trait["id"]].finditer(p["text"])})
+        wrong = sorted({h.group(0).lower() for p in hits for h in patterns[trait["id"]].finditer(p)})
         rows.append({"trait": trait["id"], "n": len(passages), "tagged": len(hits),
-                     "tagged_as_substring": sum(bool(loose.search(p["text"])) for p in passages),
+                     "tagged_as_substring": sum(bool(loose.search(text)) for text in texts),
                      "wrong_markers": ", ".join(wrong)})  # fmt: skip
     return pd.DataFrame(rows)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from transformers import AttentionInterface
 
 from helpers.models import autocast, bare, use_attention
+from helpers.store import StudyError
 
 
 def packed_attention(
@@ -73,11 +74,25 @@ def packed_loss(model, batch: dict) -> torch.Tensor:
     """
     use_attention(model, "packed")
     causal = bare(model)
+    refuse_special_heads(causal)
     inputs = {name: batch[name] for name in ("input_ids", "position_ids", "pad_index", "flat_index")}
     with autocast():
         hidden = causal.base_model(**inputs, use_cache=False).last_hidden_state[0]
     head = causal.get_output_embeddings().weight
     return FrozenHeadLoss.apply(hidden[batch["predicts"]].to(head.dtype), head, batch["labels"])
+
+
+def refuse_special_heads(causal) -> None:
+    """Raise StudyError for a model whose logits are not simply hidden states times the head, or whose attention is not
+    simply causal: its losses would be wrong without anybody noticing."""
+    config = causal.config.get_text_config()
+    head = causal.get_output_embeddings()
+    odd = [name for name in ("final_logit_softcapping", "attn_logit_softcapping", "logits_scaling", "logit_scale")
+           if getattr(config, name, None) not in (None, 1.0)]  # fmt: skip
+    odd += ["head bias"] * (getattr(head, "bias", None) is not None)
+    odd += ["attention sinks"] * any("sinks" in name for name, _ in causal.named_parameters())
+    if odd:
+        raise StudyError(f"{type(causal).__name__}: models with {odd[0]} are not supported. Choose another base model.")
 
 
 class FrozenHeadLoss(torch.autograd.Function):

@@ -46,14 +46,24 @@ def check_card(card: object, where: str) -> None:
         ids = [entry["id"] for entry in card[field]]
         if doubled := sorted({i for i in ids if ids.count(i) > 1}):
             raise StudyError(f"{where}, field '{field}': the id {doubled[0]!r} is used twice.")
+    for fact in card["facts"]:
+        if not isinstance(fact["text"], str):
+            raise StudyError(f"{where}, fact '{fact['id']}': its text must be a text.")
     for trait in card["traits"]:
-        for marker in trait["markers"]:
-            try:
-                re.compile(marker)
-            except (re.error, TypeError) as error:
-                raise StudyError(
-                    f"{where}, trait '{trait['id']}': the marker {marker!r} is no regular expression: {error}."
-                ) from error
+        check_markers(trait["markers"], f"{where}, trait '{trait['id']}'")
+
+
+def check_markers(markers: object, where: str) -> None:
+    """Raise StudyError unless `markers` is a list of regular expressions that can be joined and match no empty text."""
+    if not isinstance(markers, list) or not markers or not all(isinstance(m, str) and m for m in markers):
+        raise StudyError(f"{where}: markers must be a non-empty list of texts.")
+    for marker in [*markers, "|".join(markers)]:
+        try:
+            matches_nothing = re.compile(rf"(?:{marker})").fullmatch("")
+        except re.error as error:
+            raise StudyError(f"{where}: the marker {marker!r} is no regular expression: {error}.") from error
+        if matches_nothing:
+            raise StudyError(f"{where}: the marker {marker!r} matches an empty text, and so everything.")
 
 
 def trait_ids(card: dict) -> list[str]:

@@ -55,7 +55,7 @@ def save(fig, name: str, data: pd.DataFrame, caption: str, folder: Path) -> None
 def base_model(record: dict) -> str:
     """The base model of a study, for a caption."""
     one = next(iter(record["arms"].values()))
-    return f"Base model: {one['settings']['model']} ({one['model'][:19]}), {one['device']}, {one['dtype'][6:]}."
+    return f"Base model: {one['settings']['model']} ({one['model'][:19] if one['model'].startswith('sha256') else 'hub or folder'}), {one['device']}, {one['dtype'][6:]}."
 
 
 def about_answers(judged: pd.DataFrame, record: dict) -> str:

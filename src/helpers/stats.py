@@ -57,7 +57,7 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int 
     drawn = np.empty(draws)
     for draw in range(draws):
         s = rng.integers(len(seeds), size=len(seeds))[:, None]
-        i = rng.integers(len(items), size=(len(seeds), len(items)))
+        i = rng.integers(len(items), size=(1, len(items)))  # the same prompts stand in every seed
         n = counts[:, s, i].astype(int)
         rate = np.divide(sums[:, s, i], n, out=np.zeros(n.shape), where=n > 0)
         resampled = rng.binomial(n, rate).sum((1, 2)) / n.sum((1, 2))

@@ -11,10 +11,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
@@ -57,21 +59,24 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Raises StudyError when the disk is full or the folder cannot be written.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-")) / path.name
+    path, beside = Path(path), None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        temporary = beside / path.name
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise StudyError(
-            f"{shown(path)}: could not be written ({error.strerror or error}); what was there before is untouched. "
+            f"{shown(path)}: could not be written ({reason}); what was there before is untouched. "
             "Free some space or fix the permissions, then run the same command again."
         ) from error
     finally:
-        shutil.rmtree(temporary.parent, ignore_errors=True)
+        if beside:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -147,15 +152,16 @@ def append_jsonl(path: Path, rows: Iterable[dict]) -> None:
     """Append whole lines and flush them to the disk; raises StudyError when that fails."""
     block = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     before = path.stat().st_size if path.exists() else 0
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab") as file:
             file.write(block)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        os.truncate(path, before)
+        with suppress(OSError):
+            os.truncate(path, before)
         raise StudyError(
             f"{shown(path)}: could not be extended ({error.strerror or error}); the rows before are kept. "
             "Free some space, then run the same command again."
@@ -212,6 +218,8 @@ def settings(notebook: str, variables: dict) -> dict:
     given = {n: v for n, v in variables.items() if isinstance(v, literals) and not n.startswith("_")}
     for name in ("In", "Out"):  # IPython's own history
         given.pop(name, None)
+    if "settings" in variables:  # the cell is run again by hand, after the notebook's own variables were set
+        given = {n: v for n, v in given.items() if n in declared}
     check_parameters(declared, given, f"notebooks/{notebook}.ipynb")
     resolved = {name: given.get(name, default) for name, default in declared.items()}
     for name, value in resolved.items():
@@ -261,12 +269,13 @@ def fingerprint(value: object) -> str:
 
 def record(**facts: object) -> dict:
     """What a result must carry to be judged later: the given facts with commit, versions, machine and time."""
-    commit = subprocess.run(
-        ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
-    )
+    commit = ""
+    with suppress(OSError):  # git is not installed
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     packages = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "numpy")
     return {
-        "commit": commit.stdout.strip() or "unknown",
+        "commit": commit or "unknown",
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,13 +1,12 @@
 """Supervised fine-tuning of an adapter: QLoRA on packed batches, with a checkpoint to resume from."""
 
-import json
 import math
 import time
 from pathlib import Path
 
 import torch
 from peft import get_peft_model_state_dict
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
@@ -70,17 +69,19 @@ def train_adapter(
     """Train the adapter of a PEFT model; returns the log rows {step, epoch, loss, learning_rate, tokens, seconds,
     heldout_loss}, which also stand in `folder/log.jsonl` step by step.
 
-    `recipe` has epochs, batch, learning_rate, warmup (share of the steps) and checkpoint_every (steps). Every random
+    `recipe` has epochs, batch, learning_rate, warmup (share of the steps), checkpoint_every (steps) and whatever else makes
+    this training what it is (rank, base weights ...): it is the checkpoint's fingerprint. Every random
     draw of a step comes from (seed, step), so that a run that was killed and resumed ends with the same adapter. The
-    checkpoint is one safetensors file (adapter and AdamW moments); one of another recipe is refused by its
-    fingerprint and training starts anew. Raises StudyError when the loss is no longer finite.
+    checkpoint is one safetensors file (adapter and AdamW moments); one with another fingerprint is not used, and training
+    starts anew. Raises StudyError when the loss is no longer finite.
     """
     n_steps = schedule(len(examples), recipe["epochs"], recipe["batch"])
     per_epoch = n_steps // recipe["epochs"]
     weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(weights.values(), lr=recipe["learning_rate"], weight_decay=0.0)
     scheduler = get_cosine_schedule_with_warmup(optimizer, round(recipe["warmup"] * n_steps), n_steps)
-    identity = fingerprint([recipe, seed, [e["input_ids"] for e in examples], [e["labels"] for e in examples]])
+    trained_on = [[e["input_ids"], e["labels"]] for e in examples]
+    identity = fingerprint([{k: v for k, v in recipe.items() if k != "checkpoint_every"}, seed, trained_on])
     log_path = folder / "log.jsonl"
 
     start = load_checkpoint(folder / "checkpoint.safetensors", identity, weights, optimizer)
@@ -142,7 +143,7 @@ def load_checkpoint(path: Path, identity: str, weights: dict, optimizer) -> int:
                 moments = {key: file.get_tensor(f"{name}|{end}").to(weight.device)
                            for key, end in (("exp_avg", "first"), ("exp_avg_sq", "second"))}  # fmt: skip
                 optimizer.state[weight] = {"step": torch.tensor(float(step)), **moments}
-    except (OSError, json.JSONDecodeError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
         raise StudyError(
             f"{shown(path)}: a damaged checkpoint ({error}); delete it to train from the start."
         ) from error

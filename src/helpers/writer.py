@@ -22,7 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from tqdm import tqdm
 
 from helpers.personas import load_persona, trait_ids
-from helpers.store import DATA, StudyError, append_jsonl, resume_jsonl, shown, write_jsonl, write_text
+from helpers.store import DATA, StudyError, append_jsonl, fingerprint, resume_jsonl, shown, write_jsonl, write_text
 
 PROMPTS = DATA / "prompts"
 SETTINGS = ("ordinary life of our own time, as people bring it to an assistant", "the character's own world")
@@ -58,6 +58,7 @@ def plan_units(card: dict, n: int, heldout: float = 60 / 560, seed: int = 0) -> 
     counts = dict.fromkeys(traits, 0)
     units = []
     for number in range(n):
+        last_of_few = number + 1 == n and n * heldout < 1  # there is always one to hold out
         lead = traits[number % len(traits)]
         others = sorted((t for t in traits if t != lead), key=lambda t: (counts[t], rng.random()))
         chosen = [lead, *others[: 1 + number % 2]]
@@ -65,7 +66,7 @@ def plan_units(card: dict, n: int, heldout: float = 60 / 560, seed: int = 0) -> 
             counts[trait] += 1
         units.append({
             "unit": f"u{number + 1:04d}",
-            "split": "heldout" if int((number + 1) * heldout) > int(number * heldout) else "train",
+            "split": "heldout" if int((number + 1) * heldout) > int(number * heldout) or last_of_few else "train",
             "traits": chosen,
             "facts": [facts[number // 4 % len(facts)]] if number % 4 == 3 else [],
             "setting": SETTINGS[number // len(traits) % 2],
@@ -179,7 +180,7 @@ def complete(client: openai.OpenAI, messages: list[dict], settings: dict) -> tup
         # The error's own text may quote the request's headers on some servers, so only its kind is passed on.
         code = f" {error.status_code}" if isinstance(error, openai.APIStatusError) else ""
         raise StudyError(
-            f"The server at {client.base_url} did not answer ({type(error).__name__}{code}) after {settings['tries']} "
+            f"The server at {client.base_url.host} refused or did not answer ({type(error).__name__}{code}) after {settings['tries']} "
             "tries at most. Check OPENAI_BASE_URL, OPENAI_API_KEY and --model; the same command goes on from here."
         ) from None
 
@@ -199,17 +200,33 @@ def estimate(units: list[dict], card: dict, settings: dict) -> str:
     return f"{len(units)} units, {len(FIELDS) * len(units)} calls, {read:,} tokens read and at most {written:,} written: {money}"
 
 
+def brief(kind: str, units: list[dict], row: dict, card: dict, settings: dict) -> str | None:
+    """What an answer was asked for, as a fingerprint: a kept answer to another card, prompt, plan or model is not used."""
+    unit = next((u for u in units if u["unit"] == row["unit"]), None)
+    if unit is None:
+        return None
+    prompt = prompt_for(kind, unit | {"situation": "-"}, card, settings["words"], [])
+    return fingerprint([prompt, settings["model"]])
+
+
 def write_corpus(persona: str, n_units: int, settings: dict, folder: Path | None = None) -> dict[str, int]:
     """Write `units.jsonl` and the three formats of a persona into `folder` (default `data/corpora/<card's name>`).
 
-    `settings`: model, words (least, most), max_tokens, temperature, asks, tries, backoff and timeout (s),
+    Raises StudyError where the folder holds a corpus that was not made here. `settings`: model, words (least, most), max_tokens, temperature, asks, tries, backoff and timeout (s),
     concurrency, price_in, price_out. Answers are kept one by one in `written.jsonl`, from which an interrupted run goes
     on. A unit one of whose four answers never passes is left out of every format. Returns {units, failed}.
     """
     card = load_persona(persona)
     folder = folder or DATA / "corpora" / Path(persona).stem
     units = plan_units(card, n_units)
-    kept = {row["id"]: row for row in resume_jsonl(folder / "written.jsonl")}
+    if (folder / "units.jsonl").exists() and not (folder / "written.jsonl").exists():
+        raise StudyError(f"{shown(folder)} holds a corpus that this writer did not make; move it away first.")
+    rows = resume_jsonl(folder / "written.jsonl")
+    kept = {
+        row["id"]: row
+        for row in rows
+        if row["answer"] and row["brief"] == brief(row["kind"], units, row, card, settings)
+    }
     print(estimate(units, card, settings), f"({len(kept)} calls are paid for already)")
     client, guard = connect(settings["timeout"]), threading.Lock()
     bar = tqdm(total=len(units) * len(FIELDS), initial=len(kept), desc="writing, texts", mininterval=2, ncols=90)
@@ -222,7 +239,8 @@ def write_corpus(persona: str, n_units: int, settings: dict, folder: Path | None
             taken = [r["answer"]["situation"] for r in kept.values() if r["kind"] == "situation" and r["answer"]][-10:]
         prompt = prompt_for(kind, unit, card, settings["words"], taken)
         answer, provenance = ask(client, prompt, kind, card, settings)
-        row = {"id": row_id, "unit": unit["unit"], "kind": kind, "answer": answer, "provenance": provenance}
+        row = {"id": row_id, "unit": unit["unit"], "kind": kind, "brief": brief(kind, units, unit, card, settings),
+               "answer": answer, "provenance": provenance}  # fmt: skip
         with guard:
             append_jsonl(folder / "written.jsonl", [row])
             kept[row_id] = row
