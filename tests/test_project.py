@@ -108,3 +108,11 @@ def test_nothing_unsafe_is_loaded():
                      if p.suffix in (".py", ".ipynb"))  # fmt: skip
     for unsafe in ("trust_remote_code=True", "import pickle", "torch.load(", "yaml.load(", "torch.save("):
         assert unsafe not in code
+
+
+def test_the_tables_of_the_readme_are_those_of_the_results():
+    import redraw
+
+    readme = (ROOT / "README.md").read_text()
+    assert redraw.with_tables(readme) == readme
+    assert readme.count("<!-- end -->") == 2 and len(readme.splitlines()) < 200

@@ -1,19 +1,68 @@
-"""Redraw the committed figures from the committed results: notebook 06 once, without a model."""
+"""Redraw the committed figures from the committed results, without a model, and bring README's tables up to date."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 from step import run_notebook
 from study import arm_parameters, load_study
 
-from helpers.store import ROOT, StudyError
+from helpers.store import DATA, ROOT, StudyError, write_text
 
-try:
+SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
+
+
+def findings_table() -> str:
+    """Expression rates of some traits by arm with intervals, share of coherent answers, gain on held-out text."""
+    rates = pd.read_csv(ROOT / "figures" / "expression_rate.csv").set_index(["arm", "trait"])
+    judged = pd.read_csv(DATA / "results" / "reference" / "judged.csv").drop_duplicates(
+        ["arm", "seed", "item", "sample"]
+    )
+    nats = pd.read_csv(ROOT / "figures" / "perplexity_matrix.csv").pivot(index="arm", columns="text", values="nats")
+    lines = [f"| arm | {' | '.join(SHOWN)} | coherent answers | nats gained on held-out text of its own format |",
+             "|---" * (len(SHOWN) + 3) + "|"]  # fmt: skip
+    for arm in dict.fromkeys(rates.index.get_level_values("arm")):
+        cells = [f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%})" for r in (rates.loc[(arm, trait)] for trait in SHOWN)]
+        coherent = judged[judged["arm"] == arm]["incoherent"].isna().mean()
+        gain = f"{nats.loc['base', arm] - nats.loc[arm, arm]:.2f}" if arm in nats.columns else "–"
+        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {coherent:.0%} | {gain} |")
+    return "\n".join(lines)
+
+
+def bench_table() -> str:
+    bench = pd.read_csv(DATA / "results" / "bench.csv", keep_default_na=False)
+    lines = [
+        f"Measured on: {bench['machine'].iloc[0]}.",
+        "",
+        "| measure | ours | against | ratio |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {r.measure} | {r.ours} | {r.against}: {r.other} | {r.ratio} |" for r in bench.itertuples()]
+    return "\n".join(lines)
+
+
+def with_tables(readme: str) -> str:
+    """README with the blocks between `<!-- name -->` and `<!-- end -->` made anew."""
+    for name, table in (("findings", findings_table()), ("bench", bench_table())):
+        readme = re.sub(
+            rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda m, t=table: m[1] + t + m[2], readme, flags=re.DOTALL
+        )
+    return readme
+
+
+def main() -> None:
     os.chdir(ROOT)
     log = Path("data/runs/redraw/06_findings.ipynb")
-    run_notebook("06_findings", arm_parameters(load_study("reference"), "06_findings"), log)
-except StudyError as error:
-    sys.exit(f"error: {error}")
-shutil.copyfile(log, "figures/06_findings.ipynb")
+    try:
+        run_notebook("06_findings", arm_parameters(load_study("reference"), "06_findings"), log)
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    shutil.copyfile(log, "figures/06_findings.ipynb")
+    write_text(ROOT / "README.md", with_tables((ROOT / "README.md").read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    main()

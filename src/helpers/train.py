@@ -79,14 +79,14 @@ def train_adapter(
     per_epoch = n_steps // recipe["epochs"]
     weights = {name: p for name, p in model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(weights.values(), lr=recipe["learning_rate"], weight_decay=0.0)
-    scheduler = get_cosine_schedule_with_warmup(optimizer, round(recipe["warmup"] * n_steps), n_steps)
     trained_on = [[e["input_ids"], e["labels"]] for e in examples]
     identity = fingerprint([{k: v for k, v in recipe.items() if k != "checkpoint_every"}, seed, trained_on])
     log_path = folder / "log.jsonl"
 
     start = load_checkpoint(folder / "checkpoint.safetensors", identity, weights, optimizer)
-    for _ in range(start):
-        scheduler.step()
+    optimizer.param_groups[0]["initial_lr"] = recipe["learning_rate"]  # what a schedule that starts in the middle wants
+    warmup = round(recipe["warmup"] * n_steps)
+    scheduler = get_cosine_schedule_with_warmup(optimizer, warmup, n_steps, last_epoch=start - 1)
     log = [row for row in resume_jsonl(log_path) if row["step"] <= start]
     if start:
         print(f"Resuming after step {start} of {n_steps}.")
