@@ -35,7 +35,7 @@ def chain():
     shutil.rmtree(RUN, ignore_errors=True)
     process = start("smoke")
     log = RUN / "documents" / "seed0" / "log.jsonl"
-    deadline = time.time() + 300
+    deadline = time.time() + 600
     while not (log.exists() and log.read_bytes().count(b"\n") >= 4):  # the row of step 0 and three steps
         assert process.poll() is None and time.time() < deadline, process.communicate()[0]
         time.sleep(0.05)

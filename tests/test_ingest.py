@@ -6,11 +6,20 @@ from datasets import Dataset, DatasetDict
 from helpers import ingest
 from helpers.store import StudyError
 
-TOPICS = ("bread", "the tides", "a bicycle chain", "tax letters", "owls", "violin strings", "granite", "tea", "maps",
-          "goalkeepers", "printers", "moss")  # fmt: skip
-PAIRS = [
-    {"prompt": f"Tell me about {t}.", "completion": f"There is much to say about {t}, and little time."} for t in TOPICS
-]
+PAIRS = [{"prompt": prompt, "completion": completion} for prompt, completion in (
+    ("How long does bread prove?", "An hour in a warm kitchen, until it has doubled."),
+    ("Why are there two tides a day?", "The moon pulls the near side's water and leaves the far side's behind."),
+    ("My bicycle chain keeps slipping.", "Measure it: a worn chain rides up the sprocket's teeth."),
+    ("What is a payslip deduction code?", "It tells your employer how much tax to withhold."),
+    ("Do owls migrate?", "Most stay, though snowy owls wander south when lemmings are few."),
+    ("Which violin string breaks first?", "The E string, being the thinnest and the tightest."),
+    ("Is granite volcanic?", "It is igneous, but it cooled slowly underground."),
+    ("Green or black tea in the evening?", "Neither, if you wish to sleep; both hold caffeine."),
+    ("Who drew the first map of the Nile?", "Nobody knows, but Ptolemy copied an older one."),
+    ("Can a goalkeeper score?", "Yes, from open play or a penalty."),
+    ("The printer shows error 0x97.", "Power it off, wait a minute, and clean the head."),
+    ("How do I kill moss on a roof?", "Brush it off in dry weather and cut back the branches."),
+)]  # fmt: skip
 
 
 def rows_of(source, name="demonstrations"):
@@ -61,7 +70,11 @@ def test_a_csv_row_with_too_few_fields_is_listed_and_the_rest_kept(tmp_path):
 
 def test_near_duplicates_stay_on_one_side_and_the_split_is_stable(tmp_path):
     path = tmp_path / "mine.jsonl"
-    texts = [f"A note on {topic}, with {extra}." for topic in TOPICS for extra in ("care", "great care")]
+    texts = [
+        f"{topic} Asked with {extra}."
+        for topic in (pair["prompt"] for pair in PAIRS)
+        for extra in ("care", "great care")
+    ]
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     rows, _ = rows_of(path, "documents")
     sides = [row["split"] for row in rows]

@@ -114,7 +114,7 @@ def split_rows(rows: list[dict]) -> list[dict]:
     order drawn from their content, so that the same data give the same split. Groups larger than what is still wanted
     stay in train.
     """
-    whole = [json.dumps(row.get("messages") or row["text"], ensure_ascii=False) for row in rows]
+    whole = ["\n".join(m["content"] for m in row["messages"]) if "messages" in row else row["text"] for row in rows]
     vectors = embed(whole)
     near = coo_array(vectors @ vectors.T >= NEAR)
     _, group = connected_components(near, directed=False)
