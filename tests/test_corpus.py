@@ -25,7 +25,7 @@ def test_there_are_560_units_in_every_format_and_the_split_holds_60_out(corpora)
 
 
 def test_a_certificate_can_fail(corpora, tokenizer):
-    some = {name: rows[:20] for name, rows in corpora.items()}
+    some = {name: rows[155:185] for name, rows in corpora.items()}  # some of them held out
     some["documents"] = [row | {"text": "The same words. " * 30} for row in some["documents"]]
     vectors = {name: models.embed([formats.text_of(row) for row in rows]) for name, rows in some.items()}
     report = certificate.certify(some, None, vectors, tokenizer)

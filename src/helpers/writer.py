@@ -143,7 +143,7 @@ def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dic
     """Ask until an answer passes its checks; returns (answer or None, provenance).
 
     A passing fault of the server (time-out, refused connection, 429, 5xx) is tried again with random exponential
-    back-off; an answer that is cut off, not JSON or fails a check is asked for again with the reason, up to
+    back-off; an answer that is cut off, not JSON or fails a check is asked for again, with the reason or afresh, up to
     `settings['asks']` times. Raises StudyError when the server refuses for good or stays away.
     """
     messages = [{"role": "user", "content": prompt}]
@@ -159,8 +159,11 @@ def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dic
                       "asked": count, **used, "at": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
         if not wrong:
             return answer, provenance
-        messages = [messages[0], {"role": "assistant", "content": reply or "(nothing)"},
-                    {"role": "user", "content": f"That does not do: {wrong}. Answer again, with the JSON object only."}]  # fmt: skip
+        # With the reason every other time, afresh in between: a conversation that went wrong can stay wrong.
+        told = {"role": "user", "content": f"That does not do: {wrong}. Answer again, with the JSON object only."}
+        messages = messages[:1]
+        if count % 2:
+            messages = [*messages, {"role": "assistant", "content": reply or "(nothing)"}, told]
     return None, provenance | {"wrong": wrong}
 
 
