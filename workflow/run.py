@@ -49,19 +49,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study")
     parser.add_argument("--profile", default="local", help="a folder of workflow/profiles (local, slurm)")
-    parser.add_argument("more", nargs="*", help="options for Snakemake, after --")
-    args = parser.parse_args()
+    own, _, more = " ".join(sys.argv[1:]).partition(" -- ")
+    args, more = parser.parse_args(own.split()), more.split()
     began = time.time()
     try:
         study = load_study(args.study)
         plan(study)
         with lock(RUNS) as held:  # one study at a time: Snakemake's own locks are the checkout's, not the study's
-            code = snakemake(study["name"], args.profile, args.more, held)
+            code = snakemake(study["name"], args.profile, more, held)
     except StudyError as error:
         sys.exit(f"error: {error}")
     if code:
         sys.exit(f"The study stopped; see the message above. Executed notebooks: data/runs/{args.study}/logs/")
-    if args.more:
+    if more:
         return  # a dry run, a part of the chain: what is done is for Snakemake to say
     if study["publish"]:
         publish_notebooks(study)

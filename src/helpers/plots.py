@@ -156,6 +156,7 @@ def lengths(frame: pd.DataFrame):
     arms = in_order(frame["arm"])
     fig, ax = plt.subplots(figsize=(NARROW, 3.2))
     shared = {"data": frame, "x": "n_tokens", "y": "arm", "hue": "arm", "order": arms, "palette": ARM_COLOURS}
+    np.random.seed(0)  # seaborn draws the jitter from here; the same data give the same figure
     sns.stripplot(**shared, ax=ax, size=2, alpha=0.25, jitter=0.3, legend=False)
     sns.boxplot(**shared, ax=ax, fill=False, fliersize=0, width=0.5, legend=False)
     ax.set(xlabel="length of the answer (tokens)", ylabel="")
