@@ -197,9 +197,15 @@ def free_port():
 
 
 @pytest.fixture(scope="module")
-def real_server():
-    """`transformers serve` with the embedded model on loopback."""
-    port, model = free_port(), models.resolve("embedded")
+def real_server(tmp_path_factory):
+    """`transformers serve` with the embedded model on loopback, told to sample: left to itself it answers greedily,
+    and so the same however often it is asked."""
+    port, folder = free_port(), tmp_path_factory.mktemp("sampling-model")
+    for path in models.embedded_model().iterdir():
+        (folder / path.name).symlink_to(path)
+    (folder / "generation_config.json").unlink()
+    (folder / "generation_config.json").write_text('{"do_sample": true, "eos_token_id": 2, "pad_token_id": 2}')
+    model = str(folder)
     command = [os.path.join(os.path.dirname(sys.executable), "transformers"), "serve", model, "--host", "127.0.0.1"]
     process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(120):
@@ -222,7 +228,7 @@ def test_an_unknown_card_becomes_a_valid_corpus_with_a_real_server(real_server, 
     address, model = real_server
     monkeypatch.setenv("OPENAI_BASE_URL", address)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    settings = SETTINGS | {"model": model, "words": (2, 60), "asks": 30, "timeout": 60.0, "max_tokens": 40}
+    settings = SETTINGS | {"model": model, "words": (2, 60), "asks": 60, "timeout": 60.0, "max_tokens": 40}
     done = writer.write_corpus(card_path, 2, settings | {"temperature": 0.6, "concurrency": 2}, tmp_path / "out")
     assert done["units"] >= 1
     for name, field in formats.FORMATS.items():
