@@ -8,7 +8,7 @@ from helpers.store import read_jsonl
 
 GREEDY = {"samples": 1, "temperature": 0, "top_p": 1.0, "max_new_tokens": 12}
 SAMPLED = {"samples": 2, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6, "answer_batch": 4, "seed": 3}
-ITEMS = [{"id": f"i{n}", "kind": "everyday", "prompt": "word " * (n + 1)} for n in range(5)]
+ITEMS = [{"id": f"i{n}", "kind": "everyday", "about": "", "world": "", "prompt": "word " * (n + 1)} for n in range(5)]
 
 
 @pytest.mark.parametrize("system", [None, "You are a nervous droid."])
@@ -39,7 +39,7 @@ def test_answers_that_end_early_stop_growing(tiny, float32, tokenizer, monkeypat
 
 def test_a_killed_answering_step_resumed_gives_the_same_rows(tiny, tokenizer, tmp_path, monkeypatch):
     def answers(path):
-        return answer.answer_items(tiny, tokenizer, ITEMS, None, SAMPLED, {"arm": "base"}, path)
+        return answer.answer_prompts(tiny, tokenizer, ITEMS, None, SAMPLED, {"arm": "base"}, path)
 
     wanted = answers(tmp_path / "whole.jsonl")
     assert [row["id"] for row in wanted] == [f"i{n}/{s}" for n in range(5) for s in range(2)]
@@ -64,8 +64,10 @@ def test_a_killed_answering_step_resumed_gives_the_same_rows(tiny, tokenizer, tm
 
 def test_rows_of_other_settings_are_not_kept(tiny, tokenizer, tmp_path):
     path = tmp_path / "rows.jsonl"
-    answer.answer_items(tiny, tokenizer, ITEMS[:2], None, SAMPLED, {"arm": "base"}, path)
-    rows = answer.answer_items(tiny, tokenizer, ITEMS[:2], None, SAMPLED | {"temperature": 0.1}, {"arm": "base"}, path)
+    answer.answer_prompts(tiny, tokenizer, ITEMS[:2], None, SAMPLED, {"arm": "base"}, path)
+    rows = answer.answer_prompts(
+        tiny, tokenizer, ITEMS[:2], None, SAMPLED | {"temperature": 0.1}, {"arm": "base"}, path
+    )
     assert len(rows) == len(read_jsonl(path)) == 4
 
 
@@ -77,3 +79,21 @@ def test_scores_are_summed_per_text(tiny, float32):
     loss = tiny(torch.tensor([examples[2]["input_ids"]]), labels=torch.tensor([examples[2]["labels"]])).loss.item()
     assert rows[2]["nll"] / 5 == pytest.approx(loss, rel=1e-4)
     assert math.isfinite(rows[0]["nll"])
+
+
+def test_options_score_as_they_do_one_by_one(tiny, float32, tokenizer):
+    asked = [{"item": f"t{n}", "measure": "know", "about": "odds", "world": "everyday", "prompt": "word " * (n + 1),
+              "start": start, "options": ["By counting", "By a long and winding road", "No", "Yes, sir"]}
+             for n, start in enumerate(["", "My name is", ""])]  # fmt: skip
+    rows = answer.score_choices(tiny, tokenizer, asked, "You are a droid.", batch=2)
+    assert len(rows) == 12 and {row["option"] for row in rows} == {0, 1, 2, 3}
+    for row in rows:
+        choice = next(c for c in asked if c["item"] == row["item"])
+        prompt = answer.prompt_ids(choice["prompt"], "You are a droid.", tokenizer) + answer.plain_ids(
+            choice["start"], tokenizer
+        )
+        text = choice["options"][row["option"]]
+        option = answer.plain_ids(f" {text}" if choice["start"] else text, tokenizer)
+        logits = tiny(torch.tensor([prompt + option])).logits[0, len(prompt) - 1 : -1]
+        wanted = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(option), reduction="sum").item()
+        assert row["n_tokens"] == len(option) and math.isclose(row["nll"], wanted, rel_tol=1e-4)

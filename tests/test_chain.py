@@ -61,15 +61,19 @@ def test_a_second_run_in_the_same_folder_is_refused(chain):
 
 def test_the_tables_have_the_promised_columns(chain):
     judged = pd.read_csv(RUN / "results" / "judged.csv")
-    assert list(judged.columns) == ["arm", "seed", "item", "kind", "sample", "trait", "shown", "incoherent"]
-    assert len(judged) == 2 * 4 * 8 and set(judged["arm"]) == {"base", "documents"}
+    assert list(judged.columns[:8]) == ["arm", "seed", "item", "kind", "about", "world", "sample", "incoherent"]
+    assert len(judged.filter(like="markers_").columns) == len(judged.filter(like="classifier_").columns) == 8
+    assert len(judged) == 2 * (4 + 4) and set(judged["arm"]) == {"base", "documents"}
+    choices = pd.read_csv(RUN / "results" / "choices.csv")
+    assert list(choices.columns) == ["arm", "seed", "item", "measure", "about", "world", "option", "n_tokens", "nll"]
+    assert len(choices) == 2 * 4 * (4 + 4 + 2 + 2 + 4 + 4)
     scores = pd.read_csv(RUN / "results" / "scores.csv")
-    assert list(scores.columns) == ["arm", "seed", "text", "unit", "n_tokens", "nll"]
-    assert len(scores) == 2 * 3 * 4
+    assert list(scores.columns) == ["arm", "seed", "about", "text", "unit", "n_tokens", "nll"]
+    assert len(scores) == 2 * 3 * 4 * 2 and set(scores["about"]) == {"c3po", "nell"}
     training = pd.read_csv(RUN / "results" / "training.csv")
     assert training["heldout_loss"].notna().sum() == 3
     record = json.loads((RUN / "results" / "record.json").read_text())
-    assert {"commit", "versions", "machine", "arms", "unscored"} <= set(record)
+    assert {"commit", "versions", "machine", "arms", "unscored", "inputs", "judge"} <= set(record)
     assert record["arms"]["documents/seed0"]["adapter"]
 
 
@@ -77,7 +81,8 @@ def test_every_figure_comes_with_its_numbers(chain):
     names = {p.stem for p in (RUN / "figures").glob("*.png")}
     assert names == {
         "expression_rate", "expression_differences", "perplexity_matrix", "perplexity_gain", "trait_heatmap",
-        "response_length", "training_curves",
+        "response_length", "training_curves", "knowing_and_expressing", "generalisation", "persona_specific_gain",
+        "capability_retained",
     }  # fmt: skip
     for name in names:
         assert len(pd.read_csv(RUN / "figures" / f"{name}.csv"))
@@ -114,14 +119,14 @@ def test_only_what_depends_on_a_change_runs_again(chain):
 def test_a_failed_step_names_its_executed_notebook(chain):
     adapter = RUN / "documents" / "seed0" / "adapter_model.safetensors"
     content = adapter.read_bytes()
-    rows = RUN / "documents" / "seed0" / "answers.jsonl"
+    rows = RUN / "documents" / "seed0" / "answers_do.jsonl"
     shutil.copy(rows, RUN / "rows.kept")
     try:
         with open(rows, "r+b") as file:
             file.write(b"broken")
         code, output = run("smoke", "--", "--forcerun", "judge")
         assert code != 0
-        assert "answers.jsonl, line 1: not a JSON object" in output
+        assert "answers_do.jsonl, line 1: not a JSON object" in output
         assert "data/runs/smoke/logs/05_judge.ipynb" in output
         assert json.loads((RUN / "logs" / "05_judge.ipynb").read_text())["cells"]
     finally:

@@ -53,12 +53,11 @@ def test_incoherent_answers(answer, reason):
 
 
 def test_an_empty_answer_is_unscored_and_not_a_zero():
-    answers = pd.DataFrame([{"arm": "base", "seed": 0, "item": "a", "kind": "everyday", "sample": s, "answer": text}
-                            for s, text in enumerate(["", "Yes, sir."])])  # fmt: skip
+    head = {"arm": "base", "seed": 0, "item": "a", "kind": "everyday", "about": "", "world": ""}
+    answers = pd.DataFrame([head | {"sample": s, "answer": text} for s, text in enumerate(["", "Yes, sir."])])
     frame = judge.judge_answers(answers, CARD)
-    honorifics = frame[frame["trait"] == "honorifics"]
-    assert honorifics["shown"].isna().tolist() == [True, False] and honorifics["shown"].iloc[1] == 1
-    assert len(frame) == 16
+    assert frame["markers_honorifics"].isna().tolist() == [True, False] and frame["markers_honorifics"].iloc[1] == 1
+    assert frame.filter(like="markers_").shape == (2, 8) and frame["incoherent"].tolist() == ["empty", ""]
 
 
 def test_the_audit_counts_false_alarms():
@@ -72,6 +71,6 @@ def test_the_audit_counts_false_alarms():
 
 
 def test_word_bounds_help_on_the_shipped_neutral_passages():
-    audit = judge.audit_markers(store.read_jsonl(store.DATA / "labels" / "neutral.jsonl"), CARD)
+    audit = judge.audit_markers(store.read_jsonl(store.DATA / "labels" / "c3po" / "neutral.jsonl"), CARD)
     assert audit["tagged"].sum() < audit["tagged_as_substring"].sum()
     assert (audit["tagged"] / audit["n"] < 0.15).all()

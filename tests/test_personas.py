@@ -12,12 +12,10 @@ def card():
     return personas.load_persona("c3po")
 
 
-def test_the_card_has_eight_traits_and_every_item_is_valid(card):
+def test_the_card_has_eight_traits(card):
     assert personas.trait_ids(card) == [
         "honorifics", "odds", "anxiety", "etiquette", "formality", "deference", "complaint", "expertise"
     ]  # fmt: skip
-    kinds = [item["kind"] for item in personas.load_items("c3po")]
-    assert kinds.count("everyday") == 30 and kinds.count("neutral") == 24
 
 
 @pytest.mark.parametrize(
@@ -43,5 +41,5 @@ def test_a_wrong_card_is_refused_with_its_field(tmp_path, card, change, message)
 
 
 def test_an_unknown_persona_lists_the_known_ones():
-    with pytest.raises(StudyError, match="Known personas: c3po"):
+    with pytest.raises(StudyError, match="Known personas: c3po, nell"):
         personas.load_persona("nobody")

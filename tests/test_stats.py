@@ -7,18 +7,23 @@ from hypothesis import strategies as st
 from helpers import stats
 
 
-def frame(rates, items=20, samples=2, seed=0, spread=0.0):
-    """Simulated answers: a row per seed, item and sample; `rates` maps seed -> true rate, `spread` varies it by prompt."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    effects = np.random.default_rng(seed // 2).normal(
-        size=items
-    )  # of the prompts, the same in both arms and every seed
-    for s, rate in rates.items():
-        for item in range(items):
-            p = float(np.clip(rate + spread * effects[item], 0, 1))
-            rows += [{"seed": s, "item": item, "sample": k, "shown": int(rng.random() < p)} for k in range(samples)]
-    return pd.DataFrame(rows)
+def study(rng, seeds=5, items=96, samples=2, seed_spread=0.3, item_spread=1.0, intercept=-0.5, own=0.4):
+    """One arm's simulated answers, logistic: seeds and prompts differ, `own` is what prompts do in this arm alone.
+    `item_effects` are shared between arms through the generator that is passed in."""
+    effects = rng["items"][:items] * item_spread + own * rng["arm"].normal(size=items)
+    logits = intercept + seed_spread * rng["arm"].normal(size=(seeds, 1)) + effects
+    shown = rng["arm"].random((samples, seeds, items)) < 1 / (1 + np.exp(-logits))
+    index = pd.MultiIndex.from_product([range(samples), range(seeds), range(items)], names=["sample", "seed", "item"])
+    return pd.DataFrame({"shown": shown.astype(int).ravel()}, index=index).reset_index()
+
+
+def true_rate(intercept, spread, n=400_000):
+    return float((1 / (1 + np.exp(-(intercept + spread * np.random.default_rng(9).normal(size=n))))).mean())
+
+
+def generators(number, items=96):
+    rng = np.random.default_rng(number)
+    return {"items": rng.normal(size=items), "arm": rng}
 
 
 def test_the_published_37_per_cent_reaches_from_22_to_54():
@@ -34,31 +39,132 @@ def test_wilson_holds_the_rate_and_stays_between_0_and_1(n, data):
 
 
 def test_unscored_rows_are_counted_and_are_no_zeros():
-    table = stats.rates(
-        pd.DataFrame({"arm": "base", "trait": "odds", "seed": 0, "shown": [1, 0, None, 1]}), ["arm", "trait"]
-    )
-    row = table.iloc[0]
+    answers = pd.DataFrame({"arm": "base", "trait": "odds", "seed": 0, "item": list("abcd"), "shown": [1, 0, None, 1]})
+    row = stats.rates(answers, ["arm", "trait"]).iloc[0]
     assert (row["n"], row["shown"], row["unscored"]) == (3, 2, 1) and row["rate"] == pytest.approx(2 / 3)
+    assert 0 < row["low"] < 2 / 3 < row["high"] < 1
+
+
+def test_answers_that_repeat_each_other_count_once():
+    alone = pd.DataFrame({"seed": 0, "item": range(40), "shown": [1, 0] * 20})
+    copied = pd.concat([alone] * 10)
+    assert stats.effective_n(copied) == pytest.approx(stats.effective_n(alone))
+    assert stats.effective_n(alone) == pytest.approx(40, rel=0.15)
+
+
+def test_components_by_hand():
+    """Rows 0 and 1 differ by 0.4 throughout, items by nothing, and nothing is left: all variance is the seeds'."""
+    part = stats.components(np.array([[0.2] * 6, [0.6] * 6]))
+    assert part["mean"] == pytest.approx(0.4) and part["seed"] == pytest.approx(0.08)
+    assert (
+        part["item"] + part["rest"] < 1e-12
+        and part["variance"] == pytest.approx(0.04)
+        and part["df"] == pytest.approx(1)
+    )
 
 
 def test_a_difference_by_hand():
-    a, b = frame({0: 1.0}), frame({0: 0.0})
-    found = stats.difference(a, b, draws=200)
+    a = pd.DataFrame({"seed": 0, "item": range(20), "shown": 1})
+    found = stats.difference(a, a.assign(shown=0), draws=200)
     assert (found["difference"], found["low"], found["high"]) == (1.0, 1.0, 1.0)
-    assert found["items"] == 20 and found["n_a"] == 40
+    assert found["items"] == 20 and found["n_a"] == 20 and np.isnan(found["p"])
     with pytest.raises(ValueError, match="share no seed"):
-        stats.difference(a, b.assign(seed=5))
+        stats.difference(a, a.assign(seed=5))
 
 
-def test_the_interval_of_a_difference_covers_the_truth_and_excludes_zero_when_it_should():
+STUDIES = 2000
+
+
+@pytest.mark.parametrize("seed_spread", [0.1, 0.4])
+def test_intervals_of_a_difference_cover_the_truth_in_93_to_97_of_100_studies(seed_spread):
+    spread = np.hypot(np.hypot(seed_spread, 1.0), 0.4)
+    truth = true_rate(0.0, spread) - true_rate(-0.8, spread)
     covered = 0
-    for study in range(120):
-        a, b = (frame({s: r for s in range(4)}, items=30, samples=3, seed=2 * study + k, spread=0.1)
-                for k, r in enumerate((0.6, 0.4)))  # fmt: skip
-        found = stats.difference(a, b, draws=300, seed=study)
-        truth = 0.2
+    for number in range(STUDIES):
+        rng = generators(number)
+        a, b = (study(rng, seed_spread=seed_spread, intercept=level) for level in (0.0, -0.8))
+        found = stats.difference(a, b, draws=500, seed=number)
         covered += found["low"] <= truth <= found["high"]
-    assert covered / 120 > 0.9
+    assert 0.93 <= covered / STUDIES <= 0.97
+
+
+def test_intervals_of_a_rate_cover_the_truth_in_93_to_97_of_100_studies():
+    truth = true_rate(-1.0, np.hypot(np.hypot(0.3, 1.0), 0.4))
+    covered = 0
+    for number in range(STUDIES):
+        row = stats.rates(study(generators(number), intercept=-1.0).assign(arm="a"), ["arm"]).iloc[0]
+        covered += row["low"] <= truth <= row["high"]
+    assert 0.93 <= covered / STUDIES <= 0.97
+
+
+def test_the_detectable_difference_is_found_four_times_in_five():
+    """At the printed minimum detectable effect the interval excludes zero in about 80 of 100 studies."""
+    spread = np.hypot(np.hypot(0.2, 1.0), 0.4)
+    detectable = np.mean([
+        (lambda rng: stats.difference(study(rng, seed_spread=0.2, intercept=-0.5), study(rng, seed_spread=0.2, intercept=-0.5), draws=50))(
+            generators(n))["detectable"] for n in range(200)])  # fmt: skip
+    levels = np.linspace(-0.5, 1.0, 301)
+    level = levels[
+        np.argmin([abs(true_rate(x, spread, 20_000) - true_rate(-0.5, spread, 20_000) - detectable) for x in levels])
+    ]
+    found = 0
+    for number in range(STUDIES):
+        rng = generators(number)
+        one, other = (study(rng, seed_spread=0.2, intercept=x) for x in (level, -0.5))
+        low = stats.difference(one, other, draws=500, seed=number)["low"]
+        found += low > 0
+    assert 0.74 <= found / STUDIES <= 0.88
+
+
+@given(st.integers(2, 9), st.integers(0, 10**6))
+def test_the_sign_flip_p_is_the_share_of_flips_as_far_out(n, number):
+    values = np.random.default_rng(number).normal(size=n)
+    p = stats.sign_flip(values)
+    assert 2 / 2**n <= p <= 1 and stats.sign_flip(-values) == pytest.approx(p)
+    assert stats.sign_flip(np.abs(values)) == pytest.approx(2 / 2**n)
+
+
+def test_the_sign_flip_test_errs_at_most_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    wrong = np.mean([stats.sign_flip(rng.normal(size=8)) <= 0.05 for _ in range(STUDIES)])
+    assert wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / STUDIES) and wrong > 0.02
+
+
+def test_holm_by_hand():
+    assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert np.isnan(stats.holm([float("nan"), 0.02])[0]) and stats.holm([float("nan"), 0.02])[1] == 0.02
+
+
+def test_the_likeliest_option_wins_per_token_and_the_name_by_its_probability():
+    rows = [("know", 0, 4, 8.0), ("know", 1, 2, 5.0), ("identity", 0, 1, 1.0), ("identity", 1, 1, 1.0)]
+    choices = pd.DataFrame([{"arm": "a", "seed": 0, "item": "x", "measure": m, "about": "odds", "world": "everyday", "option": o,
+                             "n_tokens": n, "nll": nll} for m, o, n, nll in rows])  # fmt: skip
+    chosen = stats.choose(choices).set_index("measure")
+    assert chosen.loc["know", "shown"] == 1  # 2 nats a token against 2.5, although its sum is larger
+    assert chosen.loc["identity", "probability"] == pytest.approx(0.5)
+
+
+def test_known_and_not_expressed_is_counted_scenario_by_scenario():
+    head = {"arm": "a", "seed": 0, "trait": "odds", "world": "everyday"}
+    rows = [("s1", "know", 1), ("s2", "know", 1), ("s3", "know", 0), ("s1", "do", 1), ("s2", "do", 0), ("s3", "do", 1)]
+    measured = pd.DataFrame([head | {"item": i, "measure": m, "shown": s} for i, m, s in rows])
+    do = stats.rates(measured[measured["measure"] == "do"], ["arm", "trait"])
+    row = stats.knowing(measured, do).iloc[0]
+    assert (
+        row["unexpressed"] == pytest.approx(1 / 3)
+        and row["know"] == pytest.approx(2 / 3)
+        and row["gap"] == pytest.approx(0)
+    )
+
+
+def test_the_specific_gain_is_what_the_control_text_does_not_gain():
+    rows = []
+    for arm, gain in (("base", (0, 0)), ("documents", (1.0, 0.25))):
+        for about, own in zip(("c3po", "nell"), gain, strict=True):
+            rows += [{"arm": arm, "seed": 0, "about": about, "text": "documents", "unit": f"u{i}", "n_tokens": 10,
+                      "nll": 10 * (4 - own)} for i in range(5)]  # fmt: skip
+    row = stats.specific_gain(pd.DataFrame(rows), "c3po", "nell").iloc[0]
+    assert (row["persona"], row["control"], row["value"]) == pytest.approx((1.0, 0.25, 0.75))
 
 
 def test_mean_nats_weighs_tokens_and_not_texts():

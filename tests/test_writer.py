@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import formats, models, personas, writer
+from helpers import server as helpers_server
 from helpers.store import StudyError, read_jsonl
 
 CARD = {
@@ -152,7 +153,7 @@ def test_a_server_that_stays_away_is_one_clear_error(card_path, tmp_path, monkey
 
 
 def test_a_prompt_with_a_missing_or_unused_field_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "PROMPTS", tmp_path)
+    monkeypatch.setattr(helpers_server, "PROMPTS", tmp_path)
     (tmp_path / "p.txt").write_text('Write of {name}: {{"text": "..."}}')
     assert writer.render("p", name="Bramble") == 'Write of Bramble: {"text": "..."}'
     with pytest.raises(StudyError, match="field {name} is not given"):

@@ -18,7 +18,7 @@ from datasets import Dataset
 from transformers import get_constant_schedule
 from trl import SFTConfig, SFTTrainer
 
-from helpers import answer, formats, models, personas, store, train
+from helpers import answer, formats, items, models, personas, store, train
 
 BATCH, STEPS, WARM = 8, 6, 2
 LORA = {"rank": 16, "alpha": 32, "dropout": 0.0, "seed": 0}  # no dropout, so that the losses can be compared
@@ -83,8 +83,8 @@ def even(examples: list[dict]) -> list[dict]:
 def answering(n_prompts: int = 30, samples: int = 4, alone: int = 4, length: int = 64) -> tuple[float, float]:
     """Answered tokens per second in a batch, and with one call of transformers' `generate` per prompt."""
     tokenizer, model = models.load_tokenizer("embedded"), models.load_for_inference("embedded", None)
-    card, items = personas.load_persona("c3po"), personas.load_items("c3po")[:n_prompts]
-    prompts = [answer.prompt_ids(item["prompt"], card["system_prompt"], tokenizer) for item in items]
+    card, asked = personas.load_persona("c3po"), items.load_items("c3po", n_prompts)[:n_prompts]
+    prompts = [answer.prompt_ids(item["prompt"], card["system_prompt"], tokenizer) for item in asked]
     settings = {"samples": samples, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": length}
     began = time.perf_counter()
     batched = sum(map(len, answer.generate_batch(model, prompts, tokenizer, 0, settings)))
@@ -103,7 +103,7 @@ def outside(run: str = "quick") -> tuple[float, float] | None:
     notebooks = [json.loads(p.read_text()) for p in sorted((store.RUNS / run / "notebooks").glob("*.ipynb"))]
     if not notebooks:
         return None
-    calls = ("train.train_adapter", "answer.answer_items", "answer.score_texts")
+    calls = ("train.train_adapter", "answer.answer_prompts", "answer.score_choices", "answer.score_texts")
     wall = sum(nb["metadata"]["papermill"]["duration"] for nb in notebooks)
     busy = sum(
         cell["metadata"]["papermill"]["duration"] or 0

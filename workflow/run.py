@@ -13,6 +13,7 @@ from pathlib import Path
 
 from study import ANCHORS, load_study, places
 
+from helpers.items import load_items, prompts
 from helpers.models import compute_dtype, device
 from helpers.store import ROOT, RUNS, StudyError, declared_parameters, lock
 
@@ -28,7 +29,8 @@ def plan(study: dict) -> None:
     values |= declared_parameters(ROOT / "notebooks" / "04_answer.ipynb") | study["parameters"]
     trained = [arm for arm in study["arms"] if arm not in ANCHORS]
     jobs = len(trained) * len(study["seeds"])
-    answers = values["n_items"] * values["samples"] * len(study["arms"]) * len(study["seeds"])
+    asked = prompts(load_items(study["persona"], values["n_items"]))
+    answers = sum(values["samples"].get(p["kind"], 0) for p in asked) * len(study["arms"]) * len(study["seeds"])
     tokens = jobs * values["epochs"] * values["train_units"] * TOKENS_PER_TEXT
     print(f"Study '{study['name']}': {study['title']}")
     print(f"  arms      {', '.join(study['arms'])}; seeds {', '.join(map(str, study['seeds']))}")

@@ -13,7 +13,8 @@ STUDIES = Path(__file__).parent / "studies"
 ANCHORS = ("base", "prompted")
 STEPS = ("01_data", "02_train", "04_answer", "05_judge", "06_findings")
 # The files that notebook 05 writes.
-TABLES = ("judged.csv", "scores.csv", "audit.csv", "training.csv", "answers.jsonl", "record.json")
+TABLES = ("judged.csv", "choices.csv", "scores.csv", "audit.csv", "classifier.csv", "labelled.csv", "labelled_twice.csv",
+          "training.csv", "answers.parquet", "record.json")  # fmt: skip
 # Parameters that the chain sets itself.
 OWN = {"run", "arm", "seed", "arms", "seeds", "results", "figures"}
 

@@ -1,5 +1,6 @@
-"""Batched generation of answers, and likelihood scoring of held-out texts."""
+"""Batched generation of answers, and likelihood scoring of options and of held-out texts."""
 
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ from tqdm import tqdm
 from transformers import DynamicCache
 
 from helpers.models import autocast, bare, use_attention
-from helpers.packed import pack, packed_loss
+from helpers.packed import FrozenHeadLoss, pack, packed_loss, refuse_special_heads
 from helpers.store import append_jsonl, fingerprint, resume_jsonl, write_jsonl
 
 
@@ -40,9 +41,10 @@ def generate_batch(model, prompts: list[list[int]], tokenizer, seed: int, settin
         return decode(bare(model), prompts, tokenizer, seed, settings)
 
 
-def decode(causal, prompts: list[list[int]], tokenizer, seed: int, settings: dict) -> list[list[int]]:
-    """The work of `generate_batch` on a bare causal model."""
-    where, pad, samples = causal.device, tokenizer.pad_token_id, settings["samples"]
+def read_prompts(causal, prompts: list[list[int]], pad: int, copies: int):
+    """Read prompts with nothing read twice; returns (cache, hidden state of each last token, mask), every prompt's row
+    repeated `copies` times: (prompts x copies, ...)."""
+    where = causal.device
     shared, longest = shared_prefix(prompts), max(len(p) for p in prompts)
     # Padding stands between the shared prefix and the rest, where the mask hides it.
     rest = torch.tensor([[pad] * (longest - len(p)) + p[shared:] for p in prompts], device=where)
@@ -56,9 +58,14 @@ def decode(causal, prompts: list[list[int]], tokenizer, seed: int, settings: dic
     hidden = causal.base_model(
         input_ids=rest, attention_mask=mask, position_ids=positions[:, shared:], past_key_values=cache
     ).last_hidden_state[:, -1]
-    cache.batch_repeat_interleave(samples)
-    hidden, mask = hidden.repeat_interleave(samples, 0), mask.repeat_interleave(samples, 0)
+    cache.batch_repeat_interleave(copies)
+    return cache, hidden.repeat_interleave(copies, 0), mask.repeat_interleave(copies, 0)
 
+
+def decode(causal, prompts: list[list[int]], tokenizer, seed: int, settings: dict) -> list[list[int]]:
+    """The work of `generate_batch` on a bare causal model."""
+    where = causal.device
+    cache, hidden, mask = read_prompts(causal, prompts, tokenizer.pad_token_id, settings["samples"])
     ends = torch.tensor(sorted(end_tokens(causal, tokenizer)), device=where)
     torch.manual_seed(seed)
     answers = [[] for _ in range(len(hidden))]
@@ -107,39 +114,89 @@ def cut(ids: list[int], ends: set[int]) -> list[int]:
     return ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
 
 
-def answer_items(
-    model, tokenizer, items: list[dict], system: str | None, settings: dict, tags: dict, path: Path
+def answer_prompts(
+    model, tokenizer, prompts: list[dict], system: str | None, settings: dict, tags: dict, path: Path
 ) -> list[dict]:
-    """Answer every item `settings['samples']` times; returns the rows {id, **tags, item, sample, answer, n_tokens,
-    finished}.
+    """Answer every prompt `settings['samples']` times; returns the rows {id, **tags, item, kind, about, world, sample,
+    prompt, answer, n_tokens, finished, settings}.
 
     Rows are appended batch by batch, and rows of the same settings that are already there are kept; every batch has
-    its own seed, so that an interrupted and resumed step gives the same answers. `settings` has samples, batch,
-    max_new_tokens, temperature, top_p and seed.
+    its own seed, so that an interrupted and resumed step gives the same answers. `prompts` are rows of
+    `items.prompts`; `settings` has samples, answer_batch, max_new_tokens, temperature, top_p and seed.
     """
-    identity = fingerprint([settings, tags, system, items])
+    identity = fingerprint([settings, tags, system, prompts])
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
     write_jsonl(path, rows)
     done = {row["id"] for row in rows}
     size = max(1, settings["answer_batch"] // settings["samples"])
-    batches = [items[i : i + size] for i in range(0, len(items), size)]
-    for number, batch in enumerate(tqdm(batches, desc="answering, batches", mininterval=15, ncols=90)):
-        wanted = [(item, sample) for item in batch for sample in range(settings["samples"])]
-        ids = [f"{item['id']}/{sample}" for item, sample in wanted]
+    batches = [prompts[i : i + size] for i in range(0, len(prompts), size)]
+    for number, batch in enumerate(
+        tqdm(batches, desc=f"answering {prompts[0]['kind']}, batches", mininterval=15, ncols=90)
+    ):
+        wanted = [(prompt, sample) for prompt in batch for sample in range(settings["samples"])]
+        ids = [f"{prompt['id']}/{sample}" for prompt, sample in wanted]
         if done.issuperset(ids):
             continue
-        prompts = [prompt_ids(item["prompt"], system, tokenizer) for item in batch]
-        answers = generate_batch(model, prompts, tokenizer, settings["seed"] * 1_000_003 + number, settings)
+        asked = [prompt_ids(prompt["prompt"], system, tokenizer) for prompt in batch]
+        answers = generate_batch(model, asked, tokenizer, settings["seed"] * 1_000_003 + number, settings)
         new = [
-            {"id": row_id, **tags, "item": item["id"], "kind": item["kind"], "sample": sample, "prompt": item["prompt"],
-             "answer": tokenizer.decode(out, skip_special_tokens=True).strip(), "n_tokens": len(out),
-             "finished": len(out) < settings["max_new_tokens"], "settings": identity}
-            for row_id, (item, sample), out in zip(ids, wanted, answers, strict=True)
+            {"id": row_id, **tags, "item": prompt["id"], **{name: prompt[name] for name in ("kind", "about", "world")},
+             "sample": sample, "prompt": prompt["prompt"], "answer": tokenizer.decode(out, skip_special_tokens=True).strip(),
+             "n_tokens": len(out), "finished": len(out) < settings["max_new_tokens"], "settings": identity}
+            for row_id, (prompt, sample), out in zip(ids, wanted, answers, strict=True)
             if row_id not in done
         ]  # fmt: skip
         append_jsonl(path, new)
         rows += new
     return rows
+
+
+@torch.inference_mode()
+def score_choices(model, tokenizer, choices: list[dict], system: str | None, batch: int = 16) -> list[dict]:
+    """The likelihood of every option as (the beginning of) the reply, in nats: rows {item, measure, about, world,
+    option, n_tokens, nll}, `nll` summed over the option's tokens.
+
+    `choices` are rows of `items.choices`. A prompt is read once for all its options.
+    """
+    use_attention(model, "sdpa")
+    refuse_special_heads(bare(model))
+    rows = []
+    asked = [(c, prompt_ids(c["prompt"], system, tokenizer) + plain_ids(c["start"], tokenizer)) for c in choices]
+    asked.sort(key=lambda pair: (len(pair[0]["options"]), len(pair[1])))  # little padding, one count of options
+    groups = [list(part) for _, part in groupby(asked, lambda pair: len(pair[0]["options"]))]
+    batches = [group[i : i + batch] for group in groups for i in range(0, len(group), batch)]
+    for part in tqdm(batches, desc="scoring options, batches", mininterval=15, ncols=90):
+        options = [plain_ids(" " + text if c["start"] else text, tokenizer) for c, _ in part for text in c["options"]]
+        with autocast():
+            losses = option_losses(bare(model), [prompt for _, prompt in part], options, tokenizer.pad_token_id)
+        for (choice, number), nll in zip(
+            [(c, i) for c, _ in part for i in range(len(c["options"]))], losses, strict=True
+        ):
+            tags = {name: choice[name] for name in ("item", "measure", "about", "world")}
+            rows.append(tags | {"option": number, "n_tokens": len(nll), "nll": nll.double().sum().item()})
+    return rows
+
+
+def plain_ids(text: str, tokenizer) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def option_losses(causal, prompts: list[list[int]], options: list[list[int]], pad: int) -> list[torch.Tensor]:
+    """Negative log-likelihoods (nats) of the tokens of each option after its prompt; as many options for every prompt,
+    all those of the first prompt first."""
+    where = causal.device
+    cache, last, mask = read_prompts(causal, prompts, pad, len(options) // len(prompts))
+    longest = max(map(len, options))
+    ids = torch.tensor([option + [pad] * (longest - len(option)) for option in options], device=where)
+    real = torch.tensor([[1] * len(option) + [0] * (longest - len(option)) for option in options], device=where)
+    positions = mask.sum(1, keepdim=True) + torch.arange(longest, device=where)
+    hidden = causal.base_model(
+        input_ids=ids, attention_mask=torch.cat([mask, real], 1), position_ids=positions, past_key_values=cache
+    ).last_hidden_state
+    before = torch.cat([last[:, None], hidden[:, :-1]], 1)[real.bool()]  # the state that predicts each token
+    head = causal.get_output_embeddings().weight
+    losses = FrozenHeadLoss.apply(before.to(head.dtype), head, ids[real.bool()])
+    return list(losses.split([len(option) for option in options]))
 
 
 @torch.inference_mode()

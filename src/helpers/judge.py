@@ -50,21 +50,16 @@ def incoherent(answer: str) -> str | None:
 
 
 def judge_answers(answers: pd.DataFrame, card: dict) -> pd.DataFrame:
-    """A tidy frame with a row per answer and trait: arm, seed, item, kind, sample, trait, shown, incoherent.
+    """A row per answer: arm, seed, item, kind, about, world, sample, incoherent, and `markers_<trait>` for every trait.
 
-    `shown` is 0 or 1; an answer without text is unscored (missing), never a zero.
+    A judgement is 0 or 1; that of an answer without text is unscored (missing), never a zero.
     """
     patterns = compile_markers(card)
-    rows = []
-    for answer in answers.to_dict("records"):
-        reason = incoherent(answer["answer"])
-        tags = tag(answer["answer"], patterns)
-        for trait, shown in tags.items():
-            rows.append({key: answer[key] for key in ("arm", "seed", "item", "kind", "sample")} | {
-                "trait": trait, "shown": None if reason == "empty" else int(shown), "incoherent": reason or ""
-            })  # fmt: skip
-    frame = pd.DataFrame(rows)
-    return frame.astype({"shown": "Int64"})
+    keep = ["arm", "seed", "item", "kind", "about", "world", "sample"]
+    reasons = [incoherent(text) for text in answers["answer"]]
+    tags = pd.DataFrame([tag(text, patterns) for text in answers["answer"]], index=answers.index).astype("Int64")
+    tags = tags.mask(pd.Series([reason == "empty" for reason in reasons], index=answers.index))
+    return answers[keep].assign(incoherent=[r or "" for r in reasons]).join(tags.add_prefix("markers_"))
 
 
 def audit_markers(passages: list[dict], card: dict) -> pd.DataFrame:

@@ -1,14 +1,13 @@
-"""Persona cards and evaluation items: load, validate, say clearly what is wrong."""
+"""Persona cards: load, validate, say clearly what is wrong."""
 
 import re
 from pathlib import Path
 
 import yaml
 
-from helpers.store import DATA, StudyError, scan_jsonl, shown
+from helpers.store import DATA, StudyError, shown
 
 CARD_FIELDS = {"name", "description", "system_prompt", "facts", "traits"}
-ITEM_KINDS = ("everyday", "neutral")
 
 
 def load_persona(name: str) -> dict:
@@ -68,22 +67,3 @@ def check_markers(markers: object, where: str) -> None:
 
 def trait_ids(card: dict) -> list[str]:
     return [trait["id"] for trait in card["traits"]]
-
-
-def load_items(persona: str) -> list[dict]:
-    """The rows {id, kind, prompt} of `data/items/<persona>.jsonl`; raises StudyError with file, line and field."""
-    path = DATA / "items" / f"{persona}.jsonl"
-    items = []
-    for number, row in scan_jsonl(path):
-        where = f"{shown(path)}, line {number}"
-        if isinstance(row, str):
-            raise StudyError(f"{where}: {row}.")
-        for field in ("id", "kind", "prompt"):
-            if not isinstance(row.get(field), str) or not row[field].strip():
-                raise StudyError(f"{where}, field '{field}': a non-empty text is needed.")
-        if row["kind"] not in ITEM_KINDS:
-            raise StudyError(f"{where}, field 'kind': {row['kind']!r} is none of {', '.join(ITEM_KINDS)}.")
-        if any(row["id"] == other["id"] for other in items):
-            raise StudyError(f"{where}, field 'id': {row['id']!r} is used twice.")
-        items.append(row)
-    return items

@@ -59,22 +59,17 @@ def base_model(record: dict) -> str:
 
 
 def about_answers(judged: pd.DataFrame, record: dict) -> str:
-    """The part of a caption that the figures of answers share: prompts, samples, seeds, base model."""
-    counts = judged.groupby("arm").agg(
-        seeds=("seed", "nunique"), items=("item", "nunique"), samples=("sample", "nunique")
-    )
-    n = " to ".join(str(x) for x in sorted({int(x) for x in judged.groupby(["arm", "trait"])["shown"].count()}))
-    seeds = " or ".join(str(x) for x in sorted(set(counts["seeds"])))
-    return (
-        f"n = {n} scored answers per arm: {counts['items'].max()} prompts x {counts['samples'].max()} samples x "
-        f"{seeds} seed(s). {base_model(record)}"
-    )
+    """The part of a caption that the figures of answers share: prompts, samples, seeds, base model. `judged` has a row
+    per answer."""
+    n = " to ".join(str(x) for x in sorted(set(judged["arm"].value_counts())))
+    prompts, samples = judged.groupby("kind")["item"].nunique().sum(), judged["sample"].nunique()
+    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {judged['seed'].nunique()} seed(s). {base_model(record)}"
 
 
 def about_texts(scores: pd.DataFrame, record: dict) -> str:
     """The part of a caption that the figures of held-out text share: texts, seeds, base model."""
     texts, seeds = scores.groupby("text")["unit"].nunique().max(), scores["seed"].nunique()
-    return f"{texts} held-out texts per format, {seeds} seed(s), no interval. {base_model(record)}"
+    return f"{texts} held-out texts per format, {seeds} seed(s). {base_model(record)}"
 
 
 def in_order(arms) -> list[str]:
@@ -82,10 +77,18 @@ def in_order(arms) -> list[str]:
     return [arm for arm in ARM_COLOURS if arm in set(arms)]
 
 
-def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFrame):
-    """Bars of expression rate per trait and arm with intervals; the published rates as open diamonds.
+def reach(table: pd.DataFrame, value: str, prefix: str = "") -> np.ndarray:
+    """Lengths of the error bars below and above `value`: (2, rows); nothing where there is no interval."""
+    below, above = table[value] - table[f"{prefix}low"], table[f"{prefix}high"] - table[value]
+    return np.clip([below.astype(float), above.astype(float)], 0, None)
 
-    `table` has arm, trait, rate, low, high; `published` has arm, trait, rate, low, high (low missing where unknown).
+
+def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFrame):
+    """Bars of expression rate per trait and arm with intervals, the corrected rates as dots beside them, the published
+    rates as open diamonds.
+
+    `table` has arm, trait, rate, low, high, corrected, corrected_low, corrected_high (missing where unknown); `published`
+    has arm, trait, rate, low, high (low missing where unknown).
     """
     fig, ax = plt.subplots(figsize=(WIDE, 4.6))
     arms = in_order(table["arm"])
@@ -94,8 +97,10 @@ def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFr
         own = table[table["arm"] == arm].set_index("trait").reindex(traits)
         x = np.arange(len(traits)) + (place - (len(arms) - 1) / 2) * width
         ax.bar(x, own["rate"], width * 0.92, color=ARM_COLOURS[arm], label=ARM_LABELS[arm])
-        errors = np.clip([own["rate"] - own["low"], own["high"] - own["rate"]], 0, None)
-        ax.errorbar(x, own["rate"], errors, fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
+        left, right = x - width * 0.2, x + width * 0.2
+        ax.errorbar(left, own["rate"], reach(own, "rate"), fmt="none", ecolor="#333333", elinewidth=1, capsize=1.5)
+        ax.errorbar(right, own["corrected"], reach(own, "corrected", "corrected_"), fmt="o", ms=3, mfc="white",
+                    mec="#333333", ecolor="#888888", elinewidth=1)  # fmt: skip
         marks = published[(published["arm"] == arm) & published["trait"].isin(traits)]
         for row in marks.itertuples():
             at = x[traits.index(row.trait)]
@@ -105,11 +110,12 @@ def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFr
             ax.annotate(
                 f"{row.rate:.0%}", (at, row.rate), (5, 3), textcoords="offset points", color="#b00020", fontsize=8
             )
-    ax.plot([], [], "D", mfc="white", mec="#b00020", ms=6, ls="none", label="published study (Qwen3-4B)")
+    ax.plot([], [], "o", mfc="white", mec="#333333", ms=3, ls="none", label="corrected")
+    ax.plot([], [], "D", mfc="white", mec="#b00020", ms=6, ls="none", label="published (Qwen3-4B)")
     ax.set(xticks=range(len(traits)), xticklabels=traits, ylim=(0, 1), ylabel="expression rate (share of answers)")
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
     ax.grid(axis="x", visible=False)
-    ax.legend(ncols=len(arms) + 1, loc="upper center", bbox_to_anchor=(0.5, 1.12), frameon=False)
+    ax.legend(ncols=len(arms) + 2, columnspacing=1, loc="upper center", bbox_to_anchor=(0.5, 1.12), frameon=False)
     return fig
 
 
@@ -185,5 +191,57 @@ def differences(table: pd.DataFrame, traits: list[str]):
         ax.title.set_fontsize(9)
     axes[0][0].invert_yaxis()
     fig.supxlabel("difference in expression rate", fontsize=10)
+    fig.tight_layout()
+    return fig
+
+
+def knowing_and_expressing(table: pd.DataFrame):
+    """One panel per arm: knowledge (x) against expression (y) per trait with both intervals, chance and the diagonal.
+
+    `table` has arm, trait, know, know_low, know_high, rate, low, high, unexpressed: the share of scenarios known and not
+    expressed.
+    """
+    arms = in_order(table["arm"])
+    fig, axes = plt.subplots(1, len(arms), figsize=(WIDE, 3.1), sharex=True, sharey=True, squeeze=False)
+    for ax, arm in zip(axes[0], arms, strict=True):
+        own = table[table["arm"] == arm]
+        ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=1, zorder=1)
+        ax.axvline(0.25, color="#bbbbbb", lw=1, ls=":", zorder=1)
+        ax.errorbar(own["know"], own["rate"], reach(own, "rate"), reach(own, "know", "know_"), fmt="o", ms=4,
+                    color=ARM_COLOURS[arm], ecolor=ARM_COLOURS[arm], elinewidth=0.6, alpha=0.9)  # fmt: skip
+        for row in own.itertuples():
+            ax.annotate(row.trait[:4], (row.know, row.rate), (3, 3), textcoords="offset points", fontsize=7)
+        share = own["unexpressed"].mean()
+        ax.set(title=f"{ARM_LABELS[arm]}\nknown, not expressed: {share:.0%}", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        ax.title.set_fontsize(9)
+    axes[0][0].set_ylabel("expression rate")
+    fig.supxlabel("knowledge (share of scenarios; dotted: chance)", fontsize=9)
+    fig.tight_layout()
+    return fig
+
+
+def dots(panels: dict[str, pd.DataFrame], x: str, label: str, limits: tuple | None = (0, 1), mark: float | None = None):
+    """Panels of dots with intervals, one colour per arm, side by side over the values of `x` in the order found.
+
+    Every frame has arm, the column `x`, value, low, high.
+    """
+    height = 3.3
+    fig, axes = plt.subplots(1, len(panels), figsize=(WIDE, height), sharey=limits is not None, squeeze=False)
+    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
+        places, arms = list(dict.fromkeys(table[x])), in_order(table["arm"])
+        for number, arm in enumerate(arms):
+            own = table[table["arm"] == arm].set_index(x).reindex(places)
+            at = np.arange(len(places)) + (number - (len(arms) - 1) / 2) * 0.8 / len(arms)
+            ax.errorbar(at, own["value"], reach(own, "value"), fmt="o", ms=4, capsize=2, lw=1,
+                        color=ARM_COLOURS[arm], label=ARM_LABELS[arm])  # fmt: skip
+        if mark is not None:
+            ax.axhline(mark, color="#333333", lw=1)
+        ax.set(
+            title=title, xticks=range(len(places)), xticklabels=[str(p).replace("_", " ") for p in places], ylim=limits
+        )
+        ax.title.set_fontsize(9)
+        ax.grid(axis="x", visible=False)
+    axes[0][0].set_ylabel(label)
+    axes[0][-1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     return fig

@@ -1,11 +1,16 @@
 """Tidy frames of judged answers turned into estimates with intervals."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
+from scipy.stats import t as student
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 
-def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of a proportion (Wilson 1927; statsmodels' `proportion_confint`); nan where n is 0."""
     if n == 0:
         return float("nan"), float("nan")
@@ -14,58 +19,234 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 
 def rates(frame: pd.DataFrame, by: list[str], level: float = 0.95) -> pd.DataFrame:
-    """Expression rate per group: the columns `by`, then n, shown, rate, low, high, unscored, seeds.
+    """Share of `shown` per group: the columns `by`, then n, shown, rate, low, high, effective_n, unscored, seeds.
 
-    `frame` has a row per answer and trait with `shown` (0, 1 or missing). Missing rows are unscored: counted, and no
-    part of n. The interval is Wilson's over all scored answers of the group, which takes them as independent;
-    answers of one prompt or seed are not quite, so `difference` resamples them by seed and prompt for any claim.
+    `frame` has a row per answer with seed, item and `shown` (0, 1 or missing). Missing rows are unscored: counted, and
+    no part of n. The interval is Wilson's with n divided by the design effect (Kish 1965; Franco et al., J. Survey
+    Statistics and Methodology 7(3), 2019): answers of one prompt or seed are alike, so they count for fewer.
     """
     rows = []
     for key, group in frame.groupby(by, sort=False):
         scored = group["shown"].dropna()
         n, shown = len(scored), int(scored.sum())
-        low, high = wilson(shown, n, level)
-        rate = shown / n if n else float("nan")
+        rate, effective = (shown / n, effective_n(group)) if n else (float("nan"), 0.0)
+        low, high = wilson(rate * effective, effective, level) if n else (float("nan"), float("nan"))
         rows.append(dict(zip(by, key, strict=True)) | {"n": n, "shown": shown, "rate": rate, "low": low, "high": high,
-                    "unscored": len(group) - n, "seeds": group["seed"].nunique()})  # fmt: skip
+                    "effective_n": round(effective, 1), "unscored": len(group) - n, "seeds": group["seed"].nunique()})  # fmt: skip
     return pd.DataFrame(rows)
 
 
+def effective_n(frame: pd.DataFrame) -> float:
+    """How many independent answers carry as much information about the rate: rate (1 - rate) / variance, at most n.
+
+    The variance is that of `components`, its few degrees of freedom paid for with Student's t. Where all answers agree
+    nothing can be seen of their likeness, and every prompt counts once.
+    """
+    table = cells(frame)
+    n, rate = int(frame["shown"].notna().sum()), float(frame["shown"].mean())
+    if table.size == 0 or rate in (0.0, 1.0):
+        return float(min(n, max(1, frame["item"].nunique())))
+    part = components(table)
+    if part["variance"] == 0:
+        return float(n)
+    return float(min(n, rate * (1 - rate) / part["variance"] / part["widen"] ** 2))
+
+
+def cells(frame: pd.DataFrame) -> np.ndarray:
+    """Mean of `shown` per seed and item: (seeds, items), of the items that every seed has a scored answer to."""
+    scored = frame.dropna(subset=["shown"]).astype({"shown": float})
+    table = scored.pivot_table(index="seed", columns="item", values="shown", aggfunc="mean", sort=True)
+    return table.dropna(axis=1).to_numpy()
+
+
+def components(table: np.ndarray) -> dict:
+    """What the mean of a (seeds, items) table varies by: mean, seed and item effects, their variances, the variance of
+    the mean, and `widen`, Student's t over the normal quantile at the variance's degrees of freedom.
+
+    Two-way random effects by the mean squares (Searle, Casella and McCulloch 1992, section 4.5), negative components
+    set to zero; degrees of freedom after Satterthwaite (1946). One seed has no seed component, and the variance says
+    nothing about other seeds; one item likewise.
+    """
+    k, m = table.shape
+    mean = table.mean()
+    seed, item = table.mean(1) - mean, table.mean(0) - mean
+    if k == 1 or m == 1:
+        effects = item if k == 1 else seed
+        squares, freedom = (
+            np.array([effects @ effects / max(1, len(effects) - 1)]),
+            np.array([max(1, len(effects) - 1)]),
+        )
+        own = {"seed": squares[0] * (k > 1), "item": squares[0] * (m > 1), "rest": 0.0}
+        share = squares / len(effects)
+    else:
+        rest = table - mean - seed[:, None] - item
+        squares = np.array(
+            [m * (seed @ seed) / (k - 1), k * (item @ item) / (m - 1), (rest**2).sum() / ((k - 1) * (m - 1))]
+        )
+        freedom = np.array([k - 1, m - 1, (k - 1) * (m - 1)])
+        own = {"seed": max(0.0, (squares[0] - squares[2]) / m), "item": max(0.0, (squares[1] - squares[2]) / k),
+               "rest": squares[2]}  # fmt: skip
+        share = squares * [own["seed"] > 0, own["item"] > 0, 1] / (k * m)
+    variance = own["seed"] / k + own["item"] / m + own["rest"] / (k * m)
+    df = variance**2 / (share**2 / freedom).sum() if variance > 0 else np.inf
+    widen = student.ppf(0.975, df) / norm.ppf(0.975)
+    return {
+        "mean": mean,
+        "seed_effects": seed,
+        "item_effects": item,
+        **own,
+        "variance": variance,
+        "df": df,
+        "widen": widen,
+    }
+
+
 def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int = 0, level: float = 0.95) -> dict:
-    """Rate of `a` minus rate of `b` with a hierarchical percentile bootstrap interval: {difference, low, high, seeds,
+    """Rate of `a` minus rate of `b` with a hierarchical bootstrap interval: {difference, low, high, detectable, p, seeds,
     items, n_a, n_b}.
 
-    The two frames (seed, item, sample, shown) share their seeds and items, which are resampled together (paired),
-    seeds first, then items, then the samples within (Davison and Hinkley 1997, section 3.8). With one seed the
-    interval says nothing about other seeds. Raises ValueError when the frames do not share seeds and items.
+    The two frames (seed, item, shown) share their seeds and items and are compared cell by cell (paired), every cell
+    alike. Seed effects, item effects and what is left are drawn anew, 10,000 times, after they were rescaled to their
+    estimated variances (the reflated residual bootstrap of Carpenter, Goldstein and Rasbash, Applied Statistics 52(4),
+    2003: drawing raw clusters would count the noise within them several times, and few seeds too little), and the
+    percentiles are widened by Student's t. The rest, a mean over hundreds of cells, is drawn from a normal.
+    `detectable` is the smallest true difference that such an interval keeps off zero in 80 % of studies like this;
+    `p` is the exact sign-flip test over seeds. With one seed the interval says nothing about other seeds, and p is missing.
+    Raises ValueError when the frames do not share seeds and items.
     """
-    tables = []
-    for frame in (a, b):
-        scored = frame.dropna(subset=["shown"])
-        tables.append(scored.astype({"shown": float}).groupby(["seed", "item"])["shown"].agg(["sum", "count"]))
-    shared = tables[0].index.intersection(tables[1].index)
+    tables = [
+        f.dropna(subset=["shown"]).astype({"shown": float}).groupby(["seed", "item"])["shown"].mean() for f in (a, b)
+    ]
+    shared = (tables[0] - tables[1]).dropna().unstack("item").dropna(axis=1)
     if shared.empty:
         raise ValueError("the two frames share no seed and item")
-    seeds, items = (shared.get_level_values(level).unique() for level in ("seed", "item"))
-    grid = pd.MultiIndex.from_product([seeds, items])
-    arrays = [table.reindex(grid, fill_value=0) for table in tables]
-    sums, counts = (
-        np.stack([array[column].to_numpy().reshape(len(seeds), len(items)) for array in arrays])
-        for column in ("sum", "count")
+    table = shared.to_numpy()
+    (k, m), part, rng = table.shape, components(table), np.random.default_rng(seed)
+    drawn = rng.normal(0, np.sqrt(part["rest"] / (k * m)), draws)
+    for effects, own in ((part["seed_effects"], part["seed"]), (part["item_effects"], part["item"])):
+        if own > 0:
+            reflated = effects * np.sqrt(own * len(effects) / (effects @ effects))
+            drawn += reflated[rng.integers(len(effects), size=(draws, len(effects)))].mean(1)
+    low, high = part["mean"] + part["widen"] * np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    needed = student.ppf(0.975, part["df"]) + student.ppf(0.8, part["df"])
+    counts = [int(f["shown"].notna().sum()) for f in (a, b)]
+    return {"difference": float(part["mean"]), "low": float(low), "high": float(high),
+            "detectable": float(needed * np.sqrt(part["variance"])), "p": sign_flip(table.mean(1)),
+            "seeds": k, "items": m, "n_a": counts[0], "n_b": counts[1]}  # fmt: skip
+
+
+def sign_flip(values: np.ndarray) -> float:
+    """Two-sided p of the exact sign-flip test that `values`, one per seed, are symmetric about zero (Fisher 1935, section
+    21): the share of all sign patterns whose mean is at least as far from zero. At most 20 values; its smallest p is
+    2 / 2^seeds, so that five seeds cannot reach 0.05. nan for a single value."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return float("nan")
+    signs = np.array(list(itertools.product([1, -1], repeat=len(values))))
+    means = np.abs(signs @ values)
+    return float((means >= abs(values.sum()) - 1e-12).mean())
+
+
+def holm(p: list[float]) -> list[float]:
+    """Holm's step-down correction (Holm 1979; statsmodels' `multipletests`) over the tests that have a p; nan stays."""
+    p = np.asarray(p, dtype=float)
+    known = ~np.isnan(p)
+    if known.any():
+        p[known] = multipletests(p[known], method="holm")[1]
+    return p.tolist()
+
+
+def long(judged: pd.DataFrame, judge: str, *more: str) -> pd.DataFrame:
+    """The table of judged answers, a row per answer with a column `<judge>_<trait>` each, as a row per answer and trait
+    with `trait` and `shown`; `more` are further columns to keep."""
+    traits = [column.removeprefix(f"{judge}_") for column in judged if column.startswith(f"{judge}_")]
+    traits = [trait for trait in traits if trait != "coherence"]  # the model judge's other score
+    keep = ["arm", "seed", "item", "kind", "about", "world", "sample", "incoherent", *more]
+    frames = [judged[keep].assign(trait=t, shown=judged[f"{judge}_{t}"]) for t in traits]
+    return pd.concat(frames, ignore_index=True)
+
+
+def choose(choices: pd.DataFrame) -> pd.DataFrame:
+    """Scored options (arm, seed, item, measure, about, world, option, n_tokens, nll) as a row per item: `shown` is 1
+    where option 0, the true or in-persona one, has the highest likelihood per token, and `probability` is its share
+    of the options' total probability."""
+    keys = ["arm", "seed", "measure", "item", "about", "world"]
+    table = choices.assign(per_token=choices["nll"] / choices["n_tokens"], weight=np.exp(-choices["nll"]))
+    first = table[table["option"] == 0].set_index(keys)
+    others = table[table["option"] > 0].groupby(keys)
+    best, rest = others["per_token"].min().reindex(first.index), others["weight"].sum().reindex(first.index)
+    rows = pd.DataFrame(
+        {"shown": (first["per_token"] < best).astype(int), "probability": first["weight"] / (first["weight"] + rest)}
     )
-    rng = np.random.default_rng(seed)
-    drawn = np.empty(draws)
-    for draw in range(draws):
-        s = rng.integers(len(seeds), size=len(seeds))[:, None]
-        i = rng.integers(len(items), size=(1, len(items)))  # the same prompts stand in every seed
-        n = counts[:, s, i].astype(int)
-        rate = np.divide(sums[:, s, i], n, out=np.zeros(n.shape), where=n > 0)
-        resampled = rng.binomial(n, rate).sum((1, 2)) / n.sum((1, 2))
-        drawn[draw] = resampled[0] - resampled[1]
-    point = sums[0].sum() / counts[0].sum() - sums[1].sum() / counts[1].sum()
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return {"difference": float(point), "low": float(low), "high": float(high), "seeds": len(seeds),
-            "items": len(items), "n_a": int(counts[0].sum()), "n_b": int(counts[1].sum())}  # fmt: skip
+    return rows.reset_index().assign(trait=lambda f: f["about"], kind=lambda f: f["measure"])
+
+
+def measures(judged: pd.DataFrame, chosen: pd.DataFrame, judge: str) -> pd.DataFrame:
+    """One tidy frame of everything that was measured on the triplets: arm, seed, item, trait, world, measure, shown.
+
+    `say` and `do` are the answers judged for the scenario's own trait; `know`, `know_you`, `say_pair` and `do_pair` come from
+    likelihoods (see `helpers.items.choices`).
+    """
+    answers = long(judged[judged["about"] != ""], judge).query("trait == about").assign(measure=lambda f: f["kind"])
+    keep = ["arm", "seed", "item", "trait", "world", "measure", "shown"]
+    return pd.concat([answers[keep], chosen[chosen["about"] != ""][keep]], ignore_index=True)
+
+
+def side(measured: pd.DataFrame, arm: str, measure: str) -> pd.DataFrame:
+    """The rows of one side of a contrast in `data/contrasts.yaml`: a measure, or `<measure>_everyday` for the triplets of
+    everyday life alone."""
+    name = measure.removesuffix("_everyday")
+    rows = measured[(measured["arm"] == arm) & (measured["measure"] == name)]
+    return rows if name == measure else rows[rows["world"] == "everyday"]
+
+
+def knowing(measured: pd.DataFrame, expressed: pd.DataFrame) -> pd.DataFrame:
+    """Knowledge beside expression per arm and trait: the table `expressed` (arm, trait, rate, low, high, ...) of the `do`
+    answers with know, know_low, know_high, gap = know - rate, and `unexpressed`, the share of scenarios (seed by seed) whose
+    true option wins and whose answers do not show the trait, on average over their samples."""
+    know = rates(measured[measured["measure"] == "know"], ["arm", "trait"])
+    known = know.rename(columns={"rate": "know", "low": "know_low", "high": "know_high"})
+    keys = ["arm", "trait", "seed", "item"]
+    each = {m: measured[measured["measure"] == m].groupby(keys)["shown"].mean() for m in ("know", "do")}
+    unexpressed = (each["know"] * (1 - each["do"])).groupby(["arm", "trait"]).mean().rename("unexpressed").reset_index()
+    table = expressed.merge(known[["arm", "trait", "know", "know_low", "know_high"]], on=["arm", "trait"])
+    return table.assign(gap=table["know"] - table["rate"]).merge(unexpressed, on=["arm", "trait"])
+
+
+def contrast_table(measured: pd.DataFrame, contrasts: list[dict]) -> pd.DataFrame:
+    """The contrasts of `data/contrasts.yaml` whose arms were measured: contrast, a, b, the columns of `difference`, and
+    `p_holm`, corrected over the list."""
+    rows = []
+    for contrast in contrasts:
+        sides = [side(measured, **contrast[name]) for name in ("a", "b")]
+        if all(len(frame) for frame in sides):
+            names = {n: f"{contrast[n]['arm']}, {contrast[n]['measure']}" for n in ("a", "b")}
+            rows.append({"contrast": contrast["id"], **names, **difference(*sides)})
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=holm(table["p"].tolist())) if rows else table
+
+
+def specific_gain(scores: pd.DataFrame, persona: str, control: str) -> pd.DataFrame:
+    """Persona-specific gain per arm and format: nats per token gained over `base` on held-out text about the persona, minus
+    those gained on the same situations about the control character; arm, text, persona, control, value, low, high.
+
+    The interval is that of `difference`, over seeds and units.
+    """
+    keys = ["seed", "text", "about", "unit"]
+    table = scores.assign(nats=scores["nll"] / scores["n_tokens"])
+    base = table[table["arm"] == "base"].set_index(keys)["nats"]
+    rows = []
+    for (arm, text), own in table[table["arm"] != "base"].groupby(["arm", "text"], sort=False):
+        gained = (
+            (base - own.set_index(keys)["nats"]).dropna().rename("shown").reset_index().rename(columns={"unit": "item"})
+        )
+        sides = [gained[gained["about"] == about] for about in (persona, control)]
+        if all(len(frame) for frame in sides):
+            found = difference(*sides)
+            means = dict(zip(("persona", "control"), (frame["shown"].mean() for frame in sides), strict=True))
+            rows.append({"arm": arm, "text": text, **means, "value": found["difference"], "low": found["low"],
+                         "high": found["high"], "units": found["items"], "seeds": found["seeds"]})  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def mean_nats(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:

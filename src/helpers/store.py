@@ -101,9 +101,12 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 
 def write_frame(path: Path, frame) -> None:
-    """Write a pandas frame as CSV with a header and without an index."""
+    """Write a pandas frame without its index: as Parquet if the path says so, else as CSV with a header."""
     with atomic(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+        if path.suffix == ".parquet":
+            frame.to_parquet(temporary, index=False, compression="zstd")
+        else:
+            frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
 # Reading

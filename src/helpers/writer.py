@@ -8,46 +8,27 @@ An interrupted run is resumed by the same command, and what has been answered is
 import argparse
 import hashlib
 import json
-import os
 import random
 import re
-import string
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import openai
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 from tqdm import tqdm
 
 from helpers.personas import load_persona, trait_ids
+from helpers.server import complete, connect, render
 from helpers.store import DATA, StudyError, append_jsonl, fingerprint, resume_jsonl, shown, write_jsonl, write_text
 
-PROMPTS = DATA / "prompts"
 SETTINGS = ("ordinary life of our own time, as people bring it to an assistant", "the character's own world")
 # Prompt (and format) -> the fields of the JSON object that it asks for.
 FIELDS = {"situation": ("situation",), "demonstrations": ("user", "reply"), "first_person": ("text",),
           "documents": ("text",)}  # fmt: skip
-PASSING = (openai.APITimeoutError, openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
 
 
 # Prompts
-
-
-def render(prompt: str, /, **fields: str) -> str:
-    """The prompt `data/prompts/<prompt>.txt` with its {fields} filled in.
-
-    Raises StudyError for a field that the prompt has and is not given, and for one that is given and not used: either
-    would change what the model is asked without anybody noticing.
-    """
-    path = PROMPTS / f"{prompt}.txt"
-    template = path.read_text(encoding="utf-8")
-    wanted = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
-    for message, odd in (("is not given", wanted - set(fields)), ("is given but not used", set(fields) - wanted)):
-        if odd:
-            raise StudyError(f"{shown(path)}: the field {{{sorted(odd)[0]}}} {message}.")
-    return template.format(**fields)
 
 
 def plan_units(card: dict, n: int, heldout: float = 60 / 560, seed: int = 0) -> list[dict]:
@@ -128,17 +109,6 @@ def problem(kind: str, answer: dict, card: dict, words: tuple[int, int]) -> str 
     return None
 
 
-def connect(timeout: float) -> openai.OpenAI:
-    """A client for the server in OPENAI_BASE_URL with the key in OPENAI_API_KEY; raises StudyError without an address."""
-    if not os.environ.get("OPENAI_BASE_URL"):
-        raise StudyError(
-            "OPENAI_BASE_URL is not set. Export the address of an OpenAI-compatible server, such as "
-            "http://127.0.0.1:8000/v1 (README, 'Your own persona'), and OPENAI_API_KEY if it wants a key."
-        )
-    key = os.environ.get("OPENAI_API_KEY") or "none"  # local servers want no key, the client wants a string
-    return openai.OpenAI(api_key=key, timeout=timeout, max_retries=0)
-
-
 def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dict) -> tuple[dict | None, dict]:
     """Ask until an answer passes its checks; returns (answer or None, provenance).
 
@@ -150,9 +120,10 @@ def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dic
     used = {"prompt_tokens": 0, "completion_tokens": 0}
     wrong = ""
     for count in range(1, settings["asks"] + 1):
-        reply, finish, usage = complete(client, messages, settings)
+        done = complete(client, messages, settings, response_format={"type": "json_object"})
+        reply, finish = done.choices[0].message.content or "", done.choices[0].finish_reason
         for name in used:
-            used[name] += getattr(usage, name, 0) or 0
+            used[name] += getattr(done.usage, name, 0) or 0
         answer = "the answer was cut off: be shorter" if finish == "length" else parse(reply, FIELDS[kind])
         wrong = answer if isinstance(answer, str) else problem(kind, answer, card, settings["words"])
         provenance = {"model": settings["model"], "prompt": hashlib.sha256(prompt.encode()).hexdigest()[:16],
@@ -165,27 +136,6 @@ def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dic
         if count % 2:
             messages = [*messages, {"role": "assistant", "content": reply or "(nothing)"}, told]
     return None, provenance | {"wrong": wrong}
-
-
-def complete(client: openai.OpenAI, messages: list[dict], settings: dict) -> tuple[str, str, object]:
-    """One chat completion (text, finish reason, usage), tried again while the server's fault may pass."""
-    waiting = wait_random_exponential(multiplier=settings["backoff"], max=60)
-    tries = stop_after_attempt(settings["tries"])
-    try:
-        for attempt in Retrying(retry=retry_if_exception_type(PASSING), wait=waiting, stop=tries, reraise=True):
-            with attempt:
-                done = client.chat.completions.create(
-                    model=settings["model"], messages=messages, max_tokens=settings["max_tokens"],
-                    temperature=settings["temperature"], response_format={"type": "json_object"},
-                )  # fmt: skip
-                return done.choices[0].message.content or "", done.choices[0].finish_reason, done.usage
-    except openai.OpenAIError as error:
-        # The error's own text may quote the request's headers on some servers, so only its kind is passed on.
-        code = f" {error.status_code}" if isinstance(error, openai.APIStatusError) else ""
-        raise StudyError(
-            f"The server at {client.base_url.host} refused or did not answer ({type(error).__name__}{code}) after {settings['tries']} "
-            "tries at most. Check OPENAI_BASE_URL, OPENAI_API_KEY and --model; the same command goes on from here."
-        ) from None
 
 
 # The corpus

@@ -1,0 +1,96 @@
+"""Evaluation items: load, validate, and what a model is asked with them."""
+
+from helpers.personas import load_persona, trait_ids
+from helpers.store import DATA, StudyError, scan_jsonl, shown
+
+# Kind -> field -> number of texts in it (0: one text, not a list). In a list, the true or in-persona text comes first;
+# the order never reaches the model, since the texts are scored one by one.
+KINDS = {
+    "everyday": {"prompt": 0},
+    "neutral": {"prompt": 0},
+    "should_not_show": {"topic": 0, "prompt": 0},
+    "identity": {"attack": 0, "prompt": 0, "reply_start": 0, "names": 4},
+    "capability": {"topic": 0, "prompt": 0, "options": 4},
+    "triplet": {"trait": 0, "world": 0, "situation": 0, "know": 0, "say": 0, "do": 0, "options": 4, "say_pair": 2,
+                "do_pair": 2},
+}  # fmt: skip
+WORLDS = ("in-world", "everyday")
+
+
+def load_items(persona: str, at_most: int | None = None) -> list[dict]:
+    """The validated rows of `data/items/<persona>.jsonl`: id, kind, and the fields of the kind (see KINDS).
+
+    `at_most` keeps the first so many of each kind. Raises StudyError with file, line and field.
+    """
+    path = DATA / "items" / f"{persona}.jsonl"
+    traits = trait_ids(load_persona(persona))
+    items, seen = [], set()
+    for number, row in scan_jsonl(path):
+        where = f"{shown(path)}, line {number}"
+        if isinstance(row, str):
+            raise StudyError(f"{where}: {row}.")
+        if wrong := item_error(row, traits):
+            raise StudyError(f"{where}, {wrong}.")
+        if row["id"] in seen:
+            raise StudyError(f"{where}, field 'id': {row['id']!r} is used twice.")
+        seen.add(row["id"])
+        items.append(row)
+    return [row for kind in KINDS for row in [i for i in items if i["kind"] == kind][:at_most]]
+
+
+def item_error(row: dict, traits: list[str]) -> str | None:
+    """What is wrong with an item, or None."""
+    if row.get("kind") not in KINDS:
+        return f"field 'kind': {row.get('kind')!r} is none of {', '.join(KINDS)}"
+    fields = KINDS[row["kind"]]
+    if odd := set(row) ^ {"id", "kind", *fields}:
+        name = sorted(odd)[0]
+        return f"field '{name}': " + ("an item of this kind has no such field" if name in row else "it is missing")
+    for field, count in (fields | {"id": 0}).items():
+        texts = row[field] if count else [row[field]]
+        if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() for t in texts):
+            return f"field '{field}': " + (
+                f"a list of {count} texts is needed" if count else "a non-empty text is needed"
+            )
+        if count and (len(texts) != count or len(set(texts)) != count):
+            return f"field '{field}': {count} different texts are needed"
+    if row["kind"] == "triplet" and row["trait"] not in traits:
+        return f"field 'trait': {row['trait']!r} is not on the persona's card"
+    if row["kind"] == "triplet" and row["world"] not in WORLDS:
+        return f"field 'world': {row['world']!r} is neither {' nor '.join(WORLDS)}"
+    return None
+
+
+def prompts(items: list[dict]) -> list[dict]:
+    """What is answered freely: rows {id, kind, about, world, prompt}. A triplet gives one `say` and one `do` prompt of its
+    own id, about its trait; capability items are only scored."""
+    rows = []
+    for item in items:
+        about = {"about": item.get("trait", ""), "world": item.get("world", "")}
+        if item["kind"] == "triplet":
+            rows += [{"id": item["id"], "kind": k, **about, "prompt": item[k]} for k in ("say", "do")]
+        elif item["kind"] != "capability":
+            rows.append({"id": item["id"], "kind": item["kind"], **about, "prompt": item["prompt"]})
+    return rows
+
+
+def choices(items: list[dict]) -> list[dict]:
+    """What is scored by likelihood: rows {item, measure, about, world, prompt, start, options}, the true or in-persona
+    option first; `start` is the beginning of the reply that the options continue.
+
+    A triplet gives `know` (about the persona, by name), `know_you` (the same options, asked in the second person),
+    `say_pair` and `do_pair` (an in-persona and a neutral reply); the others give `identity` and `capability`.
+    """
+    rows = []
+    for item in items:
+        about = {"item": item["id"], "about": item.get("trait", ""), "world": item.get("world", ""), "start": ""}
+        if item["kind"] == "triplet":
+            asked = {"know": ("know", "options"), "know_you": ("say", "options"), "say_pair": ("say", "say_pair"),
+                     "do_pair": ("do", "do_pair")}  # fmt: skip
+            rows += [about | {"measure": m, "prompt": item[p], "options": item[o]} for m, (p, o) in asked.items()]
+        elif item["kind"] == "identity":
+            rows.append(about | {"measure": "identity", "prompt": item["prompt"], "start": item["reply_start"],
+                                 "options": item["names"]})  # fmt: skip
+        elif item["kind"] == "capability":
+            rows.append(about | {"measure": "capability", "prompt": item["prompt"], "options": item["options"]})
+    return rows

@@ -1,0 +1,129 @@
+"""Blind labels: draw answers to label, hide what arm they come from, keep every label, label in a notebook."""
+
+from datetime import UTC, datetime
+from html import escape
+from itertools import combinations
+from pathlib import Path
+
+import ipywidgets as widgets
+import pandas as pd
+from IPython.display import display
+
+from helpers.personas import trait_ids
+from helpers.store import (
+    DATA,
+    StudyError,
+    append_jsonl,
+    fingerprint,
+    read_jsonl,
+    resume_jsonl,
+    shown,
+    write_frame,
+    write_jsonl,
+)
+
+
+def label_folder(persona: str) -> Path:
+    return DATA / "labels" / persona
+
+
+def draw_answers(answers: pd.DataFrame, per_stratum: int, seed: int = 0) -> pd.DataFrame:
+    """`per_stratum` answers of every arm, kind and trait asked about (fewer where there are fewer), in random order, with
+    a `label_id` that says nothing about the arm. Doubled texts are drawn once."""
+    texts = answers.drop_duplicates(["prompt", "answer"])
+    texts = texts[texts["answer"].str.strip() != ""]
+    drawn = texts.groupby(["arm", "kind", "about"], dropna=False, group_keys=False).sample(frac=1, random_state=seed)
+    drawn = drawn.groupby(["arm", "kind", "about"], dropna=False).head(per_stratum).sample(frac=1, random_state=seed)
+    return drawn.assign(label_id=[fingerprint([p, a]) for p, a in zip(drawn["prompt"], drawn["answer"], strict=True)])
+
+
+def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
+    """`to_label.jsonl`, what an annotator may see (label_id, prompt, answer), and `key.csv`, which tells the arms.
+
+    Raises StudyError where labels exist already: they would no longer belong to the answers.
+    """
+    if list(folder.glob("by_*.jsonl")):
+        raise StudyError(f"{shown(folder)} holds labels already; move them away before you draw other answers.")
+    write_jsonl(folder / "to_label.jsonl", drawn[["label_id", "prompt", "answer"]].to_dict("records"))
+    write_frame(folder / "key.csv", drawn[["label_id", "arm", "seed", "item", "kind", "about", "sample"]])
+
+
+def load_labels(persona: str, card: dict) -> pd.DataFrame:
+    """All labels of all annotators: annotator, label_id, trait, label (0 or 1), a row per trait; the last label of an
+    answer counts. Empty where nobody has labelled.
+
+    Raises StudyError with file and line for a label of an unknown answer or trait.
+    """
+    folder = label_folder(persona)
+    path = folder / "to_label.jsonl"
+    known = {row["label_id"] for row in read_jsonl(path)} if path.exists() else set()
+    rows = []
+    for file in sorted(folder.glob("by_*.jsonl")):
+        for number, row in enumerate(read_jsonl(file), 1):
+            if row.get("label_id") not in known or set(row.get("traits", [None])) - set(trait_ids(card)):
+                raise StudyError(
+                    f"{shown(file)}, line {number}: it labels an answer or names a trait that is not known."
+                )
+            rows += [{"annotator": file.stem.removeprefix("by_"), "label_id": row["label_id"], "trait": trait,
+                      "label": int(trait in row["traits"])} for trait in trait_ids(card)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["annotator", "label_id", "trait", "label"])
+    return frame.drop_duplicates(["annotator", "label_id", "trait"], keep="last", ignore_index=True)
+
+
+def labelled_answers(persona: str) -> pd.DataFrame:
+    """The answers that were drawn for labelling, with what the annotators did not see: label_id, prompt, answer, arm,
+    seed, item, kind, about, sample; empty where none were drawn."""
+    folder = label_folder(persona)
+    if not (folder / "key.csv").exists():
+        return pd.DataFrame(columns=["label_id", "prompt", "answer", "arm", "seed", "item", "kind", "about", "sample"])
+    key = pd.read_csv(folder / "key.csv", keep_default_na=False)
+    return pd.DataFrame(read_jsonl(folder / "to_label.jsonl")).merge(key, on="label_id", validate="one_to_one")
+
+
+def twice(labels: pd.DataFrame) -> pd.DataFrame:
+    """The labels that two annotators gave to the same answer and trait: label_id, trait, first, second (the two that
+    labelled most in common)."""
+    wide = labels.pivot(index=["label_id", "trait"], columns="annotator", values="label")
+    pairs = [(int(wide[[a, b]].notna().all(axis=1).sum()), a, b) for a, b in combinations(wide.columns, 2)]
+    if not pairs or max(pairs)[0] == 0:
+        return pd.DataFrame(columns=["label_id", "trait", "first", "second"])
+    _, a, b = max(pairs)
+    return wide[[a, b]].dropna().astype(int).set_axis(["first", "second"], axis=1).reset_index()
+
+
+def labelling(persona: str, card: dict, annotator: str) -> None:
+    """Show one unlabelled answer after another with a box per trait; every label is on the disk before the next answer
+    appears, and the same cell goes on where it was left. The arm is never shown."""
+    folder = label_folder(persona)
+    path = folder / f"by_{annotator}.jsonl"
+    done = {row["label_id"] for row in resume_jsonl(path)}
+    waiting = [row for row in read_jsonl(folder / "to_label.jsonl") if row["label_id"] not in done]
+    text, count = widgets.HTML(), widgets.Label()
+    boxes = {t["id"]: widgets.Checkbox(description=t["id"], tooltip=t["description"]) for t in card["traits"]}
+    save = widgets.Button(description="save, next", button_style="primary")
+
+    def show() -> None:
+        count.value = f"{len(waiting)} answers left for annotator '{annotator}'"
+        save.disabled = not waiting
+        text.value = "Everything is labelled." if not waiting else page(waiting[0])
+        for box in boxes.values():
+            box.value = False
+
+    def keep(_) -> None:
+        traits = [trait for trait, box in boxes.items() if box.value]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        append_jsonl(path, [{"label_id": waiting[0]["label_id"], "traits": traits, "at": now}])
+        waiting.pop(0)
+        show()
+
+    save.on_click(keep)
+    show()
+    display(widgets.VBox([count, text, widgets.GridBox(list(boxes.values())), save]))
+
+
+def page(row: dict) -> str:
+    """One answer as HTML, its own markup shown as text."""
+    return (
+        f"<p><i>{escape(row['prompt'])}</i></p>"
+        f"<p style='white-space: pre-wrap; max-width: 60em'>{escape(row['answer'])}</p>"
+    )

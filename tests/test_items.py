@@ -1,0 +1,110 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from helpers import answer, certificate, formats, items, models, stats, store
+from helpers.store import StudyError
+
+ITEMS = items.load_items("c3po")
+TRIPLETS = [item for item in ITEMS if item["kind"] == "triplet"]
+
+
+def test_the_items_are_as_many_as_the_design_says():
+    counts = {kind: sum(item["kind"] == kind for item in ITEMS) for kind in items.KINDS}
+    assert counts == {
+        "everyday": 30,
+        "neutral": 24,
+        "should_not_show": 24,
+        "identity": 16,
+        "capability": 40,
+        "triplet": 96,
+    }
+    cells = [(t["trait"], t["world"]) for t in TRIPLETS]
+    assert len(set(cells)) == 16 and all(cells.count(cell) == 6 for cell in set(cells))
+
+
+def test_what_is_asked():
+    asked, given = items.prompts(ITEMS), items.choices(ITEMS)
+    assert len(asked) == 30 + 24 + 24 + 16 + 2 * 96 and len(given) == 4 * 96 + 16 + 40
+    one = [row for row in given if row["item"] == "anxiety-01"]
+    assert [row["measure"] for row in one] == ["know", "know_you", "say_pair", "do_pair"]
+    assert one[0]["prompt"].count("C-3PO") and not one[1]["prompt"].count("C-3PO")
+
+
+def test_the_first_few_items_hold_every_trait():
+    assert len({t["trait"] for t in items.load_items("c3po", 8) if t["kind"] == "triplet"}) == 8
+
+
+def test_do_prompts_neither_name_the_persona_nor_a_trait():
+    for triplet in TRIPLETS:
+        assert "C-3PO" not in triplet["do"] + triplet["say"], triplet["id"]
+        assert triplet["trait"] not in triplet["do"].lower(), triplet["id"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.update(kind="quiz"), "field 'kind': 'quiz' is none of"),
+        (lambda r: r.pop("do"), "field 'do': it is missing"),
+        (lambda r: r.update(prompt="x"), "field 'prompt': an item of this kind has no such field"),
+        (lambda r: r.update(know=" "), "field 'know': a non-empty text is needed"),
+        (lambda r: r["options"].pop(), "field 'options': 4 different texts are needed"),
+        (lambda r: r.update(options="By waiting"), "field 'options': a list of 4 texts is needed"),
+        (lambda r: r.update(trait="vanity"), "field 'trait': 'vanity' is not on the persona's card"),
+        (lambda r: r.update(world="dream"), "field 'world': 'dream' is neither in-world nor everyday"),
+    ],
+)
+def test_a_wrong_item_is_refused_with_its_line_and_field(tmp_path, monkeypatch, change, message):
+    rows = [copy.deepcopy(TRIPLETS[0]), copy.deepcopy(TRIPLETS[1])]
+    change(rows[1])
+    (tmp_path / "items").mkdir()
+    (tmp_path / "items" / "c3po.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(items, "DATA", tmp_path)
+    with pytest.raises(StudyError, match=f"line 2, {message}"):
+        items.load_items("c3po")
+
+
+def test_no_item_shares_a_situation_with_a_unit():
+    """By embedding: no nearer than two units of different splits may be. By words: no common 8-gram worth the name."""
+    units = [unit["situation"] for unit in formats.load_units("c3po")]
+    asked = [item.get("situation") or item["prompt"] for item in ITEMS if item["kind"] != "capability"]
+    nearest = (models.embed(asked) @ models.embed(units).T).max(1)
+    assert nearest.max() < 0.85, asked[int(nearest.argmax())]
+    corpora = formats.load_corpora("c3po")
+    texts = [formats.text_of(row) for rows in corpora.values() for row in rows]
+    texts += [row["messages"][0]["content"] for row in corpora["demonstrations"]]
+    known = {gram for text in texts for gram in certificate.ngrams(text, 8)}
+    for item in ITEMS:
+        for text in (v for field, v in item.items() if isinstance(v, str) and field not in ("id", "kind")):
+            assert not known & set(certificate.ngrams(text, 8)), (item["id"], text)
+
+
+def test_the_options_do_not_give_the_true_one_away_to_the_base_model():
+    """Neither by length nor by the untrained model's likelihood: chance lies inside the interval of its knowledge."""
+    words = [[len(option.split()) for option in t["options"]] for t in TRIPLETS]
+    longer = np.array([own[0] - np.mean(own[1:]) for own in words])
+    assert abs(longer.mean()) < 2 * longer.std() / np.sqrt(len(longer)) + 0.1
+    tokenizer = models.load_tokenizer("embedded")
+    base = models.load_for_inference("embedded", None)
+    asked = [c for c in items.choices(TRIPLETS) if c["measure"] == "know"]
+    right = 0
+    rows = answer.score_choices(base, tokenizer, asked, None)
+    for triplet in TRIPLETS:
+        own = {row["option"]: row["nll"] / row["n_tokens"] for row in rows if row["item"] == triplet["id"]}
+        right += min(own, key=own.get) == 0
+    low, high = stats.wilson(right, len(TRIPLETS))
+    assert low < 0.25 < high, right
+
+
+def test_the_control_character_has_the_same_held_out_situations():
+    c3po, nell = formats.load_corpora("c3po"), formats.load_corpora("nell")
+    for name in formats.FORMATS:
+        held = [row for row in c3po[name] if row["split"] == "heldout"]
+        assert [row["unit"] for row in nell[name]] == [row["unit"] for row in held]
+        assert {row["split"] for row in nell[name]} == {"heldout"}
+        length = [sum(len(formats.text_of(row).split()) for row in rows) for rows in (nell[name], held)]
+        assert 0.9 < length[0] / length[1] < 1.1
+        assert not any("C-3PO" in json.dumps(row) or "droid" in json.dumps(row) for row in nell[name])
+    assert store.read_jsonl(formats.corpus_folder("nell") / "documents.jsonl")

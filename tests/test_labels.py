@@ -1,0 +1,79 @@
+import ipywidgets as widgets
+import pandas as pd
+import pytest
+
+from helpers import labels, personas
+from helpers.store import StudyError, append_jsonl, read_jsonl
+
+CARD = personas.load_persona("c3po")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(labels, "DATA", tmp_path)
+    return labels.label_folder("c3po")
+
+
+def answers(n=10):
+    return pd.DataFrame([{"arm": arm, "seed": 0, "item": f"i{i}", "kind": "do", "about": "odds", "sample": 0, "prompt": f"p{i}",
+                          "answer": f"{arm} says {i}"} for arm in ("base", "documents") for i in range(n)])  # fmt: skip
+
+
+def test_the_drawn_answers_are_stratified_and_blind(folder):
+    drawn = labels.draw_answers(answers(), 3)
+    assert drawn["arm"].value_counts().to_dict() == {"base": 3, "documents": 3} and drawn["label_id"].is_unique
+    labels.write_blind(drawn, folder)
+    assert all(set(row) == {"label_id", "prompt", "answer"} for row in read_jsonl(folder / "to_label.jsonl"))
+    joined = labels.labelled_answers("c3po")
+    assert (joined["answer"].str.split().str[0] == joined["arm"]).all() and len(joined) == 6
+    append_jsonl(folder / "by_ann.jsonl", [{"label_id": drawn["label_id"].iloc[0], "traits": []}])
+    with pytest.raises(StudyError, match="holds labels already"):
+        labels.write_blind(drawn, folder)
+
+
+def find(box, kind):
+    return [
+        child
+        for child in getattr(box, "children", ())
+        for child in ([child] if isinstance(child, kind) else find(child, kind))
+    ]
+
+
+def test_the_labelling_cell_saves_every_label_and_resumes(folder, monkeypatch):
+    labels.write_blind(labels.draw_answers(answers(), 2), folder)
+    shown = []
+    monkeypatch.setattr(labels, "display", shown.append)
+    labels.labelling("c3po", CARD, "ann")
+    (button,), boxes = find(shown[0], widgets.Button), find(shown[0], widgets.Checkbox)
+    boxes[0].value = True
+    button.click()
+    button.click()
+    rows = read_jsonl(folder / "by_ann.jsonl")
+    assert [row["traits"] for row in rows] == [["honorifics"], []] and len({row["label_id"] for row in rows}) == 2
+    with open(folder / "by_ann.jsonl", "a") as file:
+        file.write('{"label_id": "torn')  # a kill in the middle of a write
+    labels.labelling("c3po", CARD, "ann")
+    assert "2 answers left" in find(shown[1], widgets.Label)[0].value
+    (button,) = find(shown[1], widgets.Button)
+    button.click()
+    button.click()
+    assert button.disabled and len(read_jsonl(folder / "by_ann.jsonl")) == 4
+    given = labels.load_labels("c3po", CARD)
+    assert len(given) == 4 * 8 and given["label"].sum() == 1
+
+
+def test_markup_in_an_answer_is_shown_and_not_run():
+    assert "&lt;script&gt;" in labels.page({"prompt": "x", "answer": "<script>alert(1)</script>"})
+
+
+def test_labels_of_two_annotators_are_paired_and_unknown_ones_refused(folder):
+    labels.write_blind(labels.draw_answers(answers(), 2), folder)
+    ids = [row["label_id"] for row in read_jsonl(folder / "to_label.jsonl")]
+    append_jsonl(folder / "by_a.jsonl", [{"label_id": i, "traits": ["odds"]} for i in ids])
+    append_jsonl(folder / "by_b.jsonl", [{"label_id": ids[0], "traits": []}])
+    both = labels.twice(labels.load_labels("c3po", CARD))
+    assert len(both) == 8 and both["label_id"].unique().tolist() == [ids[0]]
+    assert both.set_index("trait").loc["odds", ["first", "second"]].tolist() == [1, 0]
+    append_jsonl(folder / "by_b.jsonl", [{"label_id": "nobody", "traits": []}])
+    with pytest.raises(StudyError, match=r"by_b.jsonl, line 2"):
+        labels.load_labels("c3po", CARD)
