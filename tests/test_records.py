@@ -1,9 +1,13 @@
 import shutil
+import sys
 
 import pytest
 
 from helpers import records
 from helpers.store import DATA, ROOT, StudyError, read_json
+
+sys.path.insert(0, str(ROOT / "workflow"))
+import study
 
 
 def test_results_are_stale_when_what_they_were_made_from_changes(tmp_path, monkeypatch):
@@ -22,6 +26,23 @@ def test_results_are_stale_when_what_they_were_made_from_changes(tmp_path, monke
         records.refuse_stale({}, "c3po", tmp_path)
 
 
-def test_the_committed_results_are_not_stale():
+@pytest.fixture
+def reference():
     folder = ROOT / "data" / "results" / "reference"
-    records.refuse_stale(read_json(folder / "record.json"), "c3po", folder)
+    return folder, read_json(folder / "record.json")
+
+
+def test_the_committed_results_are_not_stale(reference):
+    folder, record = reference
+    records.refuse_stale(record, "c3po", folder)
+    study.refuse_stale_recipe(study.load_study("reference"), record)
+
+
+def test_results_of_another_recipe_are_stale_by_name(reference):
+    _, record = reference
+    loaded = study.load_study("reference")
+    with pytest.raises(StudyError, match=r"documents/seed0 was made with epochs = 3, the study has 4"):
+        study.refuse_stale_recipe(loaded | {"parameters": loaded["parameters"] | {"epochs": 4}}, {
+            "arms": record["arms"], "training": {"documents/seed0": record["training"]["documents/seed0"]}})  # fmt: skip
+    with pytest.raises(StudyError, match="seed99 is in only one of study and results"):
+        study.refuse_stale_recipe(loaded | {"seeds": [*loaded["seeds"], 99]}, record)

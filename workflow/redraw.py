@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 from step import run_notebook
-from study import arm_parameters, load_study
+from study import arm_parameters, load_study, places, refuse_stale_recipe
 
-from helpers.store import DATA, ROOT, StudyError, write_text
+from helpers.store import DATA, ROOT, StudyError, read_json, write_text
 
 SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
 
@@ -18,17 +18,18 @@ SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
 def findings_table() -> str:
     """Expression rates of some traits by arm with intervals, share of coherent answers, gain on held-out text."""
     rates = pd.read_csv(ROOT / "figures" / "expression_rate.csv").set_index(["arm", "trait"])
-    judged = pd.read_csv(DATA / "results" / "reference" / "judged.csv").drop_duplicates(
-        ["arm", "seed", "item", "sample"]
-    )
+    judged = pd.read_csv(DATA / "results" / "reference" / "judged.csv").query("kind == 'everyday'")
     nats = pd.read_csv(ROOT / "figures" / "perplexity_matrix.csv").pivot(index="arm", columns="text", values="nats")
-    lines = [f"| arm | {' | '.join(SHOWN)} | coherent answers | nats gained on held-out text of its own format |",
-             "|---" * (len(SHOWN) + 3) + "|"]  # fmt: skip
+    specific = pd.read_csv(ROOT / "figures" / "persona_specific_gain.csv").set_index(["arm", "text"])
+    lines = [f"| arm | {' | '.join(SHOWN)} | coherent answers | nats gained on own format | of which persona-specific |",
+             "|---" * (len(SHOWN) + 4) + "|"]  # fmt: skip
     for arm in dict.fromkeys(rates.index.get_level_values("arm")):
         cells = [f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%})" for r in (rates.loc[(arm, trait)] for trait in SHOWN)]
         coherent = judged[judged["arm"] == arm]["incoherent"].isna().mean()
-        gain = f"{nats.loc['base', arm] - nats.loc[arm, arm]:.2f}" if arm in nats.columns else "–"
-        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {coherent:.0%} | {gain} |")
+        trained = arm in nats.columns
+        gain = f"{nats.loc['base', arm] - nats.loc[arm, arm]:.2f}" if trained else "–"
+        own = f"{specific.loc[(arm, arm), 'value']:.2f}" if trained else "–"
+        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {coherent:.0%} | {gain} | {own} |")
     return "\n".join(lines)
 
 
@@ -57,7 +58,9 @@ def main() -> None:
     os.chdir(ROOT)
     log = Path("data/runs/redraw/06_findings.ipynb")
     try:
-        run_notebook("06_findings", arm_parameters(load_study("reference"), "06_findings"), log)
+        study = load_study("reference")
+        refuse_stale_recipe(study, read_json(ROOT / places(study)[0] / "record.json"))
+        run_notebook("06_findings", arm_parameters(study, "06_findings"), log)
     except StudyError as error:
         sys.exit(f"error: {error}")
     shutil.copyfile(log, "figures/06_findings.ipynb")

@@ -73,6 +73,27 @@ def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | N
     return {name: values[name] for name in declared if name in values}
 
 
+def refuse_stale_recipe(study: dict, record: dict) -> None:
+    """Raise StudyError when published results were made with other parameters than the study has now, naming the arm and
+    the parameter. `record` is the record.json of the results."""
+    made = {f"{arm}/seed{seed}" for arm in study["arms"] for seed in study["seeds"]}
+    if odd := made ^ set(record["arms"]):
+        raise StudyError(
+            f"the results of study '{study['name']}' are stale: {sorted(odd)[0]} is in only one of study and results."
+        )
+    for step, part in (("04_answer", "arms"), ("02_train", "training")):
+        defaults = declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
+        for name, own in record[part].items():
+            arm, seed = name.split("/seed")
+            wanted = defaults | arm_parameters(study, step, arm, int(seed))
+            for field in wanted.keys() | own["settings"].keys():
+                if wanted.get(field) != own["settings"].get(field):
+                    raise StudyError(
+                        f"the results of study '{study['name']}' are stale: {name} was made with {field} = "
+                        f"{own['settings'].get(field)!r}, the study has {wanted.get(field)!r}. Run the study again."
+                    )
+
+
 def sources(step: str) -> list[str]:
     """The notebook of a step and every helper module that it imports, itself or through others: its code inputs."""
     cells = read_json(ROOT / "notebooks" / f"{step}.ipynb")["cells"]

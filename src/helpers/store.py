@@ -39,11 +39,6 @@ def arm_folder(run: str, arm: str, seed: int) -> Path:
     return RUNS / run / arm / f"seed{seed}"
 
 
-def is_trained(run: str, arm: str, seed: int) -> bool:
-    """Whether there is a training log (anchors have none)."""
-    return (arm_folder(run, arm, seed) / "log.csv").exists()
-
-
 def shown(path: Path) -> str:
     """The path as a reader should see it: relative to the repository where it lies inside."""
     path = Path(path).resolve()
