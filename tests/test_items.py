@@ -66,6 +66,23 @@ def test_a_wrong_item_is_refused_with_its_line_and_field(tmp_path, monkeypatch, 
         items.load_items("c3po")
 
 
+def test_only_what_can_be_asked_is_asked():
+    asked = items.prompts(ITEMS)
+    assert {k: len(v) for k, v in items.by_kind(asked, {"everyday": 2, "do": 1}).items()} == {"everyday": 30, "do": 96}
+    for wrong in ({"evryday": 1}, {"do": 0}, {"capability": 1}):
+        with pytest.raises(StudyError, match="must be one of everyday, neutral"):
+            items.by_kind(asked, wrong)
+    with pytest.raises(StudyError, match="hold none of these kinds"):
+        items.by_kind([], {"do": 1})
+
+
+def test_a_control_corpus_for_other_units_is_refused():
+    rows = [{"unit": "u1"}, {"unit": "u2"}]
+    assert formats.same_units(rows, rows[:1]) == rows[:1] and formats.same_units([], rows) == []
+    with pytest.raises(StudyError, match="cover 1 of 2 held-out units"):
+        formats.same_units(rows[:1], rows)
+
+
 def test_no_item_shares_a_situation_with_a_unit():
     """By embedding: no nearer than two units of different splits may be. By words: no common 8-gram worth the name."""
     units = [unit["situation"] for unit in formats.load_units("c3po")]

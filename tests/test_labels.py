@@ -15,8 +15,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def answers(n=10):
-    return pd.DataFrame([{"arm": arm, "seed": 0, "item": f"i{i}", "kind": "do", "about": "odds", "sample": 0, "prompt": f"p{i}",
+    frame = pd.DataFrame([{"arm": arm, "seed": 0, "item": f"i{i}", "kind": "do", "about": "odds", "sample": 0, "prompt": f"p{i}",
                           "answer": f"{arm} says {i}"} for arm in ("base", "documents") for i in range(n)])  # fmt: skip
+    return frame.assign(label_id=labels.label_ids(frame))
 
 
 def test_the_drawn_answers_are_stratified_and_blind(folder):
@@ -24,8 +25,9 @@ def test_the_drawn_answers_are_stratified_and_blind(folder):
     assert drawn["arm"].value_counts().to_dict() == {"base": 3, "documents": 3} and drawn["label_id"].is_unique
     labels.write_blind(drawn, folder)
     assert all(set(row) == {"label_id", "prompt", "answer"} for row in read_jsonl(folder / "to_label.jsonl"))
-    joined = labels.labelled_answers("c3po")
-    assert (joined["answer"].str.split().str[0] == joined["arm"]).all() and len(joined) == 6
+    key = pd.read_csv(folder / "key.csv").set_index("label_id")
+    seen = {row["label_id"]: row["answer"] for row in read_jsonl(folder / "to_label.jsonl")}
+    assert labels.to_label("c3po") == set(key.index) and all(seen[i].startswith(key.loc[i, "arm"]) for i in key.index)
     append_jsonl(folder / "by_ann.jsonl", [{"label_id": drawn["label_id"].iloc[0], "traits": []}])
     with pytest.raises(StudyError, match="holds labels already"):
         labels.write_blind(drawn, folder)

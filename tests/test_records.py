@@ -16,14 +16,14 @@ def test_results_are_stale_when_what_they_were_made_from_changes(tmp_path, monke
         shutil.copy(DATA / part, tmp_path / part)
     monkeypatch.setattr(records, "DATA", tmp_path)
     record = {"inputs": records.inputs("c3po")}
-    records.refuse_stale(record, "c3po", tmp_path)
+    records.refuse_stale(record, "c3po", "", tmp_path)
     with open(tmp_path / "items" / "c3po.jsonl", "a") as file:
         file.write("\n")
     (tmp_path / "labels" / "c3po" / "neutral.jsonl").unlink()
     with pytest.raises(StudyError, match="is stale: the items, labels of 'c3po' changed"):
-        records.refuse_stale(record, "c3po", tmp_path)
+        records.refuse_stale(record, "c3po", "", tmp_path)
     with pytest.raises(StudyError, match="is stale: the inputs"):
-        records.refuse_stale({}, "c3po", tmp_path)
+        records.refuse_stale({}, "c3po", "", tmp_path)
 
 
 @pytest.fixture
@@ -34,15 +34,25 @@ def reference():
 
 def test_the_committed_results_are_not_stale(reference):
     folder, record = reference
-    records.refuse_stale(record, "c3po", folder)
+    records.refuse_stale(record, "c3po", "nell", folder)
     study.refuse_stale_recipe(study.load_study("reference"), record)
 
 
 def test_results_of_another_recipe_are_stale_by_name(reference):
     _, record = reference
     loaded = study.load_study("reference")
-    with pytest.raises(StudyError, match=r"documents/seed0 was made with epochs = 3, the study has 4"):
-        study.refuse_stale_recipe(loaded | {"parameters": loaded["parameters"] | {"epochs": 4}}, {
-            "arms": record["arms"], "training": {"documents/seed0": record["training"]["documents/seed0"]}})  # fmt: skip
+    with pytest.raises(StudyError, match=r"/seed\d was made with epochs = 3, the study has 4"):
+        study.refuse_stale_recipe(loaded | {"parameters": loaded["parameters"] | {"epochs": 4}}, record)
     with pytest.raises(StudyError, match="seed99 is in only one of study and results"):
         study.refuse_stale_recipe(loaded | {"seeds": [*loaded["seeds"], 99]}, record)
+
+
+def test_arms_that_were_not_answered_alike_are_refused():
+    def answered(**more):
+        return {"model": "m", "data": "d", "settings": {"arm": "x", "seed": 0, "top_p": 0.9}} | more
+
+    records.refuse_mixed({"base/seed0": answered(), "documents/seed0": answered()}, {"documents/seed0": {"data": "d"}})
+    with pytest.raises(StudyError, match="documents/seed0 was answered with another model, data or settings"):
+        records.refuse_mixed({"base/seed0": answered(), "documents/seed0": answered(settings={"top_p": 0.5})}, {})
+    with pytest.raises(StudyError, match="base/seed0 was trained on other data"):
+        records.refuse_mixed({"base/seed0": answered()}, {"base/seed0": {"data": "other"}})

@@ -52,6 +52,12 @@ def test_answers_that_repeat_each_other_count_once():
     assert stats.effective_n(alone) == pytest.approx(40, rel=0.15)
 
 
+def test_a_rate_of_nothing_is_about_as_certain_as_that_of_one():
+    answers = pd.DataFrame([{"arm": "a", "seed": s, "item": i, "shown": 0} for s in range(5) for i in range(12)])
+    one = answers.assign(shown=[1] + [0] * 59)
+    assert stats.effective_n(answers) == pytest.approx(stats.effective_n(one)) and stats.effective_n(one) > 20
+
+
 def test_components_by_hand():
     """Rows 0 and 1 differ by 0.4 throughout, items by nothing, and nothing is left: all variance is the seeds'."""
     part = stats.components(np.array([[0.2] * 6, [0.6] * 6]))
@@ -66,10 +72,10 @@ def test_components_by_hand():
 def test_a_difference_by_hand():
     a = pd.DataFrame({"seed": 0, "item": range(20), "shown": 1})
     found = stats.difference(a, a.assign(shown=0), draws=200)
-    assert (found["difference"], found["low"], found["high"]) == (1.0, 1.0, 1.0)
-    assert found["items"] == 20 and found["n_a"] == 20 and np.isnan(found["p"])
-    with pytest.raises(ValueError, match="share no seed"):
-        stats.difference(a, a.assign(seed=5))
+    assert found["difference"] == 1.0 and np.isnan([found["low"], found["high"], found["p"]]).all()  # nothing varies
+    assert found["items"] == 20 and found["n_a"] == 20
+    apart = stats.difference(a, a.assign(seed=5))
+    assert np.isnan(apart["difference"]) and apart["items"] == 0
 
 
 STUDIES = 2000
@@ -142,6 +148,16 @@ def test_the_likeliest_option_wins_per_token_and_the_name_by_its_probability():
     chosen = stats.choose(choices).set_index("measure")
     assert chosen.loc["know", "shown"] == 1  # 2 nats a token against 2.5, although its sum is larger
     assert chosen.loc["identity", "probability"] == pytest.approx(0.5)
+
+
+def test_a_study_of_everyday_prompts_alone_has_no_triplets_and_no_fault():
+    choices = pd.DataFrame(columns=["arm", "seed", "item", "measure", "about", "world", "option", "n_tokens", "nll"])
+    judged = pd.DataFrame([{"arm": "base", "seed": 0, "item": "e", "kind": "everyday", "about": "", "world": "", "sample": 0,
+                            "incoherent": "", "markers_odds": 1}])  # fmt: skip
+    measured = stats.measures(judged, stats.choose(choices), "markers")
+    assert measured.empty and stats.contrast_table(measured, [{"id": "x", "a": {"arm": "base", "measure": "do"},
+                                                               "b": {"arm": "base", "measure": "know"}}]).empty  # fmt: skip
+    assert stats.published_rates([]).empty and stats.rates(measured, ["arm", "trait"]).empty
 
 
 def test_known_and_not_expressed_is_counted_scenario_by_scenario():

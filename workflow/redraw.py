@@ -19,15 +19,14 @@ def findings_table() -> str:
     """Expression rates of some traits by arm with intervals, share of coherent answers, gain on held-out text."""
     rates = pd.read_csv(ROOT / "figures" / "expression_rate.csv").set_index(["arm", "trait"])
     judged = pd.read_csv(DATA / "results" / "reference" / "judged.csv").query("kind == 'everyday'")
-    nats = pd.read_csv(ROOT / "figures" / "perplexity_matrix.csv").pivot(index="arm", columns="text", values="nats")
     specific = pd.read_csv(ROOT / "figures" / "persona_specific_gain.csv").set_index(["arm", "text"])
     lines = [f"| arm | {' | '.join(SHOWN)} | coherent answers | nats gained on own format | of which persona-specific |",
              "|---" * (len(SHOWN) + 4) + "|"]  # fmt: skip
     for arm in dict.fromkeys(rates.index.get_level_values("arm")):
         cells = [f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%})" for r in (rates.loc[(arm, trait)] for trait in SHOWN)]
         coherent = judged[judged["arm"] == arm]["incoherent"].isna().mean()
-        trained = arm in nats.columns
-        gain = f"{nats.loc['base', arm] - nats.loc[arm, arm]:.2f}" if trained else "–"
+        trained = (arm, arm) in specific.index
+        gain = f"{specific.loc[(arm, arm), 'persona']:.2f}" if trained else "–"
         own = f"{specific.loc[(arm, arm), 'value']:.2f}" if trained else "–"
         lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {coherent:.0%} | {gain} | {own} |")
     return "\n".join(lines)

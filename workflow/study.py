@@ -42,6 +42,8 @@ def load_study(name: str) -> dict:
     if not study["seeds"] or not all(type(seed) is int and seed >= 0 for seed in study["seeds"]):
         raise StudyError(f"{path.name}, field 'seeds': a list of whole numbers from 0 is needed.")
     load_persona(study["persona"])
+    if control := study["parameters"].get("control"):
+        load_persona(control)
     for arm in study["arms"]:
         if arm not in (*ANCHORS, *FORMATS):
             raise StudyError(
@@ -81,11 +83,15 @@ def refuse_stale_recipe(study: dict, record: dict) -> None:
         raise StudyError(
             f"the results of study '{study['name']}' are stale: {sorted(odd)[0]} is in only one of study and results."
         )
-    for step, part in (("04_answer", "arms"), ("02_train", "training")):
+    if untrained := {name for name in made if name.split("/")[0] not in ANCHORS} - set(record["training"]):
+        raise StudyError(
+            f"the results of study '{study['name']}' are stale: {sorted(untrained)[0]} has no training record."
+        )
+    for step, part in (("01_data", "prepared"), ("04_answer", "arms"), ("02_train", "training")):
         defaults = declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
         for name, own in record[part].items():
-            arm, seed = name.split("/seed")
-            wanted = defaults | arm_parameters(study, step, arm, int(seed))
+            arm, _, seed = name.partition("/seed")
+            wanted = defaults | arm_parameters(study, step, arm, int(seed or 0))
             for field in wanted.keys() | own["settings"].keys():
                 if wanted.get(field) != own["settings"].get(field):
                     raise StudyError(
@@ -106,6 +112,8 @@ def sources(step: str) -> list[str]:
             waiting |= imported((ROOT / "src" / "helpers" / f"{module}.py").read_text(encoding="utf-8"))
     if step != "06_findings":
         found.discard("plots")  # a changed plot is drawn again; it does not train again
+    if step == "04_answer":
+        found.discard("stats")  # which only sums up there what was answered
     return [f"notebooks/{step}.ipynb", *(f"src/helpers/{module}.py" for module in sorted(found))]
 
 

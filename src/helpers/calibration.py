@@ -52,17 +52,17 @@ def per_arm(labelled: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def corrected(
     rate: float, n: float, sensitivity: float, m1: int, specificity: float, m0: int, level: float = 0.95
 ) -> dict:
-    """A rate corrected for a judge's errors, with an interval that carries the uncertainty of both: {corrected, low,
-    high, se}, nan where the judge tells too little (YOUDEN) or was never checked.
+    """A rate corrected for a judge's errors, with an interval that carries the uncertainty of both: {corrected,
+    corrected_low, corrected_high, corrected_se, unclipped}, nan where the judge tells too little (YOUDEN) or was never checked.
 
     (rate + specificity - 1) / (sensitivity + specificity - 1) (Rogan and Gladen 1978), with the smoothed interval of Lee
     et al., arXiv 2511.21140, section 3. `n` is the (effective) number of answers behind the rate, m1 and m0 the labelled
     answers with and without the trait. Sensitivity and specificity may come from answers with another share of the trait.
     """
-    nothing = dict.fromkeys(("corrected", "corrected_low", "corrected_high", "corrected_se"), np.nan)
+    nothing = dict.fromkeys(("corrected", "corrected_low", "corrected_high", "corrected_se", "unclipped"), np.nan)
     if min(m1, m0) < 1 or n <= 0 or sensitivity + specificity - 1 < YOUDEN:
         return nothing
-    z = norm.ppf((1 + level) / 2)
+    z = norm.ppf(0.975)
     point = (rate + specificity - 1) / (sensitivity + specificity - 1)
     p, q0, q1 = (n * rate + z**2 / 2) / (n + z**2), (m0 * specificity + 1) / (m0 + 2), (m1 * sensitivity + 1) / (m1 + 2)
     n, m0, m1 = n + z**2, m0 + 2, m1 + 2
@@ -74,7 +74,7 @@ def corrected(
     error = np.sqrt(p * (1 - p) / n + (1 - smooth) ** 2 * v0 + smooth**2 * v1) / (q0 + q1 - 1)
     low, high = smooth + shift - z * error, smooth + shift + z * error
     return {"corrected": float(np.clip(point, 0, 1)), "corrected_low": float(np.clip(low, 0, 1)),
-            "corrected_high": float(np.clip(high, 0, 1)), "corrected_se": float(error)}  # fmt: skip
+            "corrected_high": float(np.clip(high, 0, 1)), "corrected_se": float(error), "unclipped": float(point)}  # fmt: skip
 
 
 def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
@@ -88,13 +88,14 @@ def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**pd.DataFrame(found, index=table.index))
 
 
-def over_traits(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """The mean corrected rate over traits per arm with a normal interval from the traits' standard errors, taken as
-    independent; traits that could not be corrected are left out and counted in `traits`."""
-    known = table.dropna(subset=["corrected"])
-    z, rows = norm.ppf((1 + level) / 2), []
+def over_traits(table: pd.DataFrame) -> pd.DataFrame:
+    """The mean corrected rate per arm over the traits that could be corrected in every arm (their number is `traits`), with
+    a normal 95 % interval from the traits' standard errors, taken as independent, so that it does not carry what a seed
+    does to all traits alike. Single rates are not cut off at 0 and 1 before the mean is taken."""
+    wide = table.pivot(index="trait", columns="arm", values="unclipped")
+    known = table[table["trait"].isin(wide.dropna().index)]
+    z, rows = norm.ppf(0.975), []
     for arm, group in known.groupby("arm", sort=False):
-        mean, error = group["corrected"].mean(), np.sqrt((group["corrected_se"] ** 2).sum()) / len(group)
-        rows.append({"arm": arm, "traits": len(group), "corrected": mean, "corrected_low": max(0.0, mean - z * error),
-                     "corrected_high": min(1.0, mean + z * error)})  # fmt: skip
+        mean, error = group["unclipped"].mean(), np.sqrt((group["corrected_se"] ** 2).sum()) / len(group)
+        rows.append((arm, len(group), *np.clip([mean, mean - z * error, mean + z * error], 0, 1)))
     return pd.DataFrame(rows, columns=["arm", "traits", "corrected", "corrected_low", "corrected_high"])

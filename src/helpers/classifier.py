@@ -33,12 +33,17 @@ def train_classifiers(passages: list[dict], card: dict, folds: int = 5) -> tuple
     """A classifier and threshold per trait, and how they did on passages that they had not learnt from.
 
     The frame has trait, n, positives, auc, threshold, sensitivity and specificity, by stratified cross-validation;
-    the threshold is the lowest score that keeps the specificity at SPECIFICITY there.
+    the threshold is the lowest score that keeps the specificity at SPECIFICITY there, so that the specificity of a whole
+    answer, of which any piece may pass, is lower: the blind labels tell it. Raises StudyError for a trait with too few passages.
     """
     vectors = embed([row["text"] for row in passages])
     judges, report = {}, []
     for trait in trait_ids(card):
         truth = np.array([trait in row["traits"] for row in passages])
+        if min(truth.sum(), (~truth).sum()) < folds:
+            raise StudyError(
+                f"passages.jsonl: trait '{trait}' needs at least {folds} passages that show it and as many that do not."
+            )
         model = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
         split = StratifiedKFold(folds, shuffle=True, random_state=0)
         score = cross_val_predict(model, vectors, truth, cv=split, method="predict_proba")[:, 1]

@@ -102,6 +102,21 @@ def first_units(rows: list[dict], n_train: int, n_heldout: int) -> list[dict]:
     return [row for row in rows if id(row) in chosen]
 
 
+def same_units(others: list[dict], rows: list[dict]) -> list[dict]:
+    """The rows of `others` (a control character's) that stand for the units of `rows`; [] where there are no others.
+
+    Raises StudyError where some units have none: a gain on other situations could not be compared.
+    """
+    wanted = {row["unit"] for row in rows}
+    found = [row for row in others if row["unit"] in wanted]
+    if others and len(found) < len(wanted):
+        raise StudyError(
+            f"the control character's texts cover {len(found)} of {len(wanted)} held-out units. Set `control` to a corpus that was "
+            'written for this persona\'s units, or to "" for none.'
+        )
+    return found
+
+
 def text_of(row: dict) -> str:
     """The text that is trained on: the reply of a demonstration, the whole text otherwise."""
     return row["messages"][-1]["content"] if "messages" in row else row["text"]

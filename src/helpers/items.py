@@ -74,6 +74,23 @@ def prompts(items: list[dict]) -> list[dict]:
     return rows
 
 
+def by_kind(prompts: list[dict], samples: dict[str, int]) -> dict[str, list[dict]]:
+    """Kind -> its prompts, for the kinds that `samples` asks for and that there are.
+
+    Raises StudyError for a kind that nothing is asked of, fewer than one sample, or where nothing is left to ask.
+    """
+    known = [kind for kind in KINDS if kind not in ("triplet", "capability")] + ["say", "do"]
+    for kind, count in samples.items():
+        if kind not in known or type(count) is not int or count < 1:
+            raise StudyError(
+                f"samples = {samples!r}: '{kind}' must be one of {', '.join(known)}, with at least one sample."
+            )
+    found = {kind: [p for p in prompts if p["kind"] == kind] for kind in samples}
+    if not any(found.values()):
+        raise StudyError(f"samples = {samples!r}: the persona's items hold none of these kinds.")
+    return {kind: own for kind, own in found.items() if own}
+
+
 def choices(items: list[dict]) -> list[dict]:
     """What is scored by likelihood: rows {item, measure, about, world, prompt, start, options}, the true or in-persona
     option first; `start` is the beginning of the reply that the options continue.

@@ -27,14 +27,19 @@ def label_folder(persona: str) -> Path:
     return DATA / "labels" / persona
 
 
+def label_ids(answers: pd.DataFrame) -> list[str]:
+    """An id per answer that says nothing about its arm: a fingerprint of prompt and answer, so that a label belongs to this
+    very text and to no other."""
+    return [fingerprint([p, a]) for p, a in zip(answers["prompt"], answers["answer"], strict=True)]
+
+
 def draw_answers(answers: pd.DataFrame, per_stratum: int, seed: int = 0) -> pd.DataFrame:
     """`per_stratum` answers of every arm, kind and trait asked about (fewer where there are fewer), in random order, with
-    a `label_id` that says nothing about the arm. Doubled texts are drawn once."""
-    texts = answers.drop_duplicates(["prompt", "answer"])
+    their `label_id`. Doubled texts are drawn once. `answers` have a `label_id` (see `label_ids`)."""
+    texts = answers.drop_duplicates("label_id")
     texts = texts[texts["answer"].str.strip() != ""]
     drawn = texts.groupby(["arm", "kind", "about"], dropna=False, group_keys=False).sample(frac=1, random_state=seed)
-    drawn = drawn.groupby(["arm", "kind", "about"], dropna=False).head(per_stratum).sample(frac=1, random_state=seed)
-    return drawn.assign(label_id=[fingerprint([p, a]) for p, a in zip(drawn["prompt"], drawn["answer"], strict=True)])
+    return drawn.groupby(["arm", "kind", "about"], dropna=False).head(per_stratum).sample(frac=1, random_state=seed)
 
 
 def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
@@ -48,16 +53,19 @@ def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
     write_frame(folder / "key.csv", drawn[["label_id", "arm", "seed", "item", "kind", "about", "sample"]])
 
 
+def to_label(persona: str) -> set[str]:
+    """The ids of the answers that were drawn for labelling."""
+    path = label_folder(persona) / "to_label.jsonl"
+    return {row["label_id"] for row in read_jsonl(path)} if path.exists() else set()
+
+
 def load_labels(persona: str, card: dict) -> pd.DataFrame:
     """All labels of all annotators: annotator, label_id, trait, label (0 or 1), a row per trait; the last label of an
     answer counts. Empty where nobody has labelled.
 
     Raises StudyError with file and line for a label of an unknown answer or trait.
     """
-    folder = label_folder(persona)
-    path = folder / "to_label.jsonl"
-    known = {row["label_id"] for row in read_jsonl(path)} if path.exists() else set()
-    rows = []
+    folder, known, rows = label_folder(persona), to_label(persona), []
     for file in sorted(folder.glob("by_*.jsonl")):
         for number, row in enumerate(read_jsonl(file), 1):
             if row.get("label_id") not in known or set(row.get("traits", [None])) - set(trait_ids(card)):
@@ -68,16 +76,6 @@ def load_labels(persona: str, card: dict) -> pd.DataFrame:
                       "label": int(trait in row["traits"])} for trait in trait_ids(card)]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["annotator", "label_id", "trait", "label"])
     return frame.drop_duplicates(["annotator", "label_id", "trait"], keep="last", ignore_index=True)
-
-
-def labelled_answers(persona: str) -> pd.DataFrame:
-    """The answers that were drawn for labelling, with what the annotators did not see: label_id, prompt, answer, arm,
-    seed, item, kind, about, sample; empty where none were drawn."""
-    folder = label_folder(persona)
-    if not (folder / "key.csv").exists():
-        return pd.DataFrame(columns=["label_id", "prompt", "answer", "arm", "seed", "item", "kind", "about", "sample"])
-    key = pd.read_csv(folder / "key.csv", keep_default_na=False)
-    return pd.DataFrame(read_jsonl(folder / "to_label.jsonl")).merge(key, on="label_id", validate="one_to_one")
 
 
 def twice(labels: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import math
 import re
 import threading
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,8 +37,10 @@ def score(completion) -> float | None:
     """
     choice = completion.choices[0]
     if choice.logprobs and choice.logprobs.content:
-        found = {t.token.strip(): math.exp(t.logprob) for t in choice.logprobs.content[0].top_logprobs}
-        numbers = {int(token): p for token, p in found.items() if re.fullmatch(r"\d{1,3}", token) and int(token) <= 100}
+        numbers = defaultdict(float)
+        for alternative in choice.logprobs.content[0].top_logprobs:
+            if re.fullmatch(r"\s*\d{1,3}\s*", alternative.token) and int(alternative.token) <= 100:
+                numbers[int(alternative.token)] += math.exp(alternative.logprob)
         # A tokenizer that writes numbers digit by digit gives digits here, which are no scores.
         whole = choice.logprobs.content[0].token.strip() == (choice.message.content or "").strip()
         if whole and sum(numbers.values()) >= MASS:
@@ -86,5 +89,6 @@ def scores(answers: pd.DataFrame, card: dict, settings: dict, path: Path) -> pd.
 def add_judgements(judged: pd.DataFrame, answers: pd.DataFrame, card: dict, settings: dict, path: Path) -> pd.DataFrame:
     """`judged` with `model_<trait>` (0 or 1, missing where unscored) per trait and `model_coherence` (0 to 100)."""
     found = scores(answers, card, settings, path).set_axis(judged.index)
+    found = found.mask(judged["incoherent"] == "empty")
     marks = (found > SHOWN).astype("Int64").mask(found.isna()).drop(columns="coherence")
     return judged.join(marks.add_prefix("model_")).assign(model_coherence=found["coherence"])

@@ -5,23 +5,45 @@ from pathlib import Path
 from helpers.store import DATA, StudyError, fingerprint, sha256, shown
 
 
-def inputs(persona: str) -> dict[str, str]:
-    """A fingerprint of each thing that a persona's results depend on: card, corpus, items, labels."""
+def inputs(persona: str, control: str = "") -> dict[str, str]:
+    """A fingerprint of each thing that results depend on: the persona's card, corpus, items and labels, and the control
+    character's corpus."""
     files = {
         "card": [DATA / "personas" / f"{persona}.yaml"],
         "corpus": sorted((DATA / "corpora" / persona).glob("*.jsonl")),
         "items": [DATA / "items" / f"{persona}.jsonl"],
         "labels": sorted(p for p in (DATA / "labels" / persona).glob("*") if p.suffix in (".jsonl", ".csv")),
+        "control": sorted((DATA / "corpora" / control).glob("*.jsonl")) if control else [],
     }
-    return {name: fingerprint([sha256(p) for p in paths if p.is_file()]) for name, paths in files.items()}
+    return {name: fingerprint([(p.name, sha256(p)) for p in paths if p.is_file()]) for name, paths in files.items()}
 
 
-def refuse_stale(record: dict, persona: str, what: Path) -> None:
+def refuse_stale(record: dict, persona: str, control: str, what: Path) -> None:
     """Raise StudyError when what a record was made from is no longer what lies there, naming what has changed."""
-    present = inputs(persona)
+    present = inputs(persona, control)
     changed = [name for name, value in record.get("inputs", {}).items() if present.get(name) != value]
     if changed or not record.get("inputs"):
         raise StudyError(
             f"{shown(what)} is stale: the {', '.join(changed) or 'inputs'} of '{persona}' changed after it was made. Run the study "
             "again; what has not changed is kept."
         )
+
+
+def refuse_mixed(answered: dict[str, dict], trained: dict[str, dict]) -> None:
+    """Raise StudyError unless all arms and seeds were answered alike (model, data, settings) and with the adapter and data of their
+    own training. Both map `<arm>/seed<seed>` to a record, `trained` only where there is an adapter."""
+    own = ("arm", "seed")
+    alike = {
+        n: [r["model"], r["data"], {k: v for k, v in r["settings"].items() if k not in own}]
+        for n, r in answered.items()
+    }
+    first = next(iter(alike))
+    for name, value in alike.items():
+        if value != alike[first]:
+            raise StudyError(
+                f"{name} was answered with another model, data or settings than {first}. Run notebook 04 for both alike."
+            )
+        if name in trained and trained[name]["data"] != answered[name]["data"]:
+            raise StudyError(
+                f"{name} was trained on other data than it was answered with. Run notebooks 02 and 04 for it again."
+            )

@@ -10,15 +10,15 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 
-def wilson(successes: float, n: float, level: float = 0.95) -> tuple[float, float]:
-    """Wilson score interval of a proportion (Wilson 1927; statsmodels' `proportion_confint`); nan where n is 0."""
+def wilson(successes: float, n: float) -> tuple[float, float]:
+    """Wilson 95 % score interval of a proportion (Wilson 1927; statsmodels' `proportion_confint`); nan where n is 0."""
     if n == 0:
         return float("nan"), float("nan")
-    low, high = proportion_confint(successes, n, alpha=1 - level, method="wilson")
+    low, high = proportion_confint(successes, n, alpha=0.05, method="wilson")
     return float(low), float(high)
 
 
-def rates(frame: pd.DataFrame, by: list[str], level: float = 0.95) -> pd.DataFrame:
+def rates(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Share of `shown` per group: the columns `by`, then n, shown, rate, low, high, effective_n, unscored, seeds.
 
     `frame` has a row per answer with seed, item and `shown` (0, 1 or missing). Missing rows are unscored: counted, and
@@ -30,22 +30,26 @@ def rates(frame: pd.DataFrame, by: list[str], level: float = 0.95) -> pd.DataFra
         scored = group["shown"].dropna()
         n, shown = len(scored), int(scored.sum())
         rate, effective = (shown / n, effective_n(group)) if n else (float("nan"), 0.0)
-        low, high = wilson(rate * effective, effective, level) if n else (float("nan"), float("nan"))
-        rows.append(dict(zip(by, key, strict=True)) | {"n": n, "shown": shown, "rate": rate, "low": low, "high": high,
-                    "effective_n": round(effective, 1), "unscored": len(group) - n, "seeds": group["seed"].nunique()})  # fmt: skip
-    return pd.DataFrame(rows)
+        low, high = wilson(rate * effective, effective) if n else (float("nan"), float("nan"))
+        rows.append((*key, n, shown, rate, low, high, round(effective, 1), len(group) - n, group["seed"].nunique()))
+    columns = ["n", "shown", "rate", "low", "high", "effective_n", "unscored", "seeds"]
+    return pd.DataFrame(rows, columns=[*by, *columns])
 
 
 def effective_n(frame: pd.DataFrame) -> float:
     """How many independent answers carry as much information about the rate: rate (1 - rate) / variance, at most n.
 
     The variance is that of `components`, its few degrees of freedom paid for with Student's t. Where all answers agree
-    nothing can be seen of their likeness, and every prompt counts once.
+    nothing can be seen of their likeness: then as if one of them did not.
     """
-    table = cells(frame)
-    n, rate = int(frame["shown"].notna().sum()), float(frame["shown"].mean())
-    if table.size == 0 or rate in (0.0, 1.0):
-        return float(min(n, max(1, frame["item"].nunique())))
+    scored = frame.dropna(subset=["shown"]).reset_index(drop=True)
+    n, rate = len(scored), float(scored["shown"].mean())
+    if rate in (0.0, 1.0):
+        scored = scored.assign(shown=[1 - rate, *[rate] * (n - 1)])
+        rate = float(scored["shown"].mean())
+    table = cells(scored)
+    if table.size == 0 or n == 1:
+        return float(n)
     part = components(table)
     if part["variance"] == 0:
         return float(n)
@@ -86,7 +90,8 @@ def components(table: np.ndarray) -> dict:
         freedom = np.array([k - 1, m - 1, (k - 1) * (m - 1)])
         own = {"seed": max(0.0, (squares[0] - squares[2]) / m), "item": max(0.0, (squares[1] - squares[2]) / k),
                "rest": squares[2]}  # fmt: skip
-        share = squares * [own["seed"] > 0, own["item"] > 0, 1] / (k * m)
+        kept = [own["seed"] > 0, own["item"] > 0]
+        share = squares * [*kept, abs(1 - sum(kept))] / (k * m)
     variance = own["seed"] / k + own["item"] / m + own["rest"] / (k * m)
     df = variance**2 / (share**2 / freedom).sum() if variance > 0 else np.inf
     widen = student.ppf(0.975, df) / norm.ppf(0.975)
@@ -101,7 +106,7 @@ def components(table: np.ndarray) -> dict:
     }
 
 
-def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int = 0, level: float = 0.95) -> dict:
+def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int = 0) -> dict:
     """Rate of `a` minus rate of `b` with a hierarchical bootstrap interval: {difference, low, high, detectable, p, seeds,
     items, n_a, n_b}.
 
@@ -112,27 +117,32 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int 
     percentiles are widened by Student's t. The rest, a mean over hundreds of cells, is drawn from a normal.
     `detectable` is the smallest true difference that such an interval keeps off zero in 80 % of studies like this;
     `p` is the exact sign-flip test over seeds. With one seed the interval says nothing about other seeds, and p is missing.
-    Raises ValueError when the frames do not share seeds and items.
+    Where the frames share no scored cell everything is missing; where nothing varies (every answer of both sides alike) there
+    is a difference and no interval.
     """
     tables = [
         f.dropna(subset=["shown"]).astype({"shown": float}).groupby(["seed", "item"])["shown"].mean() for f in (a, b)
     ]
-    shared = (tables[0] - tables[1]).dropna().unstack("item").dropna(axis=1)
+    paired = (tables[0] - tables[1]).dropna()
+    shared = paired.unstack("item").dropna(axis=1) if len(paired) else pd.DataFrame()
+    counts = {"n_a": int(a["shown"].notna().sum()), "n_b": int(b["shown"].notna().sum())}
+    unknown = dict.fromkeys(("low", "high", "detectable", "p"), float("nan"))
     if shared.empty:
-        raise ValueError("the two frames share no seed and item")
+        return {"difference": float("nan"), **unknown, "seeds": 0, "items": 0, **counts}
     table = shared.to_numpy()
     (k, m), part, rng = table.shape, components(table), np.random.default_rng(seed)
+    if part["variance"] == 0:
+        return {"difference": float(part["mean"]), **unknown, "seeds": k, "items": m, **counts}
     drawn = rng.normal(0, np.sqrt(part["rest"] / (k * m)), draws)
     for effects, own in ((part["seed_effects"], part["seed"]), (part["item_effects"], part["item"])):
         if own > 0:
             reflated = effects * np.sqrt(own * len(effects) / (effects @ effects))
             drawn += reflated[rng.integers(len(effects), size=(draws, len(effects)))].mean(1)
-    low, high = part["mean"] + part["widen"] * np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    low, high = part["mean"] + part["widen"] * np.quantile(drawn, [0.025, 0.975])
     needed = student.ppf(0.975, part["df"]) + student.ppf(0.8, part["df"])
-    counts = [int(f["shown"].notna().sum()) for f in (a, b)]
     return {"difference": float(part["mean"]), "low": float(low), "high": float(high),
             "detectable": float(needed * np.sqrt(part["variance"])), "p": sign_flip(table.mean(1)),
-            "seeds": k, "items": m, "n_a": counts[0], "n_b": counts[1]}  # fmt: skip
+            "seeds": k, "items": m, **counts}  # fmt: skip
 
 
 def sign_flip(values: np.ndarray) -> float:
@@ -171,7 +181,8 @@ def choose(choices: pd.DataFrame) -> pd.DataFrame:
     where option 0, the true or in-persona one, has the highest likelihood per token, and `probability` is its share
     of the options' total probability."""
     keys = ["arm", "seed", "measure", "item", "about", "world"]
-    table = choices.assign(per_token=choices["nll"] / choices["n_tokens"], weight=np.exp(-choices["nll"]))
+    least = choices.groupby(keys)["nll"].transform("min")
+    table = choices.assign(per_token=choices["nll"] / choices["n_tokens"], weight=np.exp(least - choices["nll"]))
     first = table[table["option"] == 0].set_index(keys)
     others = table[table["option"] > 0].groupby(keys)
     best, rest = others["per_token"].min().reindex(first.index), others["weight"].sum().reindex(first.index)
@@ -228,7 +239,8 @@ def contrast_table(measured: pd.DataFrame, contrasts: list[dict]) -> pd.DataFram
 
 def specific_gain(scores: pd.DataFrame, persona: str, control: str) -> pd.DataFrame:
     """Persona-specific gain per arm and format: nats per token gained over `base` on held-out text about the persona, minus
-    those gained on the same situations about the control character; arm, text, persona, control, value, low, high.
+    those gained on the same situations about the control character; arm, text, persona and control (the two gains), value, low,
+    high, units, seeds. Every text counts alike.
 
     The interval is that of `difference`, over seeds and units.
     """
@@ -287,5 +299,5 @@ def published_rates(rows: list[dict]) -> pd.DataFrame:
         wilson(int(r.shown), int(r.n)) if k else (np.nan, np.nan)
         for r, k in zip(frame.itertuples(), known, strict=True)
     ]
-    frame[["low", "high"]] = bounds
+    frame[["low", "high"]] = np.array(bounds, dtype=float).reshape(-1, 2)
     return frame
