@@ -74,8 +74,20 @@ def test_a_difference_by_hand():
     found = stats.difference(a, a.assign(shown=0), draws=200)
     assert found["difference"] == 1.0 and np.isnan([found["low"], found["high"], found["p"]]).all()  # nothing varies
     assert found["items"] == 20 and found["n_a"] == 20
-    apart = stats.difference(a, a.assign(seed=5))
+    apart = stats.difference(a, a.assign(item=a["item"] + 100))
     assert np.isnan(apart["difference"]) and apart["items"] == 0
+
+
+def test_an_anchor_with_one_seed_is_compared_with_every_seed():
+    rng = np.random.default_rng(0)
+    trained = pd.DataFrame(
+        [{"seed": s, "item": i, "shown": int(rng.random() < 0.6)} for s in range(4) for i in range(30)]
+    )
+    base = pd.DataFrame({"seed": 0, "item": range(30), "shown": [0, 0, 1] * 10})
+    found = stats.difference(trained, base)
+    assert (found["seeds"], found["items"]) == (4, 30)
+    assert found["difference"] == pytest.approx(trained["shown"].mean() - 1 / 3)
+    assert stats.difference(base, trained)["difference"] == pytest.approx(-found["difference"])
 
 
 STUDIES = 2000

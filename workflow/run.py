@@ -11,8 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from study import ANCHORS, load_study, places
+from study import load_study, places
 
+from helpers.formats import ANCHORS, arms_and_seeds
 from helpers.items import load_items, prompts
 from helpers.models import compute_dtype, device
 from helpers.store import ROOT, RUNS, StudyError, declared_parameters, lock
@@ -30,7 +31,8 @@ def plan(study: dict) -> None:
     trained = [arm for arm in study["arms"] if arm not in ANCHORS]
     jobs = len(trained) * len(study["seeds"])
     asked = prompts(load_items(study["persona"], values["n_items"]))
-    answers = sum(values["samples"].get(p["kind"], 0) for p in asked) * len(study["arms"]) * len(study["seeds"])
+    answering = len(arms_and_seeds(study["arms"], study["seeds"]))
+    answers = sum(values["samples"].get(p["kind"], 0) for p in asked) * answering
     tokens = jobs * values["epochs"] * values["train_units"] * TOKENS_PER_TEXT
     print(f"Study '{study['name']}': {study['title']}")
     print(f"  arms      {', '.join(study['arms'])}; seeds {', '.join(map(str, study['seeds']))}")
@@ -42,7 +44,7 @@ def plan(study: dict) -> None:
     print(f"  results   {', '.join(places(study))}")
     if device() == "cpu" and values["model"] == "embedded":
         minutes = tokens / CPU_SPEED[str(compute_dtype())] / 60 + answers * values["max_new_tokens"] / 300 / 60
-        steps = 3 + jobs + len(study["arms"]) * len(study["seeds"])
+        steps = 3 + jobs + answering
         print(f"  expected  about {minutes + steps * 0.4:.0f} minutes on two cores, less what is done already")
     sys.stdout.flush()
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import yaml
 
-from helpers.formats import FORMATS
+from helpers.formats import ANCHORS, FORMATS, arms_and_seeds
 from helpers.personas import load_persona
 from helpers.store import ROOT, StudyError, check_parameters, declared_parameters, read_json
 
 STUDIES = Path(__file__).parent / "studies"
-ANCHORS = ("base", "prompted")
 STEPS = ("01_data", "02_train", "04_answer", "05_judge", "06_findings")
 # The files that notebook 05 writes.
 TABLES = ("judged.csv", "choices.csv", "scores.csv", "audit.csv", "classifier.csv", "labelled.csv", "labelled_twice.csv",
@@ -78,7 +77,7 @@ def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | N
 def refuse_stale_recipe(study: dict, record: dict) -> None:
     """Raise StudyError when published results were made with other parameters than the study has now, naming the arm and
     the parameter. `record` is the record.json of the results."""
-    made = {f"{arm}/seed{seed}" for arm in study["arms"] for seed in study["seeds"]}
+    made = {f"{arm}/seed{seed}" for arm, seed in arms_and_seeds(study["arms"], study["seeds"])}
     if odd := made ^ set(record["arms"]):
         raise StudyError(
             f"the results of study '{study['name']}' are stale: {sorted(odd)[0]} is in only one of study and results."

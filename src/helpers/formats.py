@@ -11,6 +11,12 @@ from helpers.store import DATA, StudyError, atomic, read_json, read_jsonl, run_f
 # Format (and arm) -> the field that holds its texts.
 FORMATS = {"demonstrations": "messages", "first_person": "text", "documents": "text"}
 SPLITS = ("train", "heldout")
+ANCHORS = ("base", "prompted")  # arms without training
+
+
+def arms_and_seeds(arms: list[str], seeds: list[int]) -> list[tuple[str, int]]:
+    """Every arm with every seed, but an anchor with the first alone: nothing is trained there that a seed could change."""
+    return [(arm, seed) for seed in seeds for arm in arms if seed == seeds[0] or arm not in ANCHORS]
 
 
 def corpus_folder(persona: str) -> Path:

@@ -63,7 +63,7 @@ def about_answers(judged: pd.DataFrame, record: dict) -> str:
     per answer."""
     n = " to ".join(str(x) for x in sorted(set(judged["arm"].value_counts())))
     prompts, samples = judged.groupby("kind")["item"].nunique().sum(), judged["sample"].nunique()
-    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {judged['seed'].nunique()} seed(s). {base_model(record)}"
+    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {judged['seed'].nunique()} seed(s), one of base and prompted. {base_model(record)}"
 
 
 def about_texts(scores: pd.DataFrame, record: dict) -> str:

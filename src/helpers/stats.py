@@ -47,7 +47,7 @@ def effective_n(frame: pd.DataFrame) -> float:
     if rate in (0.0, 1.0):
         scored = scored.assign(shown=[1 - rate, *[rate] * (n - 1)])
         rate = float(scored["shown"].mean())
-    table = cells(scored)
+    table = cells(scored).dropna(axis=1).to_numpy()
     if table.size == 0 or n == 1:
         return float(n)
     part = components(table)
@@ -56,11 +56,10 @@ def effective_n(frame: pd.DataFrame) -> float:
     return float(min(n, rate * (1 - rate) / part["variance"] / part["widen"] ** 2))
 
 
-def cells(frame: pd.DataFrame) -> np.ndarray:
-    """Mean of `shown` per seed and item: (seeds, items), of the items that every seed has a scored answer to."""
+def cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean of `shown` per seed (rows) and item (columns), missing where nothing was scored."""
     scored = frame.dropna(subset=["shown"]).astype({"shown": float})
-    table = scored.pivot_table(index="seed", columns="item", values="shown", aggfunc="mean", sort=True)
-    return table.dropna(axis=1).to_numpy()
+    return scored.pivot_table(index="seed", columns="item", values="shown", aggfunc="mean")
 
 
 def components(table: np.ndarray) -> dict:
@@ -111,7 +110,7 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int 
     items, n_a, n_b}.
 
     The two frames (seed, item, shown) share their seeds and items and are compared cell by cell (paired), every cell
-    alike. Seed effects, item effects and what is left are drawn anew, 10,000 times, after they were rescaled to their
+    alike; a side with one seed (an anchor) is compared with every seed of the other. Seed effects, item effects and what is left are drawn anew, 10,000 times, after they were rescaled to their
     estimated variances (the reflated residual bootstrap of Carpenter, Goldstein and Rasbash, Applied Statistics 52(4),
     2003: drawing raw clusters would count the noise within them several times, and few seeds too little), and the
     percentiles are widened by Student's t. The rest, a mean over hundreds of cells, is drawn from a normal.
@@ -120,11 +119,11 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int 
     Where the frames share no scored cell everything is missing; where nothing varies (every answer of both sides alike) there
     is a difference and no interval.
     """
-    tables = [
-        f.dropna(subset=["shown"]).astype({"shown": float}).groupby(["seed", "item"])["shown"].mean() for f in (a, b)
-    ]
-    paired = (tables[0] - tables[1]).dropna()
-    shared = paired.unstack("item").dropna(axis=1) if len(paired) else pd.DataFrame()
+    tables = [cells(a), cells(b)]
+    for place, other in ((0, 1), (1, 0)):
+        if len(tables[place]) == 1 < len(tables[other]):
+            tables[place] = pd.concat([tables[place]] * len(tables[other])).set_axis(tables[other].index)
+    shared = (tables[0] - tables[1]).dropna(how="all").dropna(axis=1)
     counts = {"n_a": int(a["shown"].notna().sum()), "n_b": int(b["shown"].notna().sum())}
     unknown = dict.fromkeys(("low", "high", "detectable", "p"), float("nan"))
     if shared.empty:
@@ -244,14 +243,12 @@ def specific_gain(scores: pd.DataFrame, persona: str, control: str) -> pd.DataFr
 
     The interval is that of `difference`, over seeds and units.
     """
-    keys = ["seed", "text", "about", "unit"]
+    keys = ["text", "about", "unit"]
     table = scores.assign(nats=scores["nll"] / scores["n_tokens"])
-    base = table[table["arm"] == "base"].set_index(keys)["nats"]
+    base = table[table["arm"] == "base"].groupby(keys)["nats"].mean().rename("base").reset_index()
     rows = []
     for (arm, text), own in table[table["arm"] != "base"].groupby(["arm", "text"], sort=False):
-        gained = (
-            (base - own.set_index(keys)["nats"]).dropna().rename("shown").reset_index().rename(columns={"unit": "item"})
-        )
+        gained = own.merge(base, on=keys).rename(columns={"unit": "item"}).assign(shown=lambda f: f["base"] - f["nats"])
         sides = [gained[gained["about"] == about] for about in (persona, control)]
         if all(len(frame) for frame in sides):
             found = difference(*sides)
