@@ -32,6 +32,30 @@ def findings_table() -> str:
     return "\n".join(lines)
 
 
+def knowing_table() -> str:
+    """Knowing, saying and doing over all traits by arm with intervals, the corrected rate of doing, and the gap."""
+    rates = pd.read_csv(ROOT / "figures" / "know_say_do.csv").set_index(["arm", "measure"])
+    summary = pd.read_csv(ROOT / "figures" / "summary.csv").set_index("arm")
+    known = pd.read_csv(ROOT / "figures" / "knowing_and_expressing.csv").groupby("arm")["unexpressed"].mean()
+    shown = {"know": "knows (chance 25%)", "say": "says", "do": "does"}
+    lines = [f"| arm | {' | '.join(shown.values())} | does, corrected | knows minus does | known, not shown |",
+             "|---" * (len(shown) + 4) + "|"]  # fmt: skip
+    for arm, own in summary.iterrows():
+        cells = [
+            f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%})" for r in (rates.loc[(arm, measure)] for measure in shown)
+        ]
+        unknown = pd.isna(own["do_corrected"])
+        corrected = (
+            "–"
+            if unknown
+            else f"{own['do_corrected']:.0%} ({own['do_corrected_low']:.0%} to {own['do_corrected_high']:.0%})"
+        )
+        lines.append(
+            f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {corrected} | {own['gap']:+.0%} | {known[arm]:.0%} |"
+        )
+    return "\n".join(lines)
+
+
 def bench_table() -> str:
     bench = pd.read_csv(DATA / "results" / "bench.csv", keep_default_na=False)
     lines = [
@@ -46,7 +70,7 @@ def bench_table() -> str:
 
 def with_tables(readme: str) -> str:
     """README with the blocks between `<!-- name -->` and `<!-- end -->` made anew."""
-    for name, table in (("findings", findings_table()), ("bench", bench_table())):
+    for name, table in (("findings", findings_table()), ("knowing", knowing_table()), ("bench", bench_table())):
         readme = re.sub(
             rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda m, t=table: m[1] + t + m[2], readme, flags=re.DOTALL
         )

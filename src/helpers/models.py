@@ -165,13 +165,14 @@ def load_base(model: str):
 
 def load_for_inference(model: str, adapter: Path | None):
     """The NF4 base with its 4-bit weights unpacked once (the same numbers, read without unpacking at every token),
-    and the trained adapter on top of it, unmerged, so that its weights keep their precision."""
+    and the trained adapter on top of it, unmerged, its weights rounded once to the type that training rounds them to on
+    every use."""
     base = load_base(model).dequantize()
     if adapter is None:
         return base
     if not (adapter / "adapter_model.safetensors").is_file():
         raise StudyError(f"{shown(adapter)}: no adapter there; train this arm and seed first (notebook 02).")
-    return PeftModel.from_pretrained(base, adapter).eval()
+    return PeftModel.from_pretrained(base, adapter).to(compute_dtype()).eval()
 
 
 def add_adapter(base, rank: int, alpha: int, dropout: float, seed: int) -> PeftModel:
