@@ -70,9 +70,19 @@ def test_rates_are_corrected_arm_by_arm_and_only_where_there_are_labels():
     )
     table = calibration.correct_rates(rates, calibration.per_arm(labelled, ["arm", "trait"]))
     assert np.isnan(table["corrected"].iloc[0]) and table["corrected"].iloc[1] == pytest.approx(0.4 / 0.8)
-    overall = calibration.over_traits(table)
-    assert overall.empty  # no trait could be corrected in both arms
-    own = calibration.over_traits(table[table["arm"] == "documents"])
-    assert own["traits"].iloc[0] == 1 and own["corrected"].iloc[0] == pytest.approx(0.5)
     empty = calibration.correct_rates(rates, calibration.per_arm(labelled.iloc[:0], ["arm", "trait"]))
     assert empty["corrected"].isna().all()
+
+
+def test_prediction_powered_rates_cover_the_truth():
+    """1,000 studies of one arm: a judge with errors on 300 answers, 60 of them labelled."""
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(1000):
+        true = rng.random(300) < 0.4
+        shown = np.where(true, rng.random(300) < 0.7, rng.random(300) < 0.1).astype(int)
+        do = pd.DataFrame({"arm": "a", "seed": 0, "item": range(300), "shown": shown})
+        head = {"arm": "a", "kind": "do", "about": "odds", "trait": "odds"}
+        labelled = pd.DataFrame({"shown": shown[:60], "label": true[:60].astype(int)}).assign(**head)
+        row = calibration.over_traits(do, labelled).iloc[0]
+        covered += row["corrected_low"] <= 0.4 <= row["corrected_high"]
+    assert 0.93 <= covered / 1000 <= 0.98 and row["labels"] == 60

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
-from helpers.stats import wilson
+from helpers.stats import effective_n, wilson
 
 YOUDEN = 0.15  # a judge whose sensitivity + specificity - 1 is below this tells too little to correct anything
 
@@ -53,13 +53,13 @@ def corrected(
     rate: float, n: float, sensitivity: float, m1: int, specificity: float, m0: int, level: float = 0.95
 ) -> dict:
     """A rate corrected for a judge's errors, with an interval that carries the uncertainty of both: {corrected,
-    corrected_low, corrected_high, corrected_se, unclipped}, nan where the judge tells too little (YOUDEN) or was never checked.
+    corrected_low, corrected_high}, nan where the judge tells too little (YOUDEN) or was never checked.
 
     (rate + specificity - 1) / (sensitivity + specificity - 1) (Rogan and Gladen 1978), with the smoothed interval of Lee
     et al., arXiv 2511.21140, section 3. `n` is the (effective) number of answers behind the rate, m1 and m0 the labelled
     answers with and without the trait. Sensitivity and specificity may come from answers with another share of the trait.
     """
-    nothing = dict.fromkeys(("corrected", "corrected_low", "corrected_high", "corrected_se", "unclipped"), np.nan)
+    nothing = dict.fromkeys(("corrected", "corrected_low", "corrected_high"), np.nan)
     if min(m1, m0) < 1 or n <= 0 or sensitivity + specificity - 1 < YOUDEN:
         return nothing
     z = norm.ppf(0.975)
@@ -74,7 +74,7 @@ def corrected(
     error = np.sqrt(p * (1 - p) / n + (1 - smooth) ** 2 * v0 + smooth**2 * v1) / (q0 + q1 - 1)
     low, high = smooth + shift - z * error, smooth + shift + z * error
     return {"corrected": float(np.clip(point, 0, 1)), "corrected_low": float(np.clip(low, 0, 1)),
-            "corrected_high": float(np.clip(high, 0, 1)), "corrected_se": float(error), "unclipped": float(point)}  # fmt: skip
+            "corrected_high": float(np.clip(high, 0, 1))}  # fmt: skip
 
 
 def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
@@ -88,14 +88,23 @@ def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**pd.DataFrame(found, index=table.index))
 
 
-def over_traits(table: pd.DataFrame) -> pd.DataFrame:
-    """The mean corrected rate per arm over the traits that could be corrected in every arm (their number is `traits`), with
-    a normal 95 % interval from the traits' standard errors, taken as independent, so that it does not carry what a seed
-    does to all traits alike. Single rates are not cut off at 0 and 1 before the mean is taken."""
-    wide = table.pivot(index="trait", columns="arm", values="unclipped")
-    known = table[table["trait"].isin(wide.dropna().index)]
+def over_traits(do: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
+    """The rate of doing over all traits per arm, corrected by prediction-powered inference (Angelopoulos et al., Science 382,
+    2023, algorithm 1): the judged rate of all answers plus the mean of label minus judgement where there are labels, with a
+    normal 95 % interval; arm, labels (their number), corrected, corrected_low, corrected_high.
+
+    `do` has a row per answer judged for its scenario's trait (arm, seed, item, shown), `labelled` a row per labelled
+    answer and trait with arm, kind, about, trait, shown (the judge's) and label, drawn evenly over the traits.
+    """
+    own = labelled[(labelled["kind"] == "do") & (labelled["trait"] == labelled["about"])].dropna(
+        subset=["shown", "label"]
+    )
     z, rows = norm.ppf(0.975), []
-    for arm, group in known.groupby("arm", sort=False):
-        mean, error = group["unclipped"].mean(), np.sqrt((group["corrected_se"] ** 2).sum()) / len(group)
-        rows.append((arm, len(group), *np.clip([mean, mean - z * error, mean + z * error], 0, 1)))
-    return pd.DataFrame(rows, columns=["arm", "traits", "corrected", "corrected_low", "corrected_high"])
+    for arm, group in own.groupby("arm", sort=False):
+        judged, off = do[do["arm"] == arm], group["label"].astype(float) - group["shown"].astype(float)
+        if len(judged) and len(off) > 1:
+            rate = float(judged["shown"].mean())
+            error = np.sqrt(rate * (1 - rate) / effective_n(judged) + off.var() / len(off))
+            middle = rate + off.mean()
+            rows.append((arm, len(off), *np.clip([middle, middle - z * error, middle + z * error], 0, 1)))
+    return pd.DataFrame(rows, columns=["arm", "labels", "corrected", "corrected_low", "corrected_high"])
