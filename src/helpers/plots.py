@@ -225,8 +225,7 @@ def dots(panels: dict[str, pd.DataFrame], x: str, label: str, limits: tuple | No
 
     Every frame has arm, the column `x`, value, low, high.
     """
-    height = 3.3
-    fig, axes = plt.subplots(1, len(panels), figsize=(WIDE, height), sharey=limits is not None, squeeze=False)
+    fig, axes = plt.subplots(1, len(panels), figsize=(WIDE, 3.3), sharey=limits is not None, squeeze=False)
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
         places, arms = list(dict.fromkeys(table[x])), in_order(table["arm"])
         for number, arm in enumerate(arms):
