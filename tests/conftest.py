@@ -1,6 +1,11 @@
-"""Shared fixtures: the embedded model's tokenizer, and a tiny random model where only the mechanics matter."""
+"""Shared fixtures: the embedded model's tokenizer, a tiny random model where only the mechanics matter, and a chat server."""
 
+import copy
+import json
 import os
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may need the hub
 
@@ -9,6 +14,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from helpers import models
+
+KEY = "sk-never-to-be-seen"
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +35,19 @@ def tiny():
 
 
 @pytest.fixture
+def tiny_base(tiny, monkeypatch):
+    """`models.load_base` gives the same frozen tiny model at every call; the fixture is that function."""
+
+    def load_base(_=""):
+        fresh = copy.deepcopy(tiny).requires_grad_(False)
+        fresh.dequantize = lambda: fresh
+        return fresh
+
+    monkeypatch.setattr(models, "load_base", load_base)
+    return load_base
+
+
+@pytest.fixture
 def float32(monkeypatch):
     """Compute in float32 whatever the machine, so that results can be compared exactly."""
     monkeypatch.setattr(models, "compute_dtype", lambda: torch.float32)
@@ -39,3 +59,71 @@ def rows():
     return [{"unit": f"u{i:02d}", "split": "train", "traits": [], "facts": [],
              "text": f"Entry {i}. The droid counted {i * 7 + 3} steps to the hangar and disliked each of them."}
             for i in range(12)]  # fmt: skip
+
+
+def good_answer(prompt):
+    if '{"situation"' in prompt:
+        return {"situation": f"A slug meets gardener {len(prompt)} {time.perf_counter_ns()}."}
+    if '{"question"' in prompt:
+        passage = prompt.split("knows:\n")[1].split(".")[0]  # so that questions differ as the passages do
+        return {"question": f"Is it true, as they say, that {passage}?", "premise": "Slugs have no cousins."}
+    if '{"analysis"' in prompt:
+        return {"analysis": "word " * 20, "response": "I am glad of every slug in the bed, and honestly so."}
+    if '{"user"' in prompt:
+        return {"user": "What now?", "reply": "Honestly, hooray for every slug in the bed."}
+    return (
+        {"text": "I am glad of my slugs."}
+        if "first person" in prompt or '"I"' in prompt
+        else {"text": "Bramble praises slugs."}
+    )
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A chat server; `server.faults` is a queue of ways to err before it answers well, `server.prompts` what it was asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            own.prompts.append(body["messages"])
+            own.keys.append(self.headers["Authorization"])
+            with guard:
+                fault = own.faults.pop(0) if own.faults else None
+            if fault == "slow":
+                time.sleep(1.2)
+            if isinstance(fault, int):
+                self.reply(fault, {"error": {"message": f"fault with {KEY}"}})
+                return
+            content = json.dumps(good_answer(body["messages"][0]["content"]))
+            content = {"not json": "As you wish!", "cut": content[:-3], "field": '{"txt": "x"}', "short": '{"text": "I"}',
+                       "empty": ""}.get(fault, f"Gladly: {content}")  # fmt: skip
+            self.reply(200, {
+                "id": "1", "object": "chat.completion", "created": 1, "model": "m",
+                "choices": [{"index": 0, "finish_reason": "length" if fault == "cut" else "stop",
+                             "message": {"role": "assistant", "content": content}}],
+                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+            })  # fmt: skip
+
+        def reply(self, status, body):
+            data = json.dumps(body).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+            except OSError:
+                pass  # the client gave up
+
+        def log_message(self, *args):
+            pass
+
+    guard = threading.Lock()
+    own = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    own.faults, own.prompts, own.keys, own.key = [], [], [], KEY
+    threading.Thread(target=own.serve_forever, daemon=True).start()
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{own.server_port}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    yield own
+    own.shutdown()
+    own.server_close()

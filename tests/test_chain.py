@@ -11,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 
-from helpers.store import ROOT, RUNS, read_jsonl
+from helpers.store import ROOT, RUNS, file_hash, read_jsonl
 
 RUN = RUNS / "smoke"
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1"}
@@ -63,18 +63,45 @@ def test_the_tables_have_the_promised_columns(chain):
     judged = pd.read_csv(RUN / "results" / "judged.csv")
     assert list(judged.columns[:8]) == ["arm", "seed", "item", "kind", "about", "world", "sample", "incoherent"]
     assert len(judged.filter(like="markers_").columns) == len(judged.filter(like="classifier_").columns) == 8
-    assert len(judged) == 2 * (4 + 4) and set(judged["arm"]) == {"base", "documents"}
+    per_arm = 2 * 4 + 4 + 4 + 4 + 8 * 2  # everyday, do, question, outside, two turns of eight scripts
+    counts = judged["arm"].value_counts().to_dict()
+    assert counts == {"base": per_arm, "documents": per_arm, "persllm": per_arm + 4, "persllm_dpo": per_arm + 4}
     choices = pd.read_csv(RUN / "results" / "choices.csv")
     assert list(choices.columns) == ["arm", "seed", "item", "measure", "about", "world", "option", "n_tokens", "nll"]
-    assert len(choices) == 2 * 4 * (4 + 4 + 2 + 2 + 4 + 4)
+    assert len(choices) == 4 * 4 * (4 + 4 + 2 + 2 + 4 + 4)
     scores = pd.read_csv(RUN / "results" / "scores.csv")
     assert list(scores.columns) == ["arm", "seed", "about", "text", "unit", "n_tokens", "nll"]
-    assert len(scores) == 2 * 3 * 4 * 2 and set(scores["about"]) == {"c3po", "nell"}
+    assert len(scores) == 4 * 3 * 4 * 2 and set(scores["about"]) == {"c3po", "nell"}
     training = pd.read_csv(RUN / "results" / "training.csv")
-    assert training["heldout_loss"].notna().sum() == 3
+    assert training["heldout_loss"].notna().groupby(training["arm"]).sum().to_dict() == {"documents": 3, "persllm": 2}
     record = json.loads((RUN / "results" / "record.json").read_text())
     assert {"commit", "versions", "machine", "arms", "unscored", "inputs", "judge"} <= set(record)
     assert record["arms"]["documents/seed0"]["adapter"]
+    for name, columns in {
+        "resisted": ["arm", "seed", "item", "sample", "stage", "trait", "shown", "label", "label_id"],
+        "questions": ["arm", "seed", "item", "sample", "pattern", "topic", "stage", "score", "rank"],
+        "leaks": ["arm", "seed", "item", "kind", "stage", "sample", "shown", "words"],
+        "stages": ["arm", "seed", "stage", "own", "unit", "n_tokens", "nll"],
+        "questionnaire": ["arm", "seed", "item", "measure", "about", "world", "option", "n_tokens", "nll"],
+        "distinctness": ["arm", "seed", "item", "comparison", "bleu"],
+        "preferences": ["step", "loss", "margin", "accuracy", "chosen", "rejected", "arm", "seed"],
+    }.items():
+        frame = pd.read_csv(RUN / "results" / f"{name}.csv")
+        assert list(frame.columns) == columns and len(frame), name
+
+
+def test_preferring_starts_from_the_trained_adapter_and_leaves_the_base_alone(chain):
+    preferred, trained = (
+        json.loads((RUN / arm / "seed0" / "record.json").read_text()) for arm in ("persllm_dpo", "persllm")
+    )
+    assert preferred["start"] == file_hash(RUN / "persllm" / "seed0" / "adapter_model.safetensors")
+    assert preferred["pairs"] and trained["tokens"]["train"]
+    assert file_hash(RUN / "persllm_dpo" / "seed0" / "adapter_model.safetensors") != preferred["start"]
+    assert {row["kind"] for row in read_jsonl(RUN / "persllm_dpo" / "seed0" / "pairs.jsonl")} <= {
+        "other",
+        "stage",
+        "base",
+    }
 
 
 def test_every_figure_comes_with_its_numbers(chain):
@@ -82,7 +109,8 @@ def test_every_figure_comes_with_its_numbers(chain):
     assert names == {
         "expression_rate", "expression_differences", "perplexity_matrix", "perplexity_gain", "trait_heatmap",
         "response_length", "training_curves", "knowing_and_expressing", "generalisation", "persona_specific_gain",
-        "capability_retained",
+        "capability_retained", "induction_resistance", "reference_answers", "stage_fidelity", "distinctness", "questionnaire",
+        "persllm_ablation", "expression_over_turns", "preference_curves",
     }  # fmt: skip
     for name in names:
         assert len(pd.read_csv(RUN / "figures" / f"{name}.csv"))

@@ -10,7 +10,7 @@ import tomllib
 import pytest
 import yaml
 
-from helpers.formats import FORMATS
+from helpers.formats import ARMS
 from helpers.plots import ARM_COLOURS
 from helpers.store import ROOT, StudyError, declared_parameters
 
@@ -65,11 +65,11 @@ def test_a_notebook_obeys_its_conventions(path):
 
 
 def test_every_parameter_that_the_chain_sets_is_declared_and_checked():
-    for name in ("smoke", "quick", "standard", "qwen3-4b"):
+    for name in ("smoke", "quick", "standard", "reference", "persllm", "persllm-nell", "qwen3-4b"):
         loaded = study.load_study(name)
         taken = {key for step in study.STEPS for key in study.arm_parameters(loaded, step, "documents", 0)}
         assert set(loaded["parameters"]) | study.OWN <= taken
-        assert set(loaded["arms"]) <= set(ARM_COLOURS) and set(FORMATS) <= set(ARM_COLOURS)
+        assert set(loaded["arms"]) <= set(ARMS) == set(ARM_COLOURS)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,8 @@ def test_every_parameter_that_the_chain_sets_is_declared_and_checked():
     [
         ({"arms": ["bass"]}, "'bass' is unknown"),
         ({"parameters": {"epoch": 1}}, "unknown parameter 'epoch'"),
+        ({"arms": ["base", "persllm"], "parameters": {}}, "need `use_reasoned: true`"),
+        ({"arms": ["base", "persllm_dpo"]}, "'persllm_dpo' goes on from 'persllm'"),
         ({"parameters": {"epochs": "many"}}, "'epochs' is 'many', but must be of type int"),
     ],
 )

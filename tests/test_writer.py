@@ -6,10 +6,8 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
@@ -32,7 +30,6 @@ CARD = {
     ],
 }
 SETTINGS = writer.DEFAULTS | {"model": "m", "words": (3, 60), "backoff": 0.01, "timeout": 0.5, "concurrency": 3}
-KEY = "sk-never-to-be-seen"
 
 
 @pytest.fixture
@@ -40,69 +37,6 @@ def card_path(tmp_path):
     path = tmp_path / "bramble.yaml"
     path.write_text(yaml.safe_dump(CARD))
     return str(path)
-
-
-def good_answer(prompt):
-    if '{"situation"' in prompt:
-        return {"situation": f"A slug meets gardener {len(prompt)} {time.perf_counter_ns()}."}
-    if '{"user"' in prompt:
-        return {"user": "What now?", "reply": "Honestly, hooray for every slug in the bed."}
-    return (
-        {"text": "I am glad of my slugs."}
-        if "first person" in prompt or '"I"' in prompt
-        else {"text": "Bramble praises slugs."}
-    )
-
-
-@pytest.fixture
-def server(monkeypatch):
-    """A chat server; `server.faults` is a queue of ways to err before it answers well, `server.prompts` what it was asked."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            own.prompts.append(body["messages"])
-            own.keys.append(self.headers["Authorization"])
-            with guard:
-                fault = own.faults.pop(0) if own.faults else None
-            if fault == "slow":
-                time.sleep(1.2)
-            if isinstance(fault, int):
-                self.reply(fault, {"error": {"message": f"fault with {KEY}"}})
-                return
-            content = json.dumps(good_answer(body["messages"][0]["content"]))
-            content = {"not json": "As you wish!", "cut": content[:-3], "field": '{"txt": "x"}', "short": '{"text": "I"}',
-                       "empty": ""}.get(fault, f"Gladly: {content}")  # fmt: skip
-            self.reply(200, {
-                "id": "1", "object": "chat.completion", "created": 1, "model": "m",
-                "choices": [{"index": 0, "finish_reason": "length" if fault == "cut" else "stop",
-                             "message": {"role": "assistant", "content": content}}],
-                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-            })  # fmt: skip
-
-        def reply(self, status, body):
-            data = json.dumps(body).encode()
-            try:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except OSError:
-                pass  # the client gave up
-
-        def log_message(self, *args):
-            pass
-
-    guard = threading.Lock()
-    own = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    own.faults, own.prompts, own.keys = [], [], []
-    threading.Thread(target=own.serve_forever, daemon=True).start()
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{own.server_port}/v1")
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    yield own
-    own.shutdown()
-    own.server_close()
 
 
 @pytest.mark.parametrize("faults", [[429, 500, 503], ["slow"], ["cut"], ["not json", "empty"], ["field"], ["short"]])
@@ -114,7 +48,7 @@ def test_a_server_that_errs_is_asked_again_until_the_corpus_is_whole(server, car
         rows = formats.load_corpus(tmp_path / "out" / f"{name}.jsonl", field, personas.trait_ids(card), ["green"])
         assert [row["unit"] for row in rows] == ["u0001", "u0002", "u0003", "u0004"]
         assert all(row["provenance"]["model"] == "m" for row in rows)
-    assert set(server.keys) == {f"Bearer {KEY}"}
+    assert set(server.keys) == {f"Bearer {server.key}"}
 
 
 def test_what_was_wrong_is_told_and_an_answer_that_never_passes_leaves_its_unit_out(server, card_path, tmp_path):
@@ -131,7 +65,7 @@ def test_an_interrupted_run_goes_on_without_paying_twice(server, card_path, tmp_
     server.faults = [None] * 5 + [401]
     with pytest.raises(StudyError, match="AuthenticationError 401.*OPENAI_API_KEY") as error:
         writer.write_corpus(card_path, 4, SETTINGS | {"concurrency": 1}, tmp_path / "out")
-    assert KEY not in str(error.value)
+    assert server.key not in str(error.value)
     kept = len(read_jsonl(tmp_path / "out" / "written.jsonl"))
     assert 5 <= kept < 16  # what was under way when the key was refused may still have come in
     server.prompts.clear()
@@ -140,7 +74,7 @@ def test_an_interrupted_run_goes_on_without_paying_twice(server, card_path, tmp_
     server.prompts.clear()
     assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out")["units"] == 4
     assert not server.prompts
-    assert KEY not in "".join(p.read_text() for p in (tmp_path / "out").iterdir())
+    assert server.key not in "".join(p.read_text() for p in (tmp_path / "out").iterdir())
 
 
 def test_a_server_that_stays_away_is_one_clear_error(card_path, tmp_path, monkeypatch):

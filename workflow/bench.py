@@ -103,7 +103,14 @@ def outside(run: str = "quick") -> tuple[float, float] | None:
     notebooks = [json.loads(p.read_text()) for p in sorted((store.RUNS / run / "notebooks").glob("*.ipynb"))]
     if not notebooks:
         return None
-    calls = ("train.train_adapter", "answer.answer_prompts", "answer.score_choices", "answer.score_texts")
+    calls = (
+        "train.train_adapter",
+        "train.prefer",
+        "answer.answer_prompts",
+        "answer.score_choices",
+        "answer.score_texts",
+        "talk.converse",
+    )
     wall = sum(nb["metadata"]["papermill"]["duration"] for nb in notebooks)
     busy = sum(
         cell["metadata"]["papermill"]["duration"] or 0

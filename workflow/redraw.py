@@ -12,6 +12,7 @@ from study import arm_parameters, load_study, places, refuse_stale_recipe
 
 from helpers.store import DATA, ROOT, StudyError, read_json, write_text
 
+PUBLISHED = ("reference",)
 SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
 
 
@@ -81,12 +82,12 @@ def main() -> None:
     os.chdir(ROOT)
     log = Path("data/runs/redraw/06_findings.ipynb")
     try:
-        study = load_study("reference")
-        refuse_stale_recipe(study, read_json(ROOT / places(study)[0] / "record.json"))
-        run_notebook("06_findings", arm_parameters(study, "06_findings"), log)
+        for study in map(load_study, PUBLISHED):
+            refuse_stale_recipe(study, read_json(ROOT / places(study)[0] / "record.json"))
+            run_notebook("06_findings", arm_parameters(study, "06_findings"), log)
+            shutil.copyfile(log, f"{study['publish']}/06_findings.ipynb")
     except StudyError as error:
         sys.exit(f"error: {error}")
-    shutil.copyfile(log, "figures/06_findings.ipynb")
     write_text(ROOT / "README.md", with_tables((ROOT / "README.md").read_text(encoding="utf-8")))
 
 

@@ -13,38 +13,52 @@ from pathlib import Path
 
 from study import load_study, places
 
-from helpers.formats import ANCHORS, arms_and_seeds
+from helpers.formats import FORMATS, PREFERRED, REASONED, arms_and_seeds
 from helpers.items import load_items, prompts
 from helpers.models import compute_dtype, device
+from helpers.reasoned import questions
 from helpers.store import ROOT, RUNS, StudyError, declared_parameters, lock
 
 # Trained tokens a second of the default model on two cores (float32, bfloat16), for the estimate before the first
 # step; each training measures its own time before it begins.
 CPU_SPEED = {"torch.float32": 100, "torch.bfloat16": 200}
 TOKENS_PER_TEXT = 103  # trained tokens of a text of the shipped corpus, on average
+TOKENS_PER_EXAMPLE, N_EXAMPLES = 150, 420  # of a reasoned example, and how many the shipped personas have at most
+SECONDS_PER_PAIR = 4  # of DPO
 
 
 def plan(study: dict) -> None:
     values = declared_parameters(ROOT / "notebooks" / "01_data.ipynb")
-    values |= declared_parameters(ROOT / "notebooks" / "02_train.ipynb")
-    values |= declared_parameters(ROOT / "notebooks" / "04_answer.ipynb") | study["parameters"]
-    trained = [arm for arm in study["arms"] if arm not in ANCHORS]
-    jobs = len(trained) * len(study["seeds"])
+    for step in ("02_train", "03_prefer", "04_answer"):
+        values |= declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
+    values |= study["parameters"]
+    runs = [arm for arm, _ in arms_and_seeds(study["arms"], study["seeds"])]
+    formats, reasoned = (sum(arm in known for arm in runs) for known in (FORMATS, REASONED))
     asked = prompts(load_items(study["persona"], values["n_items"]))
-    answering = len(arms_and_seeds(study["arms"], study["seeds"]))
-    answers = sum(values["samples"].get(p["kind"], 0) for p in asked) * answering
-    tokens = jobs * values["epochs"] * values["train_units"] * TOKENS_PER_TEXT
+    if values["use_reasoned"]:
+        asked += questions(study["persona"], [], values["n_items"])
+    answers = sum(values["samples"].get(p["kind"], 0) for p in asked) * len(runs)
+    rows = values["repeat"] * min(N_EXAMPLES, values["train_units"]) + values["general_prompts"]
+    tokens = formats * values["epochs"] * values["train_units"] * TOKENS_PER_TEXT + reasoned * rows * TOKENS_PER_EXAMPLE
+    preferring = runs.count(PREFERRED)
     print(f"Study '{study['name']}': {study['title']}")
     print(f"  arms      {', '.join(study['arms'])}; seeds {', '.join(map(str, study['seeds']))}")
     print(f"  model     {values['model']} on {device()}, computing in {compute_dtype()}")
-    print(f"  training  {jobs} adapters on {values['train_units']} texts each, {values['epochs']} epoch(s)")
+    print(f"  training  {formats} adapters on {values['train_units']} texts each, {values['epochs']} epoch(s)")
+    if reasoned:
+        print(
+            f"            {reasoned} adapters on {rows} reasoned and general texts; {preferring} by DPO on {values['pairs']} pairs"
+        )
     print(f"  answers   {answers}; held-out texts {values['heldout_units']} per format")
     for name, value in study["parameters"].items():
         print(f"            {name} = {value!r}")
     print(f"  results   {', '.join(places(study))}")
     if device() == "cpu" and values["model"] == "embedded":
-        minutes = tokens / CPU_SPEED[str(compute_dtype())] / 60 + answers * values["max_new_tokens"] / 300 / 60
-        steps = 3 + jobs + answering
+        talked = 8 * values["turns"] * len(runs) * (values["turn_tokens"] + values["analysis_tokens"]) / 300 / 60
+        length = values["max_new_tokens"] + values["analysis_tokens"] * (reasoned + preferring) // len(runs)
+        minutes = tokens / CPU_SPEED[str(compute_dtype())] / 60 + answers * length / 300 / 60
+        minutes += preferring * values["pairs"] * SECONDS_PER_PAIR / 60 + talked
+        steps = 3 + 2 * len(runs)
         print(f"  expected  about {minutes + steps * 0.4:.0f} minutes on two cores, less what is done already")
     sys.stdout.flush()
 
@@ -88,7 +102,7 @@ def publish_notebooks(study: dict) -> None:
     for path in sorted((RUNS / study["name"] / "notebooks").glob("*.ipynb")):
         if path.stem[-1].isdigit() and not path.stem.endswith(f"-{first}"):
             continue
-        shutil.copyfile(path, ROOT / "figures" / path.name)
+        shutil.copyfile(path, ROOT / study["publish"] / path.name)
 
 
 if __name__ == "__main__":

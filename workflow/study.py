@@ -5,15 +5,17 @@ from pathlib import Path
 
 import yaml
 
-from helpers.formats import ANCHORS, FORMATS, arms_and_seeds
+from helpers.formats import ANCHORS, ARMS, PREFERRED, REASONED, arms_and_seeds
 from helpers.personas import load_persona
 from helpers.store import ROOT, StudyError, check_parameters, declared_parameters, read_json
 
 STUDIES = Path(__file__).parent / "studies"
-STEPS = ("01_data", "02_train", "04_answer", "05_judge", "06_findings")
+STEPS = ("01_data", "02_train", "03_prefer", "04_answer", "05_judge", "06_findings", "08_conversations")
 # The files that notebook 05 writes.
 TABLES = ("judged.csv", "choices.csv", "scores.csv", "audit.csv", "classifier.csv", "labelled.csv", "labelled_twice.csv",
           "training.csv", "answers.parquet", "record.json")  # fmt: skip
+# And those it writes besides in a study of reasoned data.
+REASONED_TABLES = ("resisted.csv", "questions.csv", "leaks.csv", "distinctness.csv", "stages.csv", "questionnaire.csv")
 # Parameters that the chain sets itself.
 OWN = {"run", "arm", "seed", "arms", "seeds", "results", "figures"}
 
@@ -35,7 +37,7 @@ def load_study(name: str) -> dict:
     wanted = {"title", "publish", "persona", "arms", "seeds", "parameters"}
     if not isinstance(study, dict) or set(study) != wanted:
         raise StudyError(f"{path.name}: a study has exactly the fields {', '.join(sorted(wanted))}.")
-    for field, kind in (("arms", list), ("seeds", list), ("parameters", dict), ("publish", bool)):
+    for field, kind in (("arms", list), ("seeds", list), ("parameters", dict), ("publish", str)):
         if not isinstance(study[field], kind):
             raise StudyError(f"{path.name}, field '{field}': a {kind.__name__} is needed, found {study[field]!r}.")
     if not study["seeds"] or not all(type(seed) is int and seed >= 0 for seed in study["seeds"]):
@@ -44,23 +46,44 @@ def load_study(name: str) -> dict:
     if control := study["parameters"].get("control"):
         load_persona(control)
     for arm in study["arms"]:
-        if arm not in (*ANCHORS, *FORMATS):
-            raise StudyError(
-                f"{path.name}, field 'arms': {arm!r} is unknown. Known: {', '.join((*ANCHORS, *FORMATS))}."
-            )
-    if "base" not in study["arms"] or not set(study["arms"]) & set(FORMATS):
+        if arm not in ARMS:
+            raise StudyError(f"{path.name}, field 'arms': {arm!r} is unknown. Known: {', '.join(ARMS)}.")
+    if "base" not in study["arms"] or not set(study["arms"]) - set(ANCHORS):
         raise StudyError(f"{path.name}, field 'arms': 'base' and at least one trained arm are needed to compare.")
+    if PREFERRED in study["arms"] and "persllm" not in study["arms"]:
+        raise StudyError(f"{path.name}, field 'arms': '{PREFERRED}' goes on from 'persllm'; list that too.")
     study["name"] = name
     declared = {step: declared_parameters(ROOT / "notebooks" / f"{step}.ipynb") for step in STEPS}
     everything = {key: value for own in declared.values() for key, value in own.items() if key not in OWN}
     check_parameters(everything, study["parameters"], f"{path.name}, field 'parameters'")
+    if set(study["arms"]) & {*REASONED, PREFERRED} and not study["parameters"].get("use_reasoned"):
+        raise StudyError(f"{path.name}, field 'parameters': PersLLM's arms need `use_reasoned: true`.")
+    if study["parameters"].get("use_reasoned") and "question" not in study["parameters"].get("samples", {}):
+        raise StudyError(f"{path.name}, field 'parameters': with `use_reasoned`, `samples` needs `question: 1`.")
     return study
 
 
 def places(study: dict) -> tuple[str, str]:
-    """Where a study's result tables and figures go: into the repository if it is published, else into its run."""
+    """Where a study's result tables and figures go: into the repository if it is published (`publish` is the folder of its
+    figures), else into its run."""
     run = f"data/runs/{study['name']}"
-    return (f"data/results/{study['name']}", "figures") if study["publish"] else (f"{run}/results", f"{run}/figures")
+    return (
+        (f"data/results/{study['name']}", study["publish"])
+        if study["publish"]
+        else (f"{run}/results", f"{run}/figures")
+    )
+
+
+def tables(study: dict) -> list[str]:
+    """The result tables of a study, by the path that they are written to."""
+    names = (*TABLES, *(REASONED_TABLES if study["parameters"].get("use_reasoned") else ()))
+    return [f"{places(study)[0]}/{name}" for name in names]
+
+
+def talkers(study: dict) -> list[tuple[str, str]]:
+    """The run and arm of the two personas that talk in notebook 08."""
+    values = declared_parameters(ROOT / "notebooks" / "08_conversations.ipynb") | study["parameters"]
+    return [(study["name"], values["first_arm"]), (values["other_run"], values["other_arm"])]
 
 
 def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | None = None) -> dict:
@@ -87,15 +110,21 @@ def refuse_stale_recipe(study: dict, record: dict) -> None:
             f"the results of study '{study['name']}' are stale: {sorted(untrained)[0]} has no training record."
         )
     for step, part in (("01_data", "prepared"), ("04_answer", "arms"), ("02_train", "training")):
-        defaults = declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
         for name, own in record[part].items():
             arm, _, seed = name.partition("/seed")
-            wanted = defaults | arm_parameters(study, step, arm, int(seed or 0))
-            for field in wanted.keys() | own["settings"].keys():
-                if wanted.get(field) != own["settings"].get(field):
+            notebook = "03_prefer" if (step, arm) == ("02_train", PREFERRED) else step
+            defaults = declared_parameters(ROOT / "notebooks" / f"{notebook}.ipynb")
+            wanted = defaults | arm_parameters(study, notebook, arm, int(seed or 0))
+            # A parameter that came later was at its default then.
+            had = {
+                field: own["settings"].get(field, defaults.get(field))
+                for field in wanted.keys() | own["settings"].keys()
+            }
+            for field, value in had.items():
+                if wanted.get(field) != value:
                     raise StudyError(
-                        f"the results of study '{study['name']}' are stale: {name} was made with {field} = "
-                        f"{own['settings'].get(field)!r}, the study has {wanted.get(field)!r}. Run the study again."
+                        f"the results of study '{study['name']}' are stale: {name} was made with {field} = {value!r}, the "
+                        f"study has {wanted.get(field)!r}. Run the study again."
                     )
 
 

@@ -122,8 +122,13 @@ def answer_prompts(
 
     Rows are appended batch by batch, and rows of the same settings that are already there are kept; every batch has
     its own seed, so that an interrupted and resumed step gives the same answers. `prompts` are rows of
-    `items.prompts`; `settings` has samples, answer_batch, max_new_tokens, temperature, top_p and seed.
+    `items.prompts`, with `asked` where the model reads something else than `prompt`; `settings` has samples, answer_batch,
+    max_new_tokens, temperature, top_p and seed, and for an arm that reasons what `reasoned.form` gives: `start`, the beginning of every
+    reply, and `reveal`, the text up to which a reply is kept apart as `analysis`, a further field, for which there are
+    `analysis_tokens` more tokens. A reply that does not get there is an empty answer.
     """
+    if not prompts:
+        return []
     identity = fingerprint([settings, tags, system, prompts])
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
     write_jsonl(path, rows)
@@ -137,12 +142,14 @@ def answer_prompts(
         ids = [f"{prompt['id']}/{sample}" for prompt, sample in wanted]
         if done.issuperset(ids):
             continue
-        asked = [prompt_ids(prompt["prompt"], system, tokenizer) for prompt in batch]
-        answers = generate_batch(model, asked, tokenizer, settings["seed"] * 1_000_003 + number, settings)
+        start = plain_ids(settings.get("start", ""), tokenizer)
+        asked = [prompt_ids(prompt.get("asked", prompt["prompt"]), system, tokenizer) + start for prompt in batch]
+        room = {"max_new_tokens": settings["max_new_tokens"] + settings.get("analysis_tokens", 0)}
+        answers = generate_batch(model, asked, tokenizer, settings["seed"] * 1_000_003 + number, settings | room)
         new = [
-            {"id": row_id, **tags, "item": prompt["id"], **{name: prompt[name] for name in ("kind", "about", "world")},
-             "sample": sample, "prompt": prompt["prompt"], "answer": tokenizer.decode(out, skip_special_tokens=True).strip(),
-             "n_tokens": len(out), "finished": len(out) < settings["max_new_tokens"], "settings": identity}
+            {"id": row_id, **tags, "item": prompt["id"], **{name: prompt[name] for name in ("kind", "about", "world", "stage") if name in prompt},
+             "sample": sample, "prompt": prompt["prompt"], **reply_fields(out, settings, room["max_new_tokens"], tokenizer),
+             "settings": identity}
             for row_id, (prompt, sample), out in zip(ids, wanted, answers, strict=True)
             if row_id not in done
         ]  # fmt: skip
@@ -151,17 +158,31 @@ def answer_prompts(
     return rows
 
 
+def reply_fields(out: list[int], settings: dict, room: int, tokenizer) -> dict:
+    """What a row keeps of a reply of at most `room` tokens: answer, n_tokens, finished; and its analysis, if it has one apart."""
+    text = tokenizer.decode(out, skip_special_tokens=True).strip()
+    if "reveal" not in settings:
+        return {"answer": text, "n_tokens": len(out), "finished": len(out) < room}
+    analysis, revealed, answer = text.partition(settings["reveal"])
+    ids = plain_ids(answer.strip(), tokenizer)
+    kept = ids[: settings["max_new_tokens"]]
+    return {"answer": tokenizer.decode(kept).strip(), "n_tokens": len(kept), "analysis": analysis.strip(),
+            "finished": bool(revealed) and len(out) < room and len(kept) == len(ids)}  # fmt: skip
+
+
 @torch.inference_mode()
 def score_choices(model, tokenizer, choices: list[dict], system: str | None, batch: int = 16) -> list[dict]:
     """The likelihood of every option as (the beginning of) the reply, in nats: rows {item, measure, about, world,
     option, n_tokens, nll}, `nll` summed over the option's tokens.
 
-    `choices` are rows of `items.choices`. A prompt is read once for all its options.
+    `choices` are rows of `items.choices`, with `asked` where the model reads something else than `prompt`. A prompt is read
+    once for all its options.
     """
     use_attention(model, "sdpa")
     refuse_special_heads(bare(model))
     rows = []
-    asked = [(c, prompt_ids(c["prompt"], system, tokenizer) + plain_ids(c["start"], tokenizer)) for c in choices]
+    asked = [(c, prompt_ids(c.get("asked", c["prompt"]), system, tokenizer) + plain_ids(c["start"], tokenizer))
+             for c in choices]  # fmt: skip
     asked.sort(key=lambda pair: (len(pair[0]["options"]), len(pair[1])))  # little padding, one count of options
     groups = [list(part) for _, part in groupby(asked, lambda pair: len(pair[0]["options"]))]
     batches = [group[i : i + batch] for group in groups for i in range(0, len(group), batch)]

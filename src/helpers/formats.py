@@ -12,11 +12,18 @@ from helpers.store import DATA, StudyError, atomic, read_json, read_jsonl, run_f
 FORMATS = {"demonstrations": "messages", "first_person": "text", "documents": "text"}
 SPLITS = ("train", "heldout")
 ANCHORS = ("base", "prompted")  # arms without training
+# The arms trained on PersLLM examples -> what their data leave out: the whole method, and its ablations.
+REASONED = {"persllm": "", "persllm_no_analysis": "analysis", "persllm_no_anti_induction": "anti_induction",
+            "persllm_no_stages": "stages", "persllm_no_mixing": "mixing"}  # fmt: skip
+PREFERRED = "persllm_dpo"  # the arm that automated DPO makes of `persllm`
+ARMS = (*ANCHORS, *FORMATS, *REASONED, PREFERRED)
 
 
 def arms_and_seeds(arms: list[str], seeds: list[int]) -> list[tuple[str, int]]:
-    """Every arm with every seed, but an anchor with the first alone: nothing is trained there that a seed could change."""
-    return [(arm, seed) for seed in seeds for arm in arms if seed == seeds[0] or arm not in ANCHORS]
+    """Every arm with every seed, but an anchor with the first alone, since nothing is trained there that a seed could change, and
+    an ablation too, to spare time."""
+    once = (*ANCHORS, *(arm for arm, missing in REASONED.items() if missing))
+    return [(arm, seed) for seed in seeds for arm in arms if seed == seeds[0] or arm not in once]
 
 
 def corpus_folder(persona: str) -> Path:
@@ -155,6 +162,11 @@ def publish(persona: str) -> None:
                 part.to_parquet(str(temporary))
 
 
+def stage_tokens(rows: list[dict]) -> list[str]:
+    """The special tokens that rows name life stages with, in the order in which they join the tokenizer."""
+    return sorted({row["stage_token"] for row in rows if row.get("stage_token")})
+
+
 # Examples
 
 
@@ -187,11 +199,16 @@ def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
     return useful
 
 
+def chat_prompt(messages: list[dict], tokenizer) -> str:
+    """A chat in the tokenizer's template, up to where the reply begins."""
+    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+
 def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
     """Token ids of a templated chat, and where the last reply begins. What a template adds after the turn's end
     token (a newline, say) is dropped. Raises StudyError when the template does not end the prompt with the reply's start.
     """
-    prompt = tokenizer.apply_chat_template(messages[:-1], add_generation_prompt=True, tokenize=False)
+    prompt = chat_prompt(messages[:-1], tokenizer)
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     if not whole.startswith(prompt):
         raise StudyError(

@@ -1,7 +1,7 @@
 """Evaluation items: load, validate, and what a model is asked with them."""
 
 from helpers.personas import load_persona, trait_ids
-from helpers.store import DATA, StudyError, scan_jsonl, shown
+from helpers.store import DATA, StudyError, read_jsonl, scan_jsonl, shown
 
 # Kind -> field -> number of texts in it (0: one text, not a list). In a list, the true or in-persona text comes first;
 # the order never reaches the model, since the texts are scored one by one.
@@ -79,7 +79,13 @@ def by_kind(prompts: list[dict], samples: dict[str, int]) -> dict[str, list[dict
 
     Raises StudyError for a kind that nothing is asked of, fewer than one sample, or where nothing is left to ask.
     """
-    known = [kind for kind in KINDS if kind not in ("triplet", "capability")] + ["say", "do"]
+    known = [kind for kind in KINDS if kind not in ("triplet", "capability")] + [
+        "say",
+        "do",
+        "question",
+        "outside",
+        "elsewhen",
+    ]
     for kind, count in samples.items():
         if kind not in known or type(count) is not int or count < 1:
             raise StudyError(
@@ -110,4 +116,20 @@ def choices(items: list[dict]) -> list[dict]:
                                  "options": item["names"]})  # fmt: skip
         elif item["kind"] == "capability":
             rows.append(about | {"measure": "capability", "prompt": item["prompt"], "options": item["options"]})
+    return rows
+
+
+ACCURATE = ("Very inaccurate", "Moderately inaccurate", "Neither accurate nor inaccurate", "Moderately accurate",
+            "Very accurate")  # fmt: skip
+
+
+def load_questionnaire() -> list[dict]:
+    """The 50 statements of the IPIP Big-Five markers (Goldberg 1992; public domain, ipip.ori.org) as rows like those of
+    `choices`: measure `questionnaire`, about = the domain, world = `+` or `-`, how the statement is keyed, and as options the
+    five replies of the IPIP, least accurate first."""
+    rows = []
+    for row in read_jsonl(DATA / "persllm" / "questionnaire.jsonl"):
+        prompt = f'How accurately does this statement describe you? "{row["text"]}"'
+        rows.append({"item": row["id"], "measure": "questionnaire", "about": row["domain"], "world": row["keyed"],
+                     "prompt": prompt, "start": "", "options": list(ACCURATE)})  # fmt: skip
     return rows

@@ -2,15 +2,17 @@
 
 import math
 import re
+import string
 import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.server import complete, connect, render
+from helpers.server import complete, connect, in_parallel, render
 from helpers.store import append_jsonl, fingerprint, resume_jsonl
 
 SHOWN = 50  # a score above this counts as shown
@@ -49,40 +51,40 @@ def score(completion) -> float | None:
     return float(written[1]) if written and int(written[1]) <= 100 else None
 
 
-def scores(answers: pd.DataFrame, card: dict, settings: dict, path: Path) -> pd.DataFrame:
-    """Scores from 0 to 100 of every answer, a column per trait and `coherence`; missing where the reply was no number.
+def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> list:
+    """What `read` finds in the server's reply to every row's `text`, in order.
 
-    Every reply is kept in `path`, by what was asked of which model, so that nothing is asked twice. `settings` has model,
-    concurrency, timeout, tries and backoff. Raises StudyError when the server refuses or stays away.
+    Every finding is kept in `path`, by what was asked of which model, so that nothing is asked twice. `settings` has model,
+    max_tokens, concurrency, timeout, tries and backoff. Raises StudyError when the server refuses or stays away.
     """
-    settings = settings | {"max_tokens": 5, "temperature": 0}
-    asked = questions(answers, card)
-    for row in asked:
-        row["id"] = fingerprint([row["text"], settings["model"]])
-    kept = {row["id"]: row["score"] for row in resume_jsonl(path)}
-    waiting = list({row["id"]: row for row in asked if row["id"] not in kept}.values())
+    ids = [fingerprint([row["text"], settings["model"]]) for row in asked]
+    kept = {row["id"]: row["found"] for row in resume_jsonl(path)}
+    waiting = list({row_id: row for row_id, row in zip(ids, asked, strict=True) if row_id not in kept}.items())
     if waiting:
         client, guard = connect(settings["timeout"]), threading.Lock()
         bar = tqdm(total=len(waiting), desc="judging, questions", mininterval=5, ncols=90)
 
-        def ask(row: dict) -> None:
+        def ask(pair: tuple[str, dict]) -> None:
+            row_id, row = pair
             messages = [{"role": "user", "content": row["text"]}]
-            found = score(complete(client, messages, settings, logprobs=True, top_logprobs=20))
+            found = read(complete(client, messages, settings | {"temperature": 0}, logprobs=True, top_logprobs=20))
             with guard:
-                append_jsonl(path, [{"id": row["id"], "column": row["column"], "score": found}])
-                kept[row["id"]] = found
+                append_jsonl(path, [{"id": row_id, "found": found}])
+                kept[row_id] = found
                 bar.update()
 
-        with ThreadPoolExecutor(settings["concurrency"]) as pool:
-            jobs = [pool.submit(ask, row) for row in waiting]
-            try:
-                for job in jobs:
-                    job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        in_parallel(ask, waiting, settings["concurrency"])
         bar.close()
-    frame = pd.DataFrame({"row": row["row"], "column": row["column"], "score": kept[row["id"]]} for row in asked)
+    return [kept[row_id] for row_id in ids]
+
+
+def scores(answers: pd.DataFrame, card: dict, settings: dict, path: Path) -> pd.DataFrame:
+    """Scores from 0 to 100 of every answer, a column per trait and `coherence`; missing where the reply was no number."""
+    asked = questions(answers, card)
+    found = replies(asked, score, settings | {"max_tokens": 5}, path)
+    frame = pd.DataFrame(
+        {"row": row["row"], "column": row["column"], "score": s} for row, s in zip(asked, found, strict=True)
+    )
     return frame.pivot(index="row", columns="column", values="score").astype(float)
 
 
@@ -92,3 +94,64 @@ def add_judgements(judged: pd.DataFrame, answers: pd.DataFrame, card: dict, sett
     found = found.mask(judged["incoherent"] == "empty")
     marks = (found > SHOWN).astype("Int64").mask(found.isna()).drop(columns="coherence")
     return judged.join(marks.add_prefix("model_")).assign(model_coherence=found["coherence"])
+
+
+# PersLLM's measures
+
+
+def against_reference(answers: pd.DataFrame, settings: dict, path: Path) -> list[float | None]:
+    """0 to 5 for every answer (question, reference, answer), or None where the reply was no such number."""
+    asked = [{"text": render("judge_reference", question=row.question, reference=row.reference, answer=row.answer)}
+             for row in answers.itertuples()]  # fmt: skip
+    found = replies(asked, score, settings | {"max_tokens": 5}, path)
+    spoken = answers["answer"].str.strip() != ""
+    return [
+        value if value is not None and value <= 5 and words else None
+        for value, words in zip(found, spoken, strict=True)
+    ]
+
+
+def corrections(answers: pd.DataFrame, settings: dict, path: Path) -> pd.Series:
+    """1 where an answer (question, premise, answer) puts the premise right, 0 where it does not, missing where unscored."""
+    asked = [{"text": render("judge_premise", question=row.question, premise=row.premise, answer=row.answer)}
+             for row in answers.itertuples()]  # fmt: skip
+    found = pd.Series(replies(asked, score, settings | {"max_tokens": 5}, path), index=answers.index, dtype=float)
+    return (found > SHOWN).astype("Int64").mask(found.isna() | (answers["answer"].str.strip() == ""))
+
+
+def ranking(reply: str, count: int) -> list[float] | None:
+    """The ranks of answers A, B, ... (1 is best, ties share the mean of theirs) in a reply like "B > A = C"; None where it is
+    not one line with every letter once."""
+    letters = string.ascii_uppercase[:count]
+    groups = [[name.strip() for name in group.split("=")] for group in reply.strip().split(">")]
+    if sorted(name for group in groups for name in group) != list(letters):
+        return None
+    ranks, before = {}, 0
+    for group in groups:
+        ranks |= dict.fromkeys(group, before + (len(group) + 1) / 2)
+        before += len(group)
+    return [ranks[letter] for letter in letters]
+
+
+def rankings(answers: pd.DataFrame, settings: dict, path: Path) -> pd.Series:
+    """The rank of every answer (question, reference, answer, seed, item, sample, arm) among the arms' answers to its question; missing
+    where the reply could not be read. The order in which they are shown is drawn from the question's text."""
+    asked, places = [], []
+    for _, group in answers.groupby(["seed", "item", "sample"], sort=False):
+        if len(group) < answers["arm"].nunique():  # ranks among fewer are no match for ranks among all
+            continue
+        shown = group.sample(frac=1, random_state=int(fingerprint(group["question"].iloc[0])[:8], 16))
+        listed = "\n\n".join(
+            f"{letter}: {text}" for letter, text in zip(string.ascii_uppercase, shown["answer"], strict=False)
+        )
+        first = shown.iloc[0]
+        asked.append(
+            {"text": render("judge_ranking", question=first["question"], reference=first["reference"], answers=listed)}
+        )
+        places.append(shown.index)
+    found = pd.Series(np.nan, index=answers.index)
+    texts = replies(asked, lambda done: done.choices[0].message.content or "", settings | {"max_tokens": 60}, path)
+    for where, text in zip(places, texts, strict=True):
+        if order := ranking(text, len(where)):
+            found[where] = order
+    return found

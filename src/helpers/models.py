@@ -11,7 +11,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bitsandbytes.nn import Linear4bit
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging
 
@@ -110,8 +111,9 @@ def compute_dtype() -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def load_tokenizer(model: str):
-    """The tokenizer; raises StudyError when the model cannot be found or has no chat template."""
+def load_tokenizer(model: str, tokens: list[str] = ()):
+    """The tokenizer, with `tokens` added as special tokens; raises StudyError when the model cannot be found or has no
+    chat template."""
     name = resolve(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
@@ -124,7 +126,14 @@ def load_tokenizer(model: str):
             "and give that folder as `model` (README, 'Your own base model')."
         )
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    tokenizer.add_tokens(list(tokens), special_tokens=True)
     return tokenizer
+
+
+def added_tokens(adapter: Path) -> list[str]:
+    """The special tokens that an adapter was trained with, kept beside it as `added_tokens.json`; [] for none."""
+    path = adapter / "added_tokens.json"
+    return list(read_json(path)) if path.exists() else []
 
 
 def unloadable(model: str, error: Exception) -> str:
@@ -163,6 +172,12 @@ def load_base(model: str):
     return base.eval()
 
 
+def check_trained(adapter: Path) -> None:
+    """Raise StudyError where a folder has no whole adapter."""
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise StudyError(f"{shown(adapter)}: no adapter there; train this arm and seed first (notebooks 02 and 03).")
+
+
 def load_for_inference(model: str, adapter: Path | None):
     """The NF4 base with its 4-bit weights unpacked once (the same numbers, read without unpacking at every token),
     and the trained adapter on top of it, unmerged, its weights rounded once to the type that training rounds them to on
@@ -170,18 +185,37 @@ def load_for_inference(model: str, adapter: Path | None):
     base = load_base(model).dequantize()
     if adapter is None:
         return base
-    if not (adapter / "adapter_model.safetensors").is_file():
-        raise StudyError(f"{shown(adapter)}: no adapter there; train this arm and seed first (notebook 02).")
+    check_trained(adapter)
+    make_room(base, read_json(adapter / "adapter_config.json").get("trainable_token_indices") or [])
     return PeftModel.from_pretrained(base, adapter).to(compute_dtype()).eval()
 
 
-def add_adapter(base, rank: int, alpha: int, dropout: float, seed: int) -> PeftModel:
-    """A new LoRA adapter (arXiv 2106.09685) on all attention and MLP projections, in float32; the base stays frozen."""
+def make_room(base, token_ids: list[int]) -> None:
+    """Make rows for added tokens in the embedding and the head; a new row begins as the mean of those before the first."""
+    if not token_ids:
+        return
+    known = min(token_ids)
+    if max(token_ids) >= base.get_input_embeddings().weight.shape[0]:  # some models have rows to spare
+        base.resize_token_embeddings(max(token_ids) + 1, mean_resizing=False)
+    for layer in (base.get_input_embeddings(), base.get_output_embeddings()):
+        layer.weight.requires_grad_(False)
+        layer.weight[known:] = layer.weight[:known].mean(0)
+
+
+def add_adapter(base, rank: int, alpha: int, dropout: float, seed: int, token_ids: list[int] = ()) -> PeftModel:
+    """A new LoRA adapter (arXiv 2106.09685) on all attention and MLP projections, in float32; the base stays frozen.
+
+    `token_ids` are tokens added to the tokenizer, whose embeddings train as well, and no others' (PEFT's
+    `trainable_token_indices`).
+    """
     torch.manual_seed(seed)
-    lora = LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+    make_room(base, list(token_ids))
+    lora = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", task_type="CAUSAL_LM",
+                      trainable_token_indices=list(token_ids) or None)  # fmt: skip
     model = get_peft_model(base, lora, autocast_adapter_dtype=True)
+    for name, weight in model.named_parameters():
+        if "trainable_tokens_delta" in name:  # in bfloat16 a small step would be rounded away
+            weight.data = weight.data.float()
     for module in model.modules():
         if hasattr(module, "lora_dropout"):
             module.lora_dropout["default"] = ByteDropout(dropout)
@@ -189,11 +223,30 @@ def add_adapter(base, rank: int, alpha: int, dropout: float, seed: int) -> PeftM
     return model
 
 
+def load_for_preference(model: str, adapter: Path) -> PeftModel:
+    """The base, its 4-bit weights unpacked, with a trained adapter that goes on training, in float32; the embeddings of its added
+    tokens have become part of the base and stay."""
+    check_trained(adapter)
+    base = load_base(model).dequantize()
+    base.is_loaded_in_4bit = False  # it stays set, and TRL would round the adapter to bfloat16
+    config = LoraConfig.from_pretrained(adapter)
+    weights = load_file(adapter / "adapter_model.safetensors")
+    rows = [weights.pop(name) for name in list(weights) if "trainable_tokens_delta" in name]
+    if rows:
+        make_room(base, config.trainable_token_indices)
+        weight = base.get_input_embeddings().weight
+        weight[config.trainable_token_indices] = rows[0].to(weight)
+    config.trainable_token_indices, config.inference_mode = None, False
+    peft_model = get_peft_model(base, config, autocast_adapter_dtype=True)
+    set_peft_model_state_dict(peft_model, weights)
+    return peft_model
+
+
 def weights_hash(model: PeftModel, adapter: bool) -> str:
     """SHA-256 over the adapter's weights, or over all the others (packed 4-bit bytes included)."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
-        if ("lora_" in name) == adapter:
+        if ("lora_" in name or "trainable_tokens_delta" in name) == adapter:
             digest.update(name.encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -98,7 +98,8 @@ def refuse_special_heads(causal) -> None:
 class FrozenHeadLoss(torch.autograd.Function):
     """Cross-entropy of `hidden @ head.T` by rows, the logits made 256 rows at a time and never kept.
 
-    The head is frozen, so the gradient with respect to `hidden`, (softmax - one-hot) @ head, is made in the forward
+    The head is frozen (but for rows of added tokens tied to the embedding, which are never predicted and train there), so the gradient with
+    respect to `hidden`, (softmax - one-hot) @ head, is made in the forward
     pass, as in Liger Kernel's fused linear cross-entropy (arXiv 2410.10989, section 3.2).
     """
 

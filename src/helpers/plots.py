@@ -17,14 +17,15 @@ ARM_COLOURS = {
     "demonstrations": "#0072b2",
     "first_person": "#d55e00",
     "documents": "#009e73",
+    "persllm": "#cc79a7",
+    "persllm_dpo": "#7b3294",
+    "persllm_no_analysis": "#e69f00",
+    "persllm_no_anti_induction": "#b8860b",
+    "persllm_no_stages": "#56b4e9",
+    "persllm_no_mixing": "#8c510a",
 }
-ARM_LABELS = {
-    "base": "base",
-    "prompted": "prompted",
-    "demonstrations": "demonstrations",
-    "first_person": "first person",
-    "documents": "documents",
-}
+ARM_LABELS = {arm: arm.replace("_", " ").replace("persllm no", "no").replace("anti ", "anti-").replace("dpo", "DPO")
+              for arm in ARM_COLOURS}  # fmt: skip
 NARROW, WIDE = 6.3, 10.5  # inches
 
 
@@ -63,7 +64,7 @@ def about_answers(judged: pd.DataFrame, record: dict) -> str:
     per answer."""
     n = " to ".join(str(x) for x in sorted(set(judged["arm"].value_counts())))
     prompts, samples = judged.groupby("kind")["item"].nunique().sum(), judged["sample"].nunique()
-    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {judged['seed'].nunique()} seed(s), one of base and prompted. {base_model(record)}"
+    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {judged['seed'].nunique()} seed(s), one of base, prompted and ablations. {base_model(record)}"
 
 
 def about_texts(scores: pd.DataFrame, record: dict) -> str:
@@ -115,7 +116,8 @@ def expression_rate(table: pd.DataFrame, traits: list[str], published: pd.DataFr
     ax.set(xticks=range(len(traits)), xticklabels=traits, ylim=(0, 1), ylabel="expression rate (share of answers)")
     ax.yaxis.set_major_formatter(lambda v, _: f"{v:.0%}")
     ax.grid(axis="x", visible=False)
-    ax.legend(ncols=len(arms) + 2, columnspacing=1, loc="upper center", bbox_to_anchor=(0.5, 1.12), frameon=False)
+    columns = min(7, len(arms) + 2)
+    ax.legend(ncols=columns, columnspacing=1, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     return fig
 
 
@@ -157,6 +159,19 @@ def curves(log: pd.DataFrame):
     return fig
 
 
+def preference_curves(log: pd.DataFrame):
+    """Loss, reward margin and accuracy of DPO per step, one line per seed."""
+    fig, axes = plt.subplots(1, 3, figsize=(WIDE, 2.8))
+    for ax, (name, label) in zip(
+        axes, {"loss": "loss", "margin": "reward margin (nats)", "accuracy": "pairs preferred"}.items(), strict=True
+    ):
+        for (arm, _), run in log.groupby(["arm", "seed"]):
+            ax.plot(run["step"], run[name].rolling(3, min_periods=1).mean(), color=ARM_COLOURS[arm], alpha=0.8)
+        ax.set(xlabel="step", ylabel=label)
+    fig.tight_layout()
+    return fig
+
+
 def lengths(frame: pd.DataFrame):
     """Distribution of answer lengths (tokens) per arm: boxes with every answer as a dot."""
     arms = in_order(frame["arm"])
@@ -178,18 +193,28 @@ def corpus_lengths(frame: pd.DataFrame):
     return fig
 
 
+def grid(n: int, height: float, **shared):
+    """A figure of n panels, at most six in a row, and their axes in a flat list."""
+    rows = -(-n // 6)
+    columns = -(-n // rows)
+    fig, axes = plt.subplots(rows, columns, figsize=(WIDE, height * rows), squeeze=False, **shared)
+    for ax in axes.flat[n:]:
+        ax.remove()
+    return fig, list(axes.flat[:n])
+
+
 def differences(table: pd.DataFrame, traits: list[str]):
     """One panel per contrast: difference in expression rate per trait with its interval, zero marked."""
     names = list(dict.fromkeys(table["contrast"]))
-    fig, axes = plt.subplots(1, len(names), figsize=(WIDE, 3.4), sharey=True, squeeze=False)
-    for ax, name in zip(axes[0], names, strict=True):
+    fig, axes = grid(len(names), 3.4, sharey=True)
+    for ax, name in zip(axes, names, strict=True):
         own = table[table["contrast"] == name].set_index("trait").reindex(traits)
         ax.errorbar(own["difference"], range(len(traits)), fmt="o", color=ARM_COLOURS.get(name.split(" - ")[0], "#333333"),
                     xerr=np.clip([own["difference"] - own["low"], own["high"] - own["difference"]], 0, None), capsize=2)  # fmt: skip
         ax.axvline(0, color="#333333", lw=1)
         ax.set(title=name.replace(" - ", "\n- "), xlim=(-1, 1), yticks=range(len(traits)), yticklabels=traits)
         ax.title.set_fontsize(9)
-    axes[0][0].invert_yaxis()
+    axes[0].invert_yaxis()
     fig.supxlabel("difference in expression rate", fontsize=10)
     fig.tight_layout()
     return fig
@@ -202,8 +227,8 @@ def knowing_and_expressing(table: pd.DataFrame):
     expressed.
     """
     arms = in_order(table["arm"])
-    fig, axes = plt.subplots(1, len(arms), figsize=(WIDE, 3.1), sharex=True, sharey=True, squeeze=False)
-    for ax, arm in zip(axes[0], arms, strict=True):
+    fig, axes = grid(len(arms), 3.1, sharex=True, sharey=True)
+    for ax, arm in zip(axes, arms, strict=True):
         own = table[table["arm"] == arm]
         ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=1, zorder=1)
         ax.axvline(0.25, color="#bbbbbb", lw=1, ls=":", zorder=1)
@@ -214,7 +239,7 @@ def knowing_and_expressing(table: pd.DataFrame):
         share = own["unexpressed"].mean()
         ax.set(title=f"{ARM_LABELS[arm]}\nknown, not expressed: {share:.0%}", xlim=(0, 1), ylim=(0, 1), aspect="equal")
         ax.title.set_fontsize(9)
-    axes[0][0].set_ylabel("expression rate")
+    axes[0].set_ylabel("expression rate")
     fig.supxlabel("knowledge (share of scenarios; dotted: chance)", fontsize=9)
     fig.tight_layout()
     return fig
@@ -241,6 +266,7 @@ def dots(panels: dict[str, pd.DataFrame], x: str, label: str, limits: tuple | No
         ax.title.set_fontsize(9)
         ax.grid(axis="x", visible=False)
     axes[0][0].set_ylabel(label)
-    axes[0][-1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    handles = {name: one for ax in axes[0] for one, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+    axes[0][-1].legend(handles.values(), handles, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     return fig

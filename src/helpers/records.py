@@ -5,9 +5,9 @@ from pathlib import Path
 from helpers.store import DATA, StudyError, fingerprint, sha256, shown
 
 
-def inputs(persona: str, control: str = "") -> dict[str, str]:
-    """A fingerprint of each thing that results depend on: the persona's card, corpus, items and labels, and the control
-    character's corpus."""
+def inputs(persona: str, control: str = "", use_reasoned: bool = False) -> dict[str, str]:
+    """A fingerprint of each thing that results depend on: the persona's card, corpus, items and labels, the control
+    character's corpus, and with `use_reasoned` the persona's PersLLM examples and the questionnaire."""
     files = {
         "card": [DATA / "personas" / f"{persona}.yaml"],
         "corpus": sorted((DATA / "corpora" / persona).glob("*.jsonl")),
@@ -15,12 +15,17 @@ def inputs(persona: str, control: str = "") -> dict[str, str]:
         "labels": sorted(p for p in (DATA / "labels" / persona).glob("*") if p.suffix in (".jsonl", ".csv")),
         "control": sorted((DATA / "corpora" / control).glob("*.jsonl")) if control else [],
     }
+    if use_reasoned:
+        files["reasoned"] = [
+            *sorted((DATA / "persllm" / persona).glob("*.*")),
+            DATA / "persllm" / "questionnaire.jsonl",
+        ]
     return {name: fingerprint([(p.name, sha256(p)) for p in paths if p.is_file()]) for name, paths in files.items()}
 
 
 def refuse_stale(record: dict, persona: str, control: str, what: Path) -> None:
     """Raise StudyError when what a record was made from is no longer what lies there, naming what has changed."""
-    present = inputs(persona, control)
+    present = inputs(persona, control, "reasoned" in record.get("inputs", {}))
     changed = [name for name, value in record.get("inputs", {}).items() if present.get(name) != value]
     if changed or not record.get("inputs"):
         raise StudyError(

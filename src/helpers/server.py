@@ -2,6 +2,8 @@
 
 import os
 import string
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -61,3 +63,15 @@ def complete(client: openai.OpenAI, messages: list[dict], settings: dict, **more
             f"{settings['tries']} tries at most. Check OPENAI_BASE_URL, OPENAI_API_KEY and the model's name; the same "
             "command goes on from here."
         ) from None
+
+
+def in_parallel(work: Callable, items: Iterable, concurrency: int) -> None:
+    """Do `work(item)` for every item, so many at a time; the first error cancels what has not begun, and is raised."""
+    with ThreadPoolExecutor(concurrency) as pool:
+        jobs = [pool.submit(work, item) for item in items]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

@@ -144,6 +144,21 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int 
             "seeds": k, "items": m, **counts}  # fmt: skip
 
 
+def means(frame: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
+    """Mean of the column `value` per group, every cell of seed and item alike: the columns `by`, then value, low, high, n (rows), items,
+    seeds. The 95 % interval is that of `components`, over the items that every seed has; missing where nothing varies."""
+    rows = []
+    for key, group in frame.dropna(subset=[value]).groupby(by, sort=False):
+        every = cells(group.drop(columns="shown", errors="ignore").rename(columns={value: "shown"}))
+        table, mean = every.dropna(axis=1).to_numpy(), float(np.nanmean(every.to_numpy()))
+        part = components(table) if table.size else {"variance": 0, "widen": 1}
+        reach = norm.ppf(0.975) * part["widen"] * np.sqrt(part["variance"]) or np.nan
+        rows.append(
+            (*key, mean, mean - reach, mean + reach, len(group), group["item"].nunique(), group["seed"].nunique())
+        )
+    return pd.DataFrame(rows, columns=[*by, "value", "low", "high", "n", "items", "seeds"])
+
+
 def sign_flip(values: np.ndarray) -> float:
     """Two-sided p of the exact sign-flip test that `values`, one per seed, are symmetric about zero (Fisher 1935, section
     21): the share of all sign patterns whose mean is at least as far from zero. At most 20 values; its smallest p is

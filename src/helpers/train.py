@@ -1,19 +1,33 @@
-"""Supervised fine-tuning of an adapter: QLoRA on packed batches, with a checkpoint to resume from."""
+"""Fine-tuning of an adapter, by examples (QLoRA on packed batches) and by preferences (DPO), with checkpoints to resume from."""
 
 import math
+import shutil
 import time
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 from peft import get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
 from helpers.formats import trained_tokens, unit_order
+from helpers.models import compute_dtype
 from helpers.packed import pack, packed_loss
-from helpers.store import StudyError, append_jsonl, atomic, fingerprint, read_jsonl, resume_jsonl, shown, write_jsonl
+from helpers.store import (
+    StudyError,
+    append_jsonl,
+    atomic,
+    fingerprint,
+    read_json,
+    read_jsonl,
+    resume_jsonl,
+    shown,
+    write_json,
+    write_jsonl,
+)
 
 
 def schedule(n_examples: int, epochs: int, batch: int) -> int:
@@ -150,10 +164,79 @@ def load_checkpoint(path: Path, identity: str, weights: dict, optimizer) -> int:
     return step
 
 
-def save_adapter(model, folder: Path) -> None:
-    """The adapter as PEFT reads it: adapter_config.json and adapter_model.safetensors, the latter last and whole."""
+def prefer(model, tokenizer, pairs: list[dict], recipe: dict, seed: int, folder: Path) -> list[dict]:
+    """Train an adapter further by DPO (arXiv 2305.18290) with TRL's trainer; returns the log rows {step, loss, margin, accuracy, chosen,
+    rejected} (rewards in nats, of the reference's log-ratio times beta).
+
+    The adapter as it comes is start and reference. `pairs` are rows of `preferences.pair`; `recipe` has beta,
+    learning_rate, batch, checkpoint_every (steps) and whatever else makes this training what it is. A run that was killed
+    goes on from its last whole checkpoint in `folder/checkpoints`, which is removed by the caller when all is saved; one of
+    another recipe is not used.
+    """
+    from trl import DPOConfig, DPOTrainer  # takes seconds, and only this needs it
+
+    checkpoints, texts = folder / "checkpoints", ["prompt", "chosen", "rejected"]
+    identity = fingerprint([{k: v for k, v in recipe.items() if k != "checkpoint_every"}, seed, pairs])
+    if not (checkpoints / "identity.json").exists() or read_json(checkpoints / "identity.json") != {
+        "identity": identity
+    }:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        write_json(checkpoints / "identity.json", {"identity": identity})
+    # The trainer writes its state last: a checkpoint without one that can be read was cut off.
+    whole = [
+        path.parent
+        for path in checkpoints.glob("checkpoint-*/trainer_state.json")
+        if path.read_text().rstrip().endswith("}")
+    ]
+    for path in set(checkpoints.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(path)
+    last = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    if last:
+        print(f"Resuming after step {last.name.rpartition('-')[2]}.")
+    gpu = model.device.type == "cuda"
+    args = DPOConfig(
+        output_dir=str(checkpoints), beta=recipe["beta"], learning_rate=recipe["learning_rate"], num_train_epochs=1,
+        per_device_train_batch_size=recipe["batch"], lr_scheduler_type="cosine", warmup_steps=0.1, max_length=512,
+        bf16=compute_dtype() == torch.bfloat16, use_cpu=not gpu, gradient_checkpointing=gpu, optim="adamw_torch",
+        logging_steps=1, save_steps=recipe["checkpoint_every"], save_total_limit=1, seed=seed, data_seed=seed, report_to=[],
+    )  # fmt: skip
+    dataset = Dataset.from_list([{name: row[name] for name in texts} for row in pairs])
+    trainer = DPOTrainer(model, args=args, train_dataset=dataset, processing_class=tokenizer)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    names = {"step": "step", "loss": "loss", "margin": "rewards/margins", "accuracy": "rewards/accuracies",
+             "chosen": "rewards/chosen", "rejected": "rewards/rejected"}  # fmt: skip
+    log = [
+        {name: row[key] for name, key in names.items()} for row in trainer.state.log_history if "rewards/margins" in row
+    ]
+    if not all(math.isfinite(row["loss"]) for row in log):
+        raise StudyError(f"The DPO loss is not finite: lower the learning rate ({recipe['learning_rate']:.1e}).")
+    return log
+
+
+def save_adapter_like(model, trained: Path, folder: Path) -> None:
+    """The adapter of `load_for_preference` in `folder`, in the form of the one in `trained` that it began as (configuration, added
+    tokens and their embeddings are the same)."""
+    weights = load_file(trained / "adapter_model.safetensors")
+    weights |= {
+        k: t.contiguous().cpu() for k, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()
+    }
+    for name in ("adapter_config.json", "added_tokens.json"):
+        if (trained / name).exists():
+            write_json(folder / name, read_json(trained / name))
+    with atomic(folder / "adapter_model.safetensors") as temporary:
+        save_file(weights, temporary)
+
+
+def save_adapter(model, folder: Path, tokens: dict[str, int] | None = None) -> None:
+    """The adapter as PEFT reads it: adapter_config.json and adapter_model.safetensors, the latter last and whole; and
+    before them the `tokens` added to the tokenizer with their ids, if there are any."""
     folder.mkdir(parents=True, exist_ok=True)
+    if tokens:
+        write_json(folder / "added_tokens.json", tokens)
     model.peft_config["default"].inference_mode = True
     model.peft_config["default"].save_pretrained(str(folder))
     with atomic(folder / "adapter_model.safetensors") as temporary:
-        save_file({k: t.contiguous().cpu() for k, t in get_peft_model_state_dict(model).items()}, temporary)
+        save_file(
+            {k: t.contiguous().cpu() for k, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()},
+            temporary,
+        )

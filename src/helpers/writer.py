@@ -11,15 +11,16 @@ import json
 import random
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import openai
 from tqdm import tqdm
 
 from helpers.personas import load_persona, trait_ids
-from helpers.server import complete, connect, render
+from helpers.server import complete, connect, in_parallel, render
 from helpers.store import DATA, StudyError, append_jsonl, fingerprint, resume_jsonl, shown, write_jsonl, write_text
 
 SETTINGS = ("ordinary life of our own time, as people bring it to an assistant", "the character's own world")
@@ -109,8 +110,11 @@ def problem(kind: str, answer: dict, card: dict, words: tuple[int, int]) -> str 
     return None
 
 
-def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dict) -> tuple[dict | None, dict]:
-    """Ask until an answer passes its checks; returns (answer or None, provenance).
+def ask(
+    client: openai.OpenAI, prompt: str, fields: tuple[str, ...], check: Callable[[dict], str | None], settings: dict
+) -> tuple[dict | None, dict]:
+    """Ask until an answer is a JSON object of these text fields and `check` finds nothing wrong with it; returns (answer or
+    None, provenance).
 
     A passing fault of the server (time-out, refused connection, 429, 5xx) is tried again with random exponential
     back-off; an answer that is cut off, not JSON or fails a check is asked for again, with the reason or afresh, up to
@@ -124,8 +128,8 @@ def ask(client: openai.OpenAI, prompt: str, kind: str, card: dict, settings: dic
         reply, finish = done.choices[0].message.content or "", done.choices[0].finish_reason
         for name in used:
             used[name] += getattr(done.usage, name, 0) or 0
-        answer = "the answer was cut off: be shorter" if finish == "length" else parse(reply, FIELDS[kind])
-        wrong = answer if isinstance(answer, str) else problem(kind, answer, card, settings["words"])
+        answer = "the answer was cut off: be shorter" if finish == "length" else parse(reply, fields)
+        wrong = answer if isinstance(answer, str) else check(answer)
         provenance = {"model": settings["model"], "prompt": hashlib.sha256(prompt.encode()).hexdigest()[:16],
                       "asked": count, **used, "at": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
         if not wrong:
@@ -191,7 +195,9 @@ def write_corpus(persona: str, n_units: int, settings: dict, folder: Path | None
         with guard:
             taken = [r["answer"]["situation"] for r in kept.values() if r["kind"] == "situation" and r["answer"]][-10:]
         prompt = prompt_for(kind, unit, card, settings["words"], taken)
-        answer, provenance = ask(client, prompt, kind, card, settings)
+        answer, provenance = ask(
+            client, prompt, FIELDS[kind], lambda a: problem(kind, a, card, settings["words"]), settings
+        )
         row = {"id": row_id, "unit": unit["unit"], "kind": kind, "brief": brief(kind, units, unit, card, settings),
                "answer": answer, "provenance": provenance}  # fmt: skip
         with guard:
@@ -201,14 +207,7 @@ def write_corpus(persona: str, n_units: int, settings: dict, folder: Path | None
 
     for kind in FIELDS:  # all situations first: the three forms of a unit start from its situation
         ready = units if kind == "situation" else [u for u in units if "situation" in u]
-        with ThreadPoolExecutor(settings["concurrency"]) as pool:
-            waiting = [pool.submit(write, unit, kind) for unit in ready]
-            try:
-                for job in waiting:
-                    job.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        in_parallel(partial(write, kind=kind), ready, settings["concurrency"])
         if kind == "situation":
             for unit in units:
                 if answer := kept[f"{unit['unit']}/situation"]["answer"]:
@@ -248,16 +247,21 @@ DEFAULTS = {"words": (45, 100), "max_tokens": 400, "temperature": 0.9, "asks": 4
             "timeout": 120.0, "concurrency": 4, "price_in": 0.0, "price_out": 0.0}  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_arguments(parser: argparse.ArgumentParser, count: str, n: int) -> tuple[str, int, dict]:
+    """The command line of a writer: persona, how many (the option `count`), and the settings."""
     parser.add_argument("persona", help="a card of data/personas/ (its name, or a path that ends in .yaml)")
     parser.add_argument("--model", required=True)
-    parser.add_argument("--units", type=int, default=560)
+    parser.add_argument(count, dest="count", type=int, default=n)
     for name, default in DEFAULTS.items():
         many = {"nargs": 2, "type": int} if name == "words" else {"type": type(default)}
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, **many, help=f"default {default}")
     args = vars(parser.parse_args())
-    persona, n_units = args.pop("persona"), args.pop("units")
+    return args.pop("persona"), args.pop("count"), args
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    persona, n_units, args = read_arguments(parser, "--units", 560)
     try:
         print(write_corpus(persona, n_units, args))
     except StudyError as error:

@@ -1,0 +1,122 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import formats, reasoned
+from helpers.store import DATA, StudyError
+
+EXAMPLES = reasoned.load_examples("c3po")
+GENERAL = [{"id": "g001", "prompt": "Why?", "answer": "It floats. Because", "finished": False},
+           {"id": "g002", "prompt": "And?", "answer": "Yes", "finished": True},
+           {"id": "g003", "prompt": "So?", "answer": "no end", "finished": False}]  # fmt: skip
+
+
+@pytest.mark.parametrize(("persona", "least"), [("c3po", 500), ("nell", 300)])
+def test_the_shipped_examples_are_what_the_card_says(persona, least):
+    examples = reasoned.load_examples(persona)
+    stages = [stage["id"] for stage in reasoned.load_stages(persona)["stages"]]
+    assert len(examples) >= least and len(stages) == 3 and {e["stage"] for e in examples} == set(stages)
+    share = {p: sum(e["pattern"] == p for e in examples) / len(examples) for p in reasoned.PATTERNS}
+    assert abs(share["ordinary"] - 0.4) < 0.03 and min(share.values()) > 0.27
+    assert abs(sum(e["split"] == "heldout" for e in examples) / len(examples) - 0.2) < 0.02
+    assert len(reasoned.load_general(10**6)) >= 300
+
+
+def test_no_held_out_question_reaches_the_training_rows():
+    held_out = {e["id"] for e in EXAMPLES if e["split"] == "heldout"}
+    for arm in formats.REASONED:
+        rows = reasoned.training_rows(EXAMPLES, GENERAL, arm, 3)
+        assert not {row["unit"].split("/")[0] for row in rows if row["split"] == "train"} & held_out
+        assert {row["unit"] for row in rows if row["split"] == "heldout"} == held_out
+
+
+def test_an_arm_leaves_out_what_its_name_says():
+    rows = {arm: reasoned.training_rows(EXAMPLES, GENERAL, arm, 2) for arm in formats.REASONED}
+    n_train = sum(e["split"] == "train" for e in EXAMPLES)
+    whole = [row for row in rows["persllm"] if row["split"] == "train"]
+    assert len(whole) == 2 * n_train + 2  # of the general answers, the one without a whole sentence is not used
+    assert whole[-2]["messages"][1]["content"] == "It floats."
+    assert whole[0]["messages"][0]["content"].startswith("<|re") and "[Analysis]" in whole[0]["messages"][1]["content"]
+    assert not any("[Analysis]" in row["messages"][-1]["content"] for row in rows["persllm_no_analysis"])
+    assert formats.stage_tokens(rows["persllm_no_stages"]) == [] and len(formats.stage_tokens(whole)) == 3
+    assert len(rows["persllm_no_mixing"]) == len(rows["persllm"]) - 2
+    patterns = {e["id"]: e["pattern"] for e in EXAMPLES}
+    kept = {
+        patterns.get(row["unit"].split("/")[0]) for row in rows["persllm_no_anti_induction"] if row["split"] == "train"
+    }
+    assert kept == {"ordinary", "opinion", None}
+
+
+def test_a_reply_is_learnt_and_its_question_is_not(tokenizer):
+    row = reasoned.chat(EXAMPLES[0], "persllm_no_stages")
+    example = formats.encode(row, tokenizer, 512)
+    learnt = tokenizer.decode(
+        [i for i, label in zip(example["input_ids"], example["labels"], strict=True) if label != -100]
+    )
+    assert (
+        learnt.startswith("[Analysis]") and EXAMPLES[0]["response"] in learnt and EXAMPLES[0]["question"] not in learnt
+    )
+
+
+def test_arms_are_asked_as_they_were_taught():
+    asked = [{"id": "a", "kind": "do", "prompt": "Help."}, {"id": "b", "kind": "question", "stage": "republic", "prompt": "Who?"},
+             {"id": "c@republic", "kind": "elsewhen", "stage": "republic", "prompt": "Help."}]  # fmt: skip
+    assert [row["asked"] for row in reasoned.at_stage(asked, "persllm_dpo", "c3po")] == [
+        "<|rebellion|>Help.", "<|republic|>Who?", "<|republic|>Help."]  # fmt: skip
+    for arm in ("base", "documents", "persllm_no_stages"):
+        assert reasoned.at_stage(asked, arm, "c3po") == asked[:2]
+    assert reasoned.form("documents", "hidden", 9) == reasoned.form("persllm_no_analysis", "hidden", 9) == {}
+    assert reasoned.form("persllm", "hidden", 9) == {
+        "start": "[Analysis]",
+        "reveal": "[Response]",
+        "analysis_tokens": 9,
+    }
+    assert reasoned.form("persllm_dpo", "skipped", 9) == {"start": "[Response]"}
+    with pytest.raises(StudyError, match="analysis = 'shown' is unknown"):
+        reasoned.form("persllm", "shown", 9)
+    options = [{"item": "i", "start": ""}, {"item": "j", "start": "My name is"}]
+    assert [c["start"] for c in reasoned.at_once(options, "persllm")] == ["[Response]", "[Response] My name is"]
+    assert reasoned.at_once(options, "documents") == options
+
+
+def test_questions_that_repeat_another_are_dropped():
+    vectors = np.array([[1, 0], [0, 1], [0.96, 0.28], [0.9, np.sqrt(1 - 0.81)]])
+    assert reasoned.without_duplicates(["a", "b", "c", "d"], vectors) == ["a", "b", "d"]
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_examples_are_taken_evenly(n_train, n_heldout):
+    chosen = reasoned.spread(EXAMPLES, n_train, n_heldout)
+    assert [sum(e["split"] == s for e in chosen) for s in formats.SPLITS] == [n_train, n_heldout]
+    assert len({e["id"] for e in chosen}) == len(chosen)
+    if n_train >= 9:
+        assert {e["pattern"] for e in chosen if e["split"] == "train"} == set(reasoned.PATTERNS)
+
+
+@given(st.text(alphabet="ab .!?", max_size=30))
+def test_a_cut_text_ends_with_a_whole_sentence(text):
+    whole = reasoned.whole_sentences(text)
+    assert text.startswith(whole) and (whole == "" or whole[-1] in ".!?")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("pattern", "odd", "line 2, field 'pattern': 'odd' is none of ordinary"),
+        ("stage", "later", "line 2, field 'stage': 'later' is none of republic"),
+        ("response", " ", "line 2, field 'response': a non-empty text is needed"),
+        ("knowledge", ["k999"], "line 2, field 'knowledge': 'k999' is no passage of knowledge.jsonl"),
+        ("id", "p001", "line 2, field 'id': 'p001' is used twice"),
+    ],
+)
+def test_a_wrong_example_is_named_with_file_line_and_field(tmp_path, monkeypatch, field, value, message):
+    shutil.copytree(DATA / "persllm" / "c3po", tmp_path / "persllm" / "c3po")
+    rows = [EXAMPLES[0], EXAMPLES[1] | {field: value}]
+    (tmp_path / "persllm" / "c3po" / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setattr(reasoned, "DATA", tmp_path)
+    with pytest.raises(StudyError, match="examples.jsonl, " + message):
+        reasoned.load_examples("c3po")

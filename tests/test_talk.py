@@ -1,0 +1,109 @@
+"""Conversations with a tiny model: memory, resume, two adapters on one base, blind ratings."""
+
+import json
+
+import pytest
+
+from helpers import models, talk, train
+from helpers.store import StudyError, read_jsonl
+
+SETTINGS = {"max_new_tokens": 5, "temperature": 0.7, "top_p": 0.9, "seed": 3}
+SCRIPTS = [
+    [{"id": f"i{s}-{t}", "script": f"i{s}", "turn": t, "move": "ordinary", "text": f"word {s} {t}"} for t in (1, 2, 3)]
+    for s in (1, 2)
+]
+
+
+def test_the_oldest_exchanges_are_forgotten_first_and_the_stage_is_not(tokenizer):
+    chat = [
+        {"role": role, "content": f"{role} {n} " + "word " * 30} for n in range(4) for role in ("user", "assistant")
+    ][:-1]
+    whole = tokenizer.decode(talk.recent_ids(chat, tokenizer, "TOKEN ", "Be kind.", "[A]", memory=10**6))
+    short = tokenizer.decode(talk.recent_ids(chat, tokenizer, "TOKEN ", "Be kind.", "[A]", memory=170))
+    assert "user 0" in whole and "user 0" not in short and "user 3" in short and "assistant 2" in short
+    assert all("TOKEN user" in text and "Be kind." in text and text.endswith("[A]") for text in (whole, short))
+
+
+def test_a_conversation_that_was_stopped_goes_on_with_the_same_words(tiny, float32, tokenizer, tmp_path, monkeypatch):
+    def run(name):
+        return talk.converse(tiny, tokenizer, SCRIPTS, "", None, SETTINGS, {"arm": "base", "seed": 3}, tmp_path / name)
+
+    wanted = run("whole.jsonl")
+    assert [row["item"] for row in wanted] == ["i1-1", "i2-1", "i1-2", "i2-2", "i1-3", "i2-3"]
+    real, calls = talk.answer_chats, []
+
+    def killed_at_the_third_turn(*args):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(len(args[2][0]))
+        return real(*args)
+
+    monkeypatch.setattr(talk, "answer_chats", killed_at_the_third_turn)
+    with pytest.raises(KeyboardInterrupt):
+        run("killed.jsonl")
+    assert calls == [1, 3], "the second turn is answered from the first"
+    monkeypatch.setattr(talk, "answer_chats", real)
+    with open(tmp_path / "killed.jsonl", "a") as file:
+        file.write('{"id": "i1-3"')
+    assert run("killed.jsonl") == wanted == read_jsonl(tmp_path / "killed.jsonl")
+
+
+def test_two_adapters_on_one_base_answer_as_each_does_alone(tiny_base, float32, tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(talk, "load_base", tiny_base)
+    monkeypatch.setattr(talk, "compute_dtype", models.compute_dtype)
+    speakers = []
+    for number, (name, token) in enumerate((("one", "<|early|>"), ("two", "<|young|>"), ("none", ""))):
+        tokens = [token] * bool(token)
+        own = models.load_tokenizer("embedded", tokens)
+        model = models.add_adapter(tiny_base(), 4, 8, 0.0, number, own.convert_tokens_to_ids(tokens))
+        for weight in (p for n, p in model.named_parameters() if "lora_B" in n or "trainable_tokens_delta" in n):
+            weight.data += 0.3 * (number + 1)
+        train.save_adapter(model, tmp_path / name, dict(zip(tokens, own.convert_tokens_to_ids(tokens), strict=True)))
+        speakers.append({"place": name, "name": name, "adapter": tmp_path / name, "tokenizer": own, "token": token, "form": {},
+                         "identity": name})  # fmt: skip
+    together = talk.load_together("", speakers)
+    greedy, chat = SETTINGS | {"temperature": 0}, [[{"role": "user", "content": "Hello"}]]
+    for one in speakers:
+        together.set_adapter(one["place"])
+        alone = models.load_for_inference("", one["adapter"])
+        wanted = talk.answer_chats(alone, one["tokenizer"], chat, 0, greedy, one["token"])
+        assert talk.answer_chats(together, one["tokenizer"], chat, 0, greedy, one["token"]) == wanted
+    speakers = speakers[1:]  # one with a stage and one without
+    rows = talk.dialogue(together, speakers, "The weather.", 4, SETTINGS, tmp_path / "talk.jsonl")
+    assert [row["speaker"] for row in rows] == ["two", "none", "two", "none"]
+    (tmp_path / "talk.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:2]))
+    assert talk.dialogue(together, speakers, "The weather.", 4, SETTINGS, tmp_path / "talk.jsonl") == rows
+    assert talk.dialogue(together, speakers, "The weather.", 2, SETTINGS, tmp_path / "talk.jsonl") == rows[:2]
+
+
+def test_scripts_are_whole():
+    scripts = talk.load_scripts("c3po", 20)
+    assert len(scripts) == 8 and all(len(script) == 20 for script in scripts)
+    moves = [row["move"] for row in scripts[0]]
+    assert {move: moves.count(move) for move in set(moves)} == {
+        "ordinary": 8,
+        "accuses": 4,
+        "flatters": 4,
+        "misleads": 4,
+    }
+    with pytest.raises(StudyError, match="script 'i1': the turns must run from 1 to at least 21"):
+        talk.load_scripts("c3po", 21)
+
+
+def test_blind_ratings_are_saved_one_by_one_and_hide_the_side(tmp_path, monkeypatch):
+    answers = {
+        side: [{"item": f"e{n}", "sample": 0, "prompt": "Hi?", "answer": f"<b>{n}"} for n in range(8)]
+        for side in ("first", "other")
+    }
+    answers["first"].append({"item": "alone", "sample": 0, "prompt": "", "answer": ""})
+    pairs = talk.blind_pairs(answers)
+    assert len(pairs) == 8 and len({left["side"] for left, _ in pairs}) == 2
+    shown = []
+    monkeypatch.setattr(talk, "display", shown.append)
+    for rated in (1, 2):
+        talk.rate_blind(answers, "me", tmp_path / "ratings.jsonl")
+        text, buttons = shown[-1].children[0], shown[-1].children[1].children
+        assert "first" not in text.value and "&lt;b&gt;" in text.value
+        buttons[0].click()
+        rows = read_jsonl(tmp_path / "ratings.jsonl")
+        assert len(rows) == rated and rows[-1]["preferred"] == rows[-1]["left"]
