@@ -26,6 +26,15 @@ def test_results_are_stale_when_what_they_were_made_from_changes(tmp_path, monke
         records.refuse_stale({}, "c3po", "", tmp_path)
 
 
+def test_blind_labels_of_premises_do_not_make_the_answers_stale(tmp_path, monkeypatch):
+    shutil.copytree(DATA / "persllm", tmp_path / "persllm")
+    monkeypatch.setattr(records, "DATA", tmp_path)
+    before = records.inputs("c3po", "", True)
+    (tmp_path / "persllm" / "c3po" / "corrected.jsonl").write_text('{"label_id": "x", "label": 1}\n')
+    after = records.inputs("c3po", "", True)
+    assert {name for name in before if before[name] != after[name]} == {"premises"}
+
+
 @pytest.fixture
 def reference():
     folder = ROOT / "data" / "results" / "reference"

@@ -64,7 +64,10 @@ def about_answers(judged: pd.DataFrame, record: dict) -> str:
     per answer."""
     n = " to ".join(str(x) for x in sorted(set(judged["arm"].value_counts())))
     prompts, samples = judged.groupby("kind")["item"].nunique().sum(), judged["sample"].nunique()
-    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {judged['seed'].nunique()} seed(s), one of base, prompted and ablations. {base_model(record)}"
+    seeds = judged.groupby("arm")["seed"].nunique()
+    fewer = ", ".join(ARM_LABELS[arm] for arm in in_order(seeds.index[seeds < seeds.max()]))
+    own = f" ({seeds.min()} of {fewer})" if fewer else ""
+    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {seeds.max()} seed(s){own}. {base_model(record)}"
 
 
 def about_texts(scores: pd.DataFrame, record: dict) -> str:

@@ -7,7 +7,8 @@ from helpers.store import DATA, StudyError, fingerprint, sha256, shown
 
 def inputs(persona: str, control: str = "", use_reasoned: bool = False) -> dict[str, str]:
     """A fingerprint of each thing that results depend on: the persona's card, corpus, items and labels, the control
-    character's corpus, and with `use_reasoned` the persona's PersLLM examples and the questionnaire."""
+    character's corpus, and with `use_reasoned` what PersLLM's arms are taught and asked, and what its judge of premises learns
+    and is checked with, which like the labels comes after the answers."""
     files = {
         "card": [DATA / "personas" / f"{persona}.yaml"],
         "corpus": sorted((DATA / "corpora" / persona).glob("*.jsonl")),
@@ -16,10 +17,12 @@ def inputs(persona: str, control: str = "", use_reasoned: bool = False) -> dict[
         "control": sorted((DATA / "corpora" / control).glob("*.jsonl")) if control else [],
     }
     if use_reasoned:
-        files["reasoned"] = [
-            *sorted((DATA / "persllm" / persona).glob("*.*")),
-            DATA / "persllm" / "questionnaire.jsonl",
-        ]
+        own, names = (
+            DATA / "persllm" / persona,
+            ("examples.jsonl", "knowledge.jsonl", "speech.jsonl", "stages.yaml", "interlocutor.jsonl"),
+        )
+        files["reasoned"] = [*(own / name for name in names), own.parent / "questionnaire.jsonl"]
+        files["premises"] = [*sorted(own.parent.glob("*/premises.jsonl")), own / "corrected.jsonl"]
     return {name: fingerprint([(p.name, sha256(p)) for p in paths if p.is_file()]) for name, paths in files.items()}
 
 
