@@ -13,6 +13,10 @@ help: ## list the targets
 study: setup ## run the standard study: three formats, 500 examples each (resumes if interrupted)
 	$(PY) workflow/run.py standard
 
+persllm: setup ## run PersLLM's method on two personas, with its ablations (hours)
+	$(PY) workflow/run.py persllm-nell
+	$(PY) workflow/run.py persllm
+
 quick: setup ## the same chain at small size, in minutes
 	$(PY) workflow/run.py quick
 
@@ -48,4 +52,4 @@ endif
 clean: ## remove the environment and all runs (the results and figures stay)
 	rm -rf $(ENV) data/runs .snakemake
 
-.PHONY: help study quick test figures bench lab dataset setup clean
+.PHONY: help study persllm quick test figures bench lab dataset setup clean

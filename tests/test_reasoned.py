@@ -97,10 +97,33 @@ def test_examples_are_taken_evenly(n_train, n_heldout):
         assert {e["pattern"] for e in chosen if e["split"] == "train"} == set(reasoned.PATTERNS)
 
 
-@given(st.text(alphabet="ab .!?", max_size=30))
+@given(st.text(alphabet="ab1 .!?", max_size=30))
 def test_a_cut_text_ends_with_a_whole_sentence(text):
     whole = reasoned.whole_sentences(text)
     assert text.startswith(whole) and (whole == "" or whole[-1] in ".!?")
+    assert not (whole[-2:-1].isdigit())
+
+
+def test_a_numeral_ends_no_sentence():
+    assert reasoned.whole_sentences("Buy a lamp. It costs\n5. You") == "Buy a lamp."
+
+
+def test_general_instructions_of_other_form_are_refused():
+    turns = [{"role": role, "content": "x"} for role in ("system", "user", "assistant")]
+    rows = [{"unit": "a", "messages": turns}, {"unit": "b", "messages": turns[1:]}]
+    assert [row["id"] for row in reasoned.general_rows(rows)] == ["b"]
+    with pytest.raises(StudyError, match="no chat of one user's"):
+        reasoned.general_rows(rows[:1])
+
+
+def test_a_stage_is_recognised_by_the_response_alone():
+    """Every arm that knows stages is scored on the same words, with or without reasoning in its training."""
+    for arm, begin in (("persllm", f"{reasoned.RESPONSE} "), ("persllm_no_analysis", "")):
+        rows = reasoned.stage_variants("c3po", arm, 3)
+        assert len(rows) == 9 and {row["stage"] for row in rows} == {"republic", "rebellion", "resistance"}
+        assert all(reasoned.ANALYSIS not in row["messages"][1]["content"] for row in rows)
+        assert all(row["messages"][1]["content"].startswith(begin) for row in rows)
+    assert reasoned.stage_variants("c3po", "persllm_no_stages", 3) == []
 
 
 @pytest.mark.parametrize(

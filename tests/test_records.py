@@ -58,10 +58,23 @@ def test_results_of_another_recipe_are_stale_by_name(reference):
 
 def test_arms_that_were_not_answered_alike_are_refused():
     def answered(**more):
-        return {"model": "m", "data": "d", "settings": {"arm": "x", "seed": 0, "top_p": 0.9}} | more
+        return {"model": "m", "data": "d", "adapter": "a", "settings": {"arm": "x", "seed": 0, "top_p": 0.9}} | more
 
-    records.refuse_mixed({"base/seed0": answered(), "documents/seed0": answered()}, {"documents/seed0": {"data": "d"}})
+    trained, adapters = {"data": "d", "model": "m"}, {"base/seed0": None, "documents/seed0": "a"}
+    both = {"base/seed0": answered(adapter=None), "documents/seed0": answered()}
+    records.refuse_mixed(both, {"documents/seed0": trained}, adapters)
     with pytest.raises(StudyError, match="documents/seed0 was answered with another model, data or settings"):
-        records.refuse_mixed({"base/seed0": answered(), "documents/seed0": answered(settings={"top_p": 0.5})}, {})
-    with pytest.raises(StudyError, match="base/seed0 was trained on other data"):
-        records.refuse_mixed({"base/seed0": answered()}, {"base/seed0": {"data": "other"}})
+        records.refuse_mixed(both | {"documents/seed0": answered(settings={"top_p": 0.5})}, {}, adapters)
+    with pytest.raises(StudyError, match="documents/seed0 was trained on other data"):
+        records.refuse_mixed(both, {"documents/seed0": trained | {"data": "other"}}, adapters)
+    with pytest.raises(StudyError, match="documents/seed0 was trained again after it was answered"):
+        records.refuse_mixed(both, {"documents/seed0": trained}, adapters | {"documents/seed0": "b"})
+
+
+def test_preference_on_another_adapter_is_refused():
+    alike = {"model": "m", "data": "d", "settings": {}}
+    answered = {"persllm/seed0": alike | {"adapter": "a"}, "persllm_dpo/seed0": alike | {"adapter": "b"}}
+    trained = {"data": "d", "model": "m"}
+    records.refuse_mixed(answered, {"persllm_dpo/seed0": trained | {"start": "a"}}, {"persllm/seed0": "a", "persllm_dpo/seed0": "b"})
+    with pytest.raises(StudyError, match="persllm_dpo/seed0 goes on from another adapter"):
+        records.refuse_mixed(answered, {"persllm_dpo/seed0": trained | {"start": "c"}}, {"persllm/seed0": "a", "persllm_dpo/seed0": "b"})

@@ -114,9 +114,12 @@ def load_general(at_most: int) -> list[dict]:
 
 def general_rows(chats: list[dict]) -> list[dict]:
     """The chats of one exchange among the rows of a dataset (see `ingest.load_sources`) as answered general instructions, rows
-    {id, prompt, answer, finished}."""
-    return [{"id": row["unit"], "prompt": row["messages"][0]["content"], "answer": row["messages"][1]["content"], "finished": True}
+    {id, prompt, answer, finished}. Raises StudyError where there is none."""
+    rows = [{"id": row["unit"], "prompt": row["messages"][0]["content"], "answer": row["messages"][1]["content"], "finished": True}
             for row in chats if [message["role"] for message in row["messages"]] == ["user", "assistant"]]  # fmt: skip
+    if not rows:
+        raise StudyError("general_source holds no chat of one user's and one assistant's turn; name another dataset.")
+    return rows
 
 
 # Choosing
@@ -180,8 +183,8 @@ def chat(example: dict, arm: str) -> dict:
 
 def whole_sentences(text: str) -> str:
     """A text that was cut off, up to the end of its last whole sentence ("" where it has none): learnt as it is, it would teach to
-    stop anywhere."""
-    found = re.search(r"^.*[.!?](?=\s|$)", text, re.DOTALL)
+    stop anywhere. A full stop after a digit ends no sentence: it may be a list's or a decimal's."""
+    found = re.search(r"^.*(?<!\d)[.!?](?=\s|$)", text, re.DOTALL)
     return found[0] if found else ""
 
 
@@ -240,12 +243,17 @@ def at_once(choices: list[dict], arm: str) -> list[dict]:
 
 def stage_variants(persona: str, arm: str, at_most: int) -> list[dict]:
     """The held-out examples as chats of an arm that knows stages, each once under every stage: rows {unit, stage, own, messages};
-    [] for other arms."""
+    [] for other arms. The reply has no analysis, like all that is scored by likelihood (`at_once`): the same text in every arm."""
     if not takes_stages(arm):
         return []
+    begin = "" if left_out(arm) == "analysis" else f"{RESPONSE} "
     stages = [stage["id"] for stage in load_stages(persona)["stages"]]
-    examples = spread(load_examples(persona), 0, at_most)
-    return [chat(e | {"stage": stage}, arm) | {"stage": stage, "own": e["stage"]} for e in examples for stage in stages]
+    return [
+        {"unit": example["id"], "stage": stage, "own": example["stage"],
+         "messages": [{"role": "user", "content": stage_token(stage) + example["question"]},
+                      {"role": "assistant", "content": begin + example["response"]}]}
+        for example in spread(load_examples(persona), 0, at_most) for stage in stages
+    ]  # fmt: skip
 
 
 def questions(persona: str, everyday: list[dict], at_most: int) -> list[dict]:

@@ -37,9 +37,13 @@ def refuse_stale(record: dict, persona: str, control: str, what: Path) -> None:
         )
 
 
-def refuse_mixed(answered: dict[str, dict], trained: dict[str, dict]) -> None:
-    """Raise StudyError unless all arms and seeds were answered alike (model, data, settings) and with the adapter and data of their
-    own training. Both map `<arm>/seed<seed>` to a record, `trained` only where there is an adapter."""
+def refuse_mixed(answered: dict[str, dict], trained: dict[str, dict], adapters: dict[str, str | None]) -> None:
+    """Raise StudyError unless all arms and seeds were answered alike (model, data, settings), with the adapter that lies there
+    now and the data it was trained on, and every adapter by DPO goes on from the `persllm` adapter of its seed.
+
+    All map `<arm>/seed<seed>`: to the records of answering and of training (only where there is an adapter), and to the
+    adapter file's hash.
+    """
     own = ("arm", "seed")
     alike = {
         n: [r["model"], r["data"], {k: v for k, v in r["settings"].items() if k not in own}]
@@ -51,7 +55,12 @@ def refuse_mixed(answered: dict[str, dict], trained: dict[str, dict]) -> None:
             raise StudyError(
                 f"{name} was answered with another model, data or settings than {first}. Run notebook 04 for both alike."
             )
-        if name in trained and trained[name]["data"] != answered[name]["data"]:
+        if name in trained and any(trained[name][k] != answered[name][k] for k in ("data", "model")):
             raise StudyError(
-                f"{name} was trained on other data than it was answered with. Run notebooks 02 and 04 for it again."
+                f"{name} was trained on other data or another model than it was answered with. Run notebooks 02 and 04 for it again."
             )
+        if adapters[name] != answered[name]["adapter"]:
+            raise StudyError(f"{name} was trained again after it was answered. Run notebook 04 for it again.")
+        start = adapters.get(f"persllm/{name.partition('/')[2]}")
+        if "start" in trained.get(name, {}) and trained[name]["start"] != start:
+            raise StudyError(f"{name} goes on from another adapter than persllm's. Run notebooks 03 and 04 for it again.")

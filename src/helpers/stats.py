@@ -109,11 +109,12 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int 
     """Rate of `a` minus rate of `b` with a hierarchical bootstrap interval: {difference, low, high, detectable, p, seeds,
     items, n_a, n_b}.
 
-    The two frames (seed, item, shown) share their seeds and items and are compared cell by cell (paired), every cell
-    alike; a side with one seed (an anchor) is compared with every seed of the other. Seed effects, item effects and what is left are drawn anew, 10,000 times, after they were rescaled to their
-    estimated variances (the reflated residual bootstrap of Carpenter, Goldstein and Rasbash, Applied Statistics 52(4),
-    2003: drawing raw clusters would count the noise within them several times, and few seeds too little), and the
-    percentiles are widened by Student's t. The rest, a mean over hundreds of cells, is drawn from a normal.
+    The two frames (seed, item, shown) share their seeds and items and are compared cell by cell (paired), every
+    cell alike; a side with one seed is compared with every seed of the other. Seed effects, item effects and what
+    is left are drawn anew, 10,000 times, after they were rescaled to their estimated variances (the reflated
+    residual bootstrap of Carpenter, Goldstein and Rasbash, Applied Statistics 52(4), 2003: drawing raw clusters
+    would count the noise within them several times, and few seeds too little), and the percentiles are widened by
+    Student's t. The rest, a mean over hundreds of cells, is drawn from a normal.
     `detectable` is the smallest true difference that such an interval keeps off zero in 80 % of studies like this;
     `p` is the exact sign-flip test over seeds. With one seed the interval says nothing about other seeds, and p is missing.
     Where the frames share no scored cell everything is missing; where nothing varies (every answer of both sides alike) there
