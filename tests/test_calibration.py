@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import calibration
+from helpers.stats import wilson
 
 
 def test_agreement_by_hand():
@@ -29,7 +30,7 @@ def test_ac1_stays_meaningful_where_nearly_all_agree():
 
 
 def test_errors_by_hand():
-    row = calibration.errors([1, 1, 0, 0, 0], [1, 0, 1, 0, 0])
+    row = calibration.errors([1, 1, 0, 0, 0], [1, 0, 1, 0, 0], list("abcde"))
     assert (row["sensitivity"], row["sensitivity_n"]) == (0.5, 2)
     assert (row["specificity"], row["specificity_n"]) == (pytest.approx(2 / 3), 3)
     assert row["sensitivity_low"] < 0.5 < row["sensitivity_high"]
@@ -66,7 +67,7 @@ def test_rates_are_corrected_arm_by_arm_and_only_where_there_are_labels():
         {"arm": ["base", "documents"], "trait": "odds", "rate": [0.2, 0.4], "effective_n": [100.0, 100.0]}
     )
     labelled = pd.DataFrame(
-        {"arm": "documents", "trait": "odds", "shown": [1] * 8 + [0] * 12, "label": [1] * 10 + [0] * 10}
+        {"arm": "documents", "trait": "odds", "shown": [1] * 8 + [0] * 12, "label": [1] * 10 + [0] * 10, "label_id": range(20)}
     )
     table = calibration.correct_rates(rates, calibration.per_arm(labelled, ["arm", "trait"]))
     assert np.isnan(table["corrected"].iloc[0]) and table["corrected"].iloc[1] == pytest.approx(0.4 / 0.8)
@@ -74,15 +75,66 @@ def test_rates_are_corrected_arm_by_arm_and_only_where_there_are_labels():
     assert empty["corrected"].isna().all()
 
 
-def test_prediction_powered_rates_cover_the_truth():
-    """1,000 studies of one arm: a judge with errors on 300 answers, 60 of them labelled."""
+def test_judgements_of_one_answer_count_as_one():
+    """Every answer judged for eight traits alike: intervals as wide as those of one trait."""
+    rng = np.random.default_rng(3)
+    once = pd.DataFrame({"label_id": range(60), "arm": "a", "shown": rng.integers(0, 2, 60), "label": rng.integers(0, 2, 60)})
+    one, eight = (calibration.per_arm(frame, ["arm"]).iloc[0] for frame in (once, pd.concat([once] * 8)))
+    for name in ("sensitivity", "specificity", "ac1"):
+        assert eight[name] == pytest.approx(one[name])
+        for end in ("low", "high"):
+            assert eight[f"{name}_{end}"] == pytest.approx(one[f"{name}_{end}"], abs=0.03)
+    right = calibration.errors([1] * 80, [1] * 80, np.repeat(range(10), 8))
+    assert right["sensitivity_low"] == pytest.approx(wilson(10, 10)[0])
+
+
+def judged_study(rng, true, sensitivity, specificity, n=300, labels=60):
+    """An arm's answers, some of them labelled."""
+    has = rng.random(n) < true
+    shown = np.where(has, rng.random(n) < sensitivity, rng.random(n) > specificity).astype(int)
+    answers = pd.DataFrame({"arm": "a", "measure": "do", "world": "everyday", "seed": 0, "item": range(n), "shown": shown})
+    return answers, answers[:labels].assign(label=has[:labels].astype(int))
+
+
+@pytest.mark.parametrize(("true", "most"), [(0.4, 0.97), (0.02, 1)])
+def test_prediction_powered_rates_cover_the_truth(true, most):
+    """2,000 studies of one arm. Where the trait is rare and labels mostly agree, the interval may be too wide, not too narrow."""
     rng, covered = np.random.default_rng(1), 0
-    for _ in range(1000):
-        true = rng.random(300) < 0.4
-        shown = np.where(true, rng.random(300) < 0.7, rng.random(300) < 0.1).astype(int)
-        do = pd.DataFrame({"arm": "a", "seed": 0, "item": range(300), "shown": shown})
-        head = {"arm": "a", "kind": "do", "about": "odds", "trait": "odds"}
-        labelled = pd.DataFrame({"shown": shown[:60], "label": true[:60].astype(int)}).assign(**head)
-        row = calibration.over_traits(do, labelled).iloc[0]
-        covered += row["corrected_low"] <= 0.4 <= row["corrected_high"]
-    assert 0.93 <= covered / 1000 <= 0.98 and row["labels"] == 60
+    for _ in range(2000):
+        _, low, high = calibration.interval(*calibration.prediction_powered(*judged_study(rng, true, 0.7, 0.95)))
+        covered += low <= true <= high
+    assert 0.93 <= covered / 2000 <= most
+
+
+def test_saying_and_doing_are_corrected_arm_by_arm():
+    answers, labelled = judged_study(np.random.default_rng(0), 0.4, 0.7, 0.9)
+    others = answers.assign(arm="b", measure="say")
+    table = calibration.over_traits(pd.concat([answers, others]), labelled)
+    assert table[["arm", "measure", "labels"]].values.tolist() == [["a", "do", 60]]
+    off = labelled["label"].mean() - labelled["shown"].mean()
+    assert table["corrected"].iloc[0] == pytest.approx(answers["shown"].mean() + off)
+
+
+def test_corrected_contrasts_cover_the_truth():
+    """500 studies of two arms whose judge misses more in one of them: the judged difference is off, the corrected one is not."""
+    rng, covered, uncorrected = np.random.default_rng(2), 0, []
+    contrast = [{"id": "x", "a": {"arm": "a", "measure": "do"}, "b": {"arm": "b", "measure": "do"}}]
+    for _ in range(500):
+        (a, of_a), (b, of_b) = judged_study(rng, 0.4, 0.5, 0.95), judged_study(rng, 0.4, 0.9, 0.95)
+        measured, labelled = pd.concat([a, b.assign(arm="b")]), pd.concat([of_a, of_b.assign(arm="b")])
+        row = calibration.correct_contrasts(contrast, measured, labelled).iloc[0]
+        covered += row["corrected_low"] <= 0 <= row["corrected_high"]
+        uncorrected.append(a["shown"].mean() - b["shown"].mean())
+    assert 0.92 <= covered / 500 <= 0.98 and np.mean(uncorrected) < -0.1
+
+
+def test_a_contrast_without_labels_is_not_corrected():
+    answers, labelled = judged_study(np.random.default_rng(0), 0.4, 0.7, 0.9)
+    contrast = [{"id": "x", "a": {"arm": "a", "measure": "do"}, "b": {"arm": "b", "measure": "do"}}]
+    both = pd.concat([answers, answers.assign(arm="b")])
+    assert calibration.correct_contrasts(contrast, both, labelled).empty
+    gap = [{"id": "y", "a": {"arm": "a", "measure": "know"}, "b": {"arm": "a", "measure": "do"}}]
+    known = answers.assign(measure="know", shown=1)
+    row = calibration.correct_contrasts(gap, pd.concat([answers, known]), labelled).iloc[0]
+    corrected = calibration.over_traits(answers, labelled)["corrected"].iloc[0]
+    assert row["corrected"] == pytest.approx(1 - corrected)

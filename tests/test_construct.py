@@ -70,7 +70,7 @@ def test_examples_are_written_and_an_interrupted_run_goes_on_without_paying_twic
     assert all(row["provenance"]["model"] == "m" and row["knowledge"] for row in examples)
     assert {bool(row["premise"]) for row in examples if row["pattern"] == "anti_induction"} <= {True}
     asked = [m[0]["content"] for m in server.prompts if '{"analysis"' in m[0]["content"]]
-    assert any("rests on an error (Slugs have no cousins.)" in text for text in asked)
+    assert any("rests on an error (in fact: Slugs have no cousins.)" in text for text in asked)
 
 
 def test_examples_of_another_hand_are_not_overwritten(folder):

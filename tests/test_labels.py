@@ -79,3 +79,11 @@ def test_labels_of_two_annotators_are_paired_and_unknown_ones_refused(folder):
     append_jsonl(folder / "by_b.jsonl", [{"label_id": "nobody", "traits": []}])
     with pytest.raises(StudyError, match=r"by_b.jsonl, line 2"):
         labels.load_labels("c3po", CARD)
+
+
+def test_the_majority_settles_a_label_and_a_tie_goes_to_who_labelled_most():
+    rows = [("few", "x", 1), ("most", "x", 0), ("most", "y", 1), ("few", "z", 1), ("most", "z", 0), ("third", "z", 1), ("few", "w", 1)]
+    given = pd.DataFrame([{"annotator": a, "label_id": i, "trait": "odds", "label": v} for a, i, v in rows])
+    found = labels.settled(pd.concat([given, pd.DataFrame([{"annotator": "most", "label_id": "v", "trait": "odds", "label": 0}])]))
+    assert dict(zip(found["label_id"], found["label"], strict=True)) == {"x": 0, "y": 1, "z": 1, "w": 1, "v": 0}
+    assert labels.settled(given[:0]).empty

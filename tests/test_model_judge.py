@@ -42,7 +42,7 @@ def test_scores(reply, wanted):
 
 @pytest.fixture
 def server(monkeypatch):
-    """Answers 90 where the answer to judge holds "sir", else "well ..."; counts the questions."""
+    """Answers 90 where the answer to judge holds "sir", else "well ..."; counts the questions. The model "plain" refuses logprobs."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -53,7 +53,7 @@ def server(monkeypatch):
             reply = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [
                 {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]}  # fmt: skip
             content = json.dumps(reply).encode()
-            self.send_response(200)
+            self.send_response(400 if body["model"] == "plain" and "logprobs" in body else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -67,6 +67,13 @@ def server(monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{http.server_port}/v1")
     yield asked
     http.shutdown()
+
+
+def test_a_server_that_gives_no_probabilities_is_asked_without(server, tmp_path):
+    judged = judge.judge_answers(ANSWERS, CARD)
+    plain = SETTINGS | {"model": "plain"}
+    found = model_judge.add_judgements(judged, ANSWERS, CARD, plain, tmp_path / "model.jsonl")
+    assert found["model_coherence"].tolist()[0] == 90 and sum("logprobs" in asked for asked in server) == len(server) / 2
 
 
 def test_every_answer_is_judged_once_and_what_cannot_be_read_is_unscored(server, tmp_path):

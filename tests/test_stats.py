@@ -52,10 +52,27 @@ def test_answers_that_repeat_each_other_count_once():
     assert stats.effective_n(alone) == pytest.approx(40, rel=0.15)
 
 
-def test_a_rate_of_nothing_is_about_as_certain_as_that_of_one():
-    answers = pd.DataFrame([{"arm": "a", "seed": s, "item": i, "shown": 0} for s in range(5) for i in range(12)])
-    one = answers.assign(shown=[1] + [0] * 59)
-    assert stats.effective_n(answers) == pytest.approx(stats.effective_n(one)) and stats.effective_n(one) > 20
+@pytest.mark.parametrize(("seeds", "items"), [(1, 12), (2, 30), (3, 12), (5, 12), (5, 30), (5, 96)])
+def test_a_rate_of_nothing_is_about_as_certain_as_that_of_one_item(seeds, items):
+    """Whether seeds are copies of each other cannot be seen in it, so that it counts for about as many answers as items."""
+    answers = pd.DataFrame([{"seed": s, "item": i, "shown": 0} for s in range(seeds) for i in range(items)])
+    one = answers.assign(shown=(answers["item"] == 0).astype(int))
+    for frame in (answers, answers.assign(shown=1)):
+        assert stats.effective_n(frame) == pytest.approx(stats.effective_n(one))
+    assert 0.6 * items < stats.effective_n(answers) <= items
+
+
+def test_equal_mean_squares_leave_no_component():
+    """One cell of 2 x 30 stands out: seeds and items vary by just what the rest explains, up to rounding."""
+    table = np.zeros((2, 30))
+    table[0, 0] = 1
+    part = stats.components(table)
+    assert part["seed"] == part["item"] == 0 and part["df"] > 20
+
+
+def test_items_of_which_none_was_scored_in_every_seed_count_once():
+    answers = pd.DataFrame({"seed": [0, 0, 1, 1], "item": list("abcd"), "shown": [1, 0, 1, 0]})
+    assert stats.effective_n(answers) == 4 and stats.effective_n(pd.concat([answers] * 3)) == 4
 
 
 def test_components_by_hand():

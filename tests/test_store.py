@@ -24,9 +24,17 @@ def test_resume_keeps_whole_lines_and_drops_what_a_kill_left(tmp_path_factory, r
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     store.append_jsonl(path, rows)
     with open(path, "ab") as file:
-        file.write(b'{"torn": "' + torn.replace(b"\n", b""))
+        file.write(b'{"torn": "' + torn.replace(b"\n", b"").replace(b"}", b""))
     assert store.resume_jsonl(path) == rows
     assert store.read_jsonl(path) == rows
+
+
+def test_a_whole_last_line_without_its_end_is_kept(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{"a": 2}')
+    assert store.resume_jsonl(path) == [{"a": 1}, {"a": 2}]
+    store.append_jsonl(path, [{"a": 3}])
+    assert store.read_jsonl(path) == [{"a": 1}, {"a": 2}, {"a": 3}]
 
 
 def test_a_bad_line_is_named(tmp_path):

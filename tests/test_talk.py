@@ -60,7 +60,7 @@ def test_two_adapters_on_one_base_answer_as_each_does_alone(tiny_base, float32, 
             weight.data += 0.3 * (number + 1)
         train.save_adapter(model, tmp_path / name, dict(zip(tokens, own.convert_tokens_to_ids(tokens), strict=True)))
         speakers.append({"place": name, "name": name, "adapter": tmp_path / name, "tokenizer": own, "token": token, "form": {},
-                         "identity": name})  # fmt: skip
+                         "system": None, "identity": name})  # fmt: skip
     together = talk.load_together("", speakers)
     greedy, chat = SETTINGS | {"temperature": 0}, [[{"role": "user", "content": "Hello"}]]
     for one in speakers:
@@ -68,6 +68,9 @@ def test_two_adapters_on_one_base_answer_as_each_does_alone(tiny_base, float32, 
         alone = models.load_for_inference("", one["adapter"])
         wanted = talk.answer_chats(alone, one["tokenizer"], chat, 0, greedy, one["token"])
         assert talk.answer_chats(together, one["tokenizer"], chat, 0, greedy, one["token"]) == wanted
+    guest = talk.speaker("guest", "base", "c3po", "base", tmp_path, "embedded", {})
+    untrained = talk.answer_chats(models.load_for_inference("", None), tokenizer, chat, 0, greedy)[0]
+    assert talk.reply_as(together, guest, chat[0], 0, greedy) == untrained
     speakers = speakers[1:]  # one with a stage and one without
     rows = talk.dialogue(together, speakers, "The weather.", 4, SETTINGS, tmp_path / "talk.jsonl")
     assert [row["speaker"] for row in rows] == ["two", "none", "two", "none"]

@@ -17,14 +17,18 @@ SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
 
 
 def findings_table() -> str:
-    """Expression rates of some traits by arm with intervals, share of coherent answers, gain on held-out text."""
+    """Expression rates of some traits by arm with intervals, each with its corrected rate, share of coherent answers, gain on
+    held-out text."""
     rates = pd.read_csv(ROOT / "figures" / "expression_rate.csv").set_index(["arm", "trait"])
     judged = pd.read_csv(DATA / "results" / "reference" / "judged.csv").query("kind == 'everyday'")
     specific = pd.read_csv(ROOT / "figures" / "persona_specific_gain.csv").set_index(["arm", "text"])
     lines = [f"| arm | {' | '.join(SHOWN)} | coherent answers | nats gained on own format | of which persona-specific |",
              "|---" * (len(SHOWN) + 4) + "|"]  # fmt: skip
     for arm in dict.fromkeys(rates.index.get_level_values("arm")):
-        cells = [f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%})" for r in (rates.loc[(arm, trait)] for trait in SHOWN)]
+        cells = [
+            f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%}) → {'–' if pd.isna(r.corrected) else f'{r.corrected:.0%}'}"
+            for r in (rates.loc[(arm, trait)] for trait in SHOWN)
+        ]
         coherent = judged[judged["arm"] == arm]["incoherent"].isna().mean()
         trained = (arm, arm) in specific.index
         gain = f"{specific.loc[(arm, arm), 'persona']:.2f}" if trained else "–"
@@ -45,15 +49,11 @@ def knowing_table() -> str:
         cells = [
             f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%})" for r in (rates.loc[(arm, measure)] for measure in shown)
         ]
-        unknown = pd.isna(own["do_corrected"])
-        corrected = (
-            "–"
-            if unknown
-            else f"{own['do_corrected']:.0%} ({own['do_corrected_low']:.0%} to {own['do_corrected_high']:.0%})"
-        )
-        lines.append(
-            f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {corrected} | {own['gap']:+.0%} | {known[arm]:.0%} |"
-        )
+        r = rates.loc[(arm, "do")]
+        unknown = pd.isna(r["corrected"])
+        corrected = "–" if unknown else f"{r['corrected']:.0%} ({r['corrected_low']:.0%} to {r['corrected_high']:.0%})"
+        gap = f"{own['gap']:+.0%} ({own['gap_low']:.0%} to {own['gap_high']:.0%})"
+        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {corrected} | {gap} | {known[arm]:.0%} |")
     return "\n".join(lines)
 
 

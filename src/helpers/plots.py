@@ -226,8 +226,8 @@ def differences(table: pd.DataFrame, traits: list[str]):
 def knowing_and_expressing(table: pd.DataFrame):
     """One panel per arm: knowledge (x) against expression (y) per trait with both intervals, chance and the diagonal.
 
-    `table` has arm, trait, know, know_low, know_high, rate, low, high, unexpressed: the share of scenarios known and not
-    expressed.
+    `table` has arm, trait, know, know_low, know_high, rate, low, high, corrected (a hollow dot, without its interval) and
+    unexpressed: the share of scenarios known and not expressed.
     """
     arms = in_order(table["arm"])
     fig, axes = grid(len(arms), 3.1, sharex=True, sharey=True)
@@ -237,6 +237,7 @@ def knowing_and_expressing(table: pd.DataFrame):
         ax.axvline(0.25, color="#bbbbbb", lw=1, ls=":", zorder=1)
         ax.errorbar(own["know"], own["rate"], reach(own, "rate"), reach(own, "know", "know_"), fmt="o", ms=4,
                     color=ARM_COLOURS[arm], ecolor=ARM_COLOURS[arm], elinewidth=0.6, alpha=0.9)  # fmt: skip
+        ax.scatter(own["know"], own["corrected"], s=14, facecolors="white", edgecolors=ARM_COLOURS[arm], linewidths=0.8, zorder=3)
         for row in own.itertuples():
             ax.annotate(row.trait[:4], (row.know, row.rate), (3, 3), textcoords="offset points", fontsize=7)
         share = own["unexpressed"].mean()

@@ -47,7 +47,7 @@ def load_passages() -> pd.DataFrame:
 
 
 def features(rows: pd.DataFrame) -> np.ndarray:
-    """What the judge sees of a question, the statement of what is false in it, and an answer: (rows, 12).
+    """What the judge sees of a question, the statement of what is in fact so, and an answer: (rows, 12).
 
     How near the answer, its first sentence and its nearest sentence are to question and statement (cosines of sentence
     embeddings); the same for sentences with a denial alone; denials in the whole and in the first sentence; length.

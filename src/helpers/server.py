@@ -43,8 +43,8 @@ def connect(timeout: float) -> openai.OpenAI:
 def complete(client: openai.OpenAI, messages: list[dict], settings: dict, **more):
     """One chat completion, tried again up to `settings['tries']` times with random exponential back-off.
 
-    `settings` has model, max_tokens, temperature, tries and backoff (s); `more` goes to the server as it is. Raises
-    StudyError when the server refuses for good or stays away.
+    `settings` has model, max_tokens, temperature, tries and backoff (s); `more` goes to the server as it is, and is left out where
+    the server refuses it. Raises StudyError when the server refuses for good or stays away.
     """
     waiting = wait_random_exponential(multiplier=settings["backoff"], max=60)
     tries = stop_after_attempt(settings["tries"])
@@ -56,6 +56,8 @@ def complete(client: openai.OpenAI, messages: list[dict], settings: dict, **more
                     temperature=settings["temperature"], **more,
                 )  # fmt: skip
     except openai.OpenAIError as error:
+        if more and isinstance(error, (openai.BadRequestError, openai.UnprocessableEntityError)):
+            return complete(client, messages, settings)
         # The error's own text may quote the request's headers on some servers, so only its kind is passed on.
         code = f" {error.status_code}" if isinstance(error, openai.APIStatusError) else ""
         raise StudyError(

@@ -40,16 +40,19 @@ def effective_n(frame: pd.DataFrame) -> float:
     """How many independent answers carry as much information about the rate: rate (1 - rate) / variance, at most n.
 
     The variance is that of `components`, its few degrees of freedom paid for with Student's t. Where all answers agree
-    nothing can be seen of their likeness: then as if one of them did not.
+    nothing can be seen of their likeness: then as if one item's did not, in every seed. Where no item was scored in every
+    seed, the number of items.
     """
     scored = frame.dropna(subset=["shown"]).reset_index(drop=True)
-    n, rate = len(scored), float(scored["shown"].mean())
-    if rate in (0.0, 1.0):
-        scored = scored.assign(shown=[1 - rate, *[rate] * (n - 1)])
+    n, rate, first = len(scored), float(scored["shown"].mean()), scored["item"] == scored["item"].iloc[0]
+    if rate in (0.0, 1.0) and not first.all():
+        scored = scored.assign(shown=np.where(first, 1 - rate, rate))
         rate = float(scored["shown"].mean())
     table = cells(scored).dropna(axis=1).to_numpy()
-    if table.size == 0 or n == 1:
-        return float(n)
+    if table.size == 0:
+        return float(scored["item"].nunique())
+    if n == 1:
+        return 1.0
     part = components(table)
     if part["variance"] == 0:
         return float(n)
@@ -87,10 +90,10 @@ def components(table: np.ndarray) -> dict:
             [m * (seed @ seed) / (k - 1), k * (item @ item) / (m - 1), (rest**2).sum() / ((k - 1) * (m - 1))]
         )
         freedom = np.array([k - 1, m - 1, (k - 1) * (m - 1)])
-        own = {"seed": max(0.0, (squares[0] - squares[2]) / m), "item": max(0.0, (squares[1] - squares[2]) / k),
+        kept = squares[:2] - squares[2] > 1e-9 * squares.max()  # what is left of equal squares is rounding
+        own = {"seed": kept[0] * (squares[0] - squares[2]) / m, "item": kept[1] * (squares[1] - squares[2]) / k,
                "rest": squares[2]}  # fmt: skip
-        kept = [own["seed"] > 0, own["item"] > 0]
-        share = squares * [*kept, abs(1 - sum(kept))] / (k * m)
+        share = squares * [*kept, abs(1 - kept.sum())] / (k * m)
     variance = own["seed"] / k + own["item"] / m + own["rest"] / (k * m)
     df = variance**2 / (share**2 / freedom).sum() if variance > 0 else np.inf
     widen = student.ppf(0.975, df) / norm.ppf(0.975)
@@ -228,20 +231,29 @@ def side(measured: pd.DataFrame, arm: str, measure: str) -> pd.DataFrame:
 
 def knowing(measured: pd.DataFrame, expressed: pd.DataFrame) -> pd.DataFrame:
     """Knowledge beside expression per arm and trait: the table `expressed` (arm, trait, rate, low, high, ...) of the `do`
-    answers with know, know_low, know_high, gap = know - rate, and `unexpressed`, the share of scenarios (seed by seed) whose
-    true option wins and whose answers do not show the trait, on average over their samples."""
+    answers with know, know_low, know_high, gap = know - rate with its interval, and `unexpressed`, the share of scenarios
+    (seed by seed) whose true option wins and whose answers do not show the trait, on average over their samples."""
     know = rates(measured[measured["measure"] == "know"], ["arm", "trait"])
     known = know.rename(columns={"rate": "know", "low": "know_low", "high": "know_high"})
     keys = ["arm", "trait", "seed", "item"]
     each = {m: measured[measured["measure"] == m].groupby(keys)["shown"].mean() for m in ("know", "do")}
     unexpressed = (each["know"] * (1 - each["do"])).groupby(["arm", "trait"]).mean().rename("unexpressed").reset_index()
     table = expressed.merge(known[["arm", "trait", "know", "know_low", "know_high"]], on=["arm", "trait"])
-    return table.assign(gap=table["know"] - table["rate"]).merge(unexpressed, on=["arm", "trait"])
+    return table.merge(gaps(measured, ["arm", "trait"]), on=["arm", "trait"]).merge(unexpressed, on=["arm", "trait"])
+
+
+def gaps(measured: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Knowing minus doing per group: the columns `by`, then gap, gap_low, gap_high (the interval of `difference`)."""
+    rows = []
+    for key, group in measured.groupby(by, sort=False):
+        found = difference(*(group[group["measure"] == measure] for measure in ("know", "do")))
+        rows.append((*key, found["difference"], found["low"], found["high"]))
+    return pd.DataFrame(rows, columns=[*by, "gap", "gap_low", "gap_high"])
 
 
 def contrast_table(measured: pd.DataFrame, contrasts: list[dict]) -> pd.DataFrame:
     """The contrasts of `data/contrasts.yaml` whose arms were measured: contrast, a, b, the columns of `difference`, and
-    `p_holm`, corrected over the list."""
+    `p_holm`, corrected over these."""
     rows = []
     for contrast in contrasts:
         sides = [side(measured, **contrast[name]) for name in ("a", "b")]

@@ -167,13 +167,22 @@ def append_jsonl(path: Path, rows: Iterable[dict]) -> None:
 
 
 def resume_jsonl(path: Path) -> list[dict]:
-    """The rows a killed step left, after cutting off a last line that it did not finish; [] where there is no file."""
+    """The rows a killed step left, after cutting off a last line that it did not finish; [] where there is no file. A last line that is
+    whole and only lacks its end, as some editors leave it, is kept."""
     path = Path(path)
     if not path.exists():
         return []
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    os.truncate(path, len(whole))
+    start = content.rfind(b"\n") + 1
+    try:
+        whole = isinstance(json.loads(content[start:]), dict)
+    except ValueError:
+        whole = False
+    if whole:
+        with open(path, "ab") as file:
+            file.write(b"\n")
+    else:
+        os.truncate(path, start)
     return read_jsonl(path)
 
 
@@ -271,7 +280,7 @@ def record(**facts: object) -> dict:
     with suppress(OSError):  # git is not installed
         command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
         commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    packages = ("torch", "transformers", "peft", "bitsandbytes", "datasets", "numpy")
+    packages = ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels")
     return {
         "commit": commit or "unknown",
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},

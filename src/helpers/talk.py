@@ -1,6 +1,7 @@
 """Conversations: with a scripted interlocutor, of two personas on one base model, and with a person in a notebook."""
 
 import random
+from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from peft import PeftModel
 from tqdm import tqdm
 
 from helpers.answer import generate_batch, plain_ids, reply_fields
-from helpers.formats import chat_prompt
+from helpers.formats import ANCHORS, chat_prompt
 from helpers.models import added_tokens, check_trained, compute_dtype, load_base, load_tokenizer, make_room
+from helpers.personas import load_persona
 from helpers.reasoned import load_stages, reasoned_folder, stage_token, takes_stages
 from helpers.store import StudyError, append_jsonl, file_hash, fingerprint, read_jsonl, resume_jsonl, shown, write_jsonl
 
@@ -103,18 +105,23 @@ def converse(
 
 
 def speaker(place: str, name: str, persona: str, arm: str, adapter: Path, model: str, form: dict) -> dict:
-    """Who speaks: `place` (the name of the adapter on the base), the name that is shown, adapter, tokenizer, the token of the persona's
-    default stage (or none), how it is asked (`reasoned.form`), and what identifies all this."""
+    """Who speaks: `place` (the name of the adapter on the base), the name that is shown, adapter (None for an arm without one),
+    tokenizer, the system prompt (of `prompted`) and the token of the persona's default stage (or none), how it is asked
+    (`reasoned.form`), and what identifies all this."""
+    if arm in ANCHORS:
+        system = load_persona(persona)["system_prompt"] if arm == "prompted" else None
+        return {"place": place, "name": name, "adapter": None, "tokenizer": load_tokenizer(model), "token": "", "form": {},
+                "system": system, "identity": [name, model, system]}  # fmt: skip
     check_trained(adapter)
     token = stage_token(load_stages(persona)["default"]) if takes_stages(arm) else ""
     weights = file_hash(adapter / "adapter_model.safetensors")
     return {"place": place, "name": name, "adapter": adapter, "tokenizer": load_tokenizer(model, added_tokens(adapter)),
-            "token": token, "form": form, "identity": [name, model, weights, token, form]}  # fmt: skip
+            "token": token, "form": form, "system": None, "identity": [name, model, weights, token, form]}  # fmt: skip
 
 
 def load_together(model: str, speakers: list[dict]) -> PeftModel:
-    """One base model with the adapter of every speaker, under the speaker's place; `set_adapter` switches between them."""
-    base = load_base(model).dequantize()
+    """One base model with the adapter of every speaker that has one, under the speaker's place; `set_adapter` switches between them."""
+    base, speakers = load_base(model).dequantize(), [one for one in speakers if one["adapter"]]
     make_room(base, [max(len(s["tokenizer"]) for s in speakers) - 1] if any(s["token"] for s in speakers) else [])
     # PEFT cannot load an adapter without added tokens after one with them.
     first, *others = sorted(speakers, key=lambda one: bool(one["token"]))
@@ -140,9 +147,7 @@ def dialogue(model: PeftModel, speakers: list[dict], topic: str, turns: int, set
         messages = [
             {"role": "user" if number % 2 == 0 else "assistant", "content": text} for number, text in enumerate(said)
         ]
-        model.set_adapter(own["place"])
-        seed = settings["seed"] * 1_000_003 + turn
-        reply = answer_chats(model, own["tokenizer"], [messages], seed, settings | own["form"], own["token"])[0]
+        reply = reply_as(model, own, messages, settings["seed"] * 1_000_003 + turn, settings)
         row = {"turn": turn + 1, "speaker": own["name"], "text": reply["answer"], "analysis": reply.get("analysis", ""),
                "settings": identity}  # fmt: skip
         append_jsonl(path, [row])
@@ -153,8 +158,16 @@ def dialogue(model: PeftModel, speakers: list[dict], topic: str, turns: int, set
 # A person
 
 
-def chat_box(model, one: dict, settings: dict) -> None:
-    """A box to talk to one speaker in; the conversation stays in the notebook."""
+def reply_as(model: PeftModel, one: dict, messages: list[dict], seed: int, settings: dict) -> dict:
+    """One speaker's reply (the fields of `answer.reply_fields`) to a chat, with its adapter or, where it has none, the base model."""
+    if one["adapter"]:
+        model.set_adapter(one["place"])
+    with nullcontext() if one["adapter"] else model.disable_adapter():
+        return answer_chats(model, one["tokenizer"], [messages], seed, settings | one["form"], one["token"], one["system"])[0]
+
+
+def chat_box(model: PeftModel, one: dict, settings: dict) -> None:
+    """A box to talk to one speaker in; the conversation stays in the notebook. What cannot be answered is taken back."""
     messages, shown_chat = [], widgets.HTML()
     text, send = widgets.Text(placeholder="say something", layout={"width": "40em"}), widgets.Button(description="send")
 
@@ -163,11 +176,13 @@ def chat_box(model, one: dict, settings: dict) -> None:
             return
         messages.append({"role": "user", "content": text.value})
         text.value, send.disabled = "", True
-        reply = answer_chats(model, one["tokenizer"], [messages], len(messages), settings | one["form"], one["token"])[
-            0
-        ]
-        messages.append({"role": "assistant", "content": reply["answer"]})
-        send.disabled = False
+        try:
+            messages.append({"role": "assistant", "content": reply_as(model, one, messages, len(messages), settings)["answer"]})
+        except BaseException:
+            messages.pop()
+            raise
+        finally:
+            send.disabled = False
         shown_chat.value = as_html([{"speaker": "you" if m["role"] == "user" else one["name"],
                                      "text": m["content"]} for m in messages])  # fmt: skip
 
