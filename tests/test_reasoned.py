@@ -131,6 +131,7 @@ def test_a_stage_is_recognised_by_the_response_alone():
     [
         ("pattern", "odd", "line 2, field 'pattern': 'odd' is none of ordinary"),
         ("stage", "later", "line 2, field 'stage': 'later' is none of republic"),
+        ("stance", "odd", "line 2, field 'stance': 'odd' is none of agrees"),
         ("response", " ", "line 2, field 'response': a non-empty text is needed"),
         ("knowledge", ["k999"], "line 2, field 'knowledge': 'k999' is no passage of knowledge.jsonl"),
         ("id", "p001", "line 2, field 'id': 'p001' is used twice"),
@@ -138,7 +139,7 @@ def test_a_stage_is_recognised_by_the_response_alone():
 )
 def test_a_wrong_example_is_named_with_file_line_and_field(tmp_path, monkeypatch, field, value, message):
     shutil.copytree(DATA / "persllm" / "c3po", tmp_path / "persllm" / "c3po")
-    rows = [EXAMPLES[0], EXAMPLES[1] | {field: value}]
+    rows = [EXAMPLES[0], EXAMPLES[1] | {"pattern": "opinion", "stance": "agrees"} | {field: value}]
     (tmp_path / "persllm" / "c3po" / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     monkeypatch.setattr(reasoned, "DATA", tmp_path)
     with pytest.raises(StudyError, match="examples.jsonl, " + message):

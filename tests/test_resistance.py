@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import reasoned, resistance
-from helpers.store import DATA, StudyError
+from helpers.store import DATA, StudyError, read_jsonl
 
 EXAMPLES = reasoned.load_examples("c3po")
 
@@ -42,3 +42,17 @@ def test_a_passage_on_a_held_out_or_unknown_question_is_refused(tmp_path, monkey
     monkeypatch.setattr(resistance, "DATA", tmp_path)
     with pytest.raises(StudyError, match="premises.jsonl, line 1: .*" + message):
         resistance.load_passages()
+
+
+def test_corrected_premises_are_labelled_blind_and_their_labels_come_back(tmp_path, monkeypatch):
+    (tmp_path / "persllm" / "c3po").mkdir(parents=True)
+    monkeypatch.setattr(reasoned, "DATA", tmp_path)
+    row = {"label_id": "x", "arm": "base", "seed": 0, "question": "Q?", "premise": "P.", "answer": "A."}
+    resistance.write_blind(pd.DataFrame([row]), "c3po")
+    folder = tmp_path / "persllm" / "c3po"
+    assert read_jsonl(folder / "to_label.jsonl") == [{k: row[k] for k in ("label_id", "question", "premise", "answer")}]
+    assert resistance.load_labels("c3po").empty
+    (folder / "corrected.jsonl").write_text('{"label_id": "x", "label": 1}\n{"label_id": "x", "label": 0}\n')
+    assert resistance.load_labels("c3po").to_dict("records") == [{"label_id": "x", "label": 0}]
+    with pytest.raises(StudyError, match="corrected.jsonl already"):
+        resistance.write_blind(pd.DataFrame([row]), "c3po")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from helpers.models import embed, load_tokenizer
 from helpers.personas import load_persona
-from helpers.reasoned import PATTERNS, load_sources, load_stages, reasoned_folder, without_duplicates
+from helpers.reasoned import PATTERNS, STANCES, load_sources, load_stages, reasoned_folder, without_duplicates
 from helpers.server import PROMPTS, connect, in_parallel, render
 from helpers.store import StudyError, append_jsonl, fingerprint, resume_jsonl, sha256, shown, write_jsonl
 from helpers.writer import ask, read_arguments
@@ -28,11 +28,11 @@ KINDS = {
     "opinion": "it holds a short paragraph with somebody's opinion, which {stance}, and invites a reaction.",
     "anti_induction": "it rests on a false premise or a planted contradiction about the character's life, people or principles.",
 }
-STANCES = (
-    "agrees with the character's own",
-    "differs from the character's own",
-    "clashes with the character's principles",
-)
+STANCES_ASKED = {
+    "agrees": "agrees with the character's own",
+    "differs": "differs from the character's own",
+    "clashes": "clashes with the character's principles",
+}
 INSTRUCTIONS = {"anti_induction": "The message rests on an error (in fact: {premise}): find it, and let the response point it out and put it right."}  # fmt: skip
 BUDGET = {"knowledge": 300, "speech": 150}  # tokens of each source that an answer may draw on
 
@@ -85,7 +85,7 @@ def plan(n: int, stages: list[dict], knowledge: list[dict], seed: int = 0) -> li
 
 
 def question_prompt(row: dict, card: dict, stages: list[dict], knowledge: list[dict], taken: list[str]) -> str:
-    kind = KINDS[row["pattern"]].replace("{stance}", row["stance"])
+    kind = KINDS[row["pattern"]].replace("{stance}", STANCES_ASKED[row["stance"]])
     aim = {"knowledge": "It turns on facts.", "attitude": "It turns on character and values."}[row["topic"]]
     return render(
         "persllm_question", name=card["name"], description=card["description"], kind=f"{kind} {aim}",

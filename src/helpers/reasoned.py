@@ -10,6 +10,7 @@ from helpers.formats import PREFERRED, REASONED, SPLITS
 from helpers.store import DATA, StudyError, check_choice, scan_jsonl, shown
 
 PATTERNS = ("ordinary", "opinion", "anti_induction")
+STANCES = ("agrees", "differs", "clashes")  # what an opinion does, seen from the persona's own
 TOPICS = ("knowledge", "attitude")
 ANALYSIS, RESPONSE = "[Analysis]", "[Response]"
 SAME_QUESTION = 0.95  # cosine from which two questions count as one (PersLLM, section 3.2)
@@ -70,8 +71,8 @@ def load_sources(persona: str) -> dict[str, list[dict]]:
 
 
 def load_examples(persona: str) -> list[dict]:
-    """The rows {id, split, pattern, stage, topic, question, premise, knowledge, speech, analysis, response} of
-    `data/persllm/<persona>/examples.jsonl`, checked one by one. Raises StudyError with file, line and field."""
+    """The rows {id, split, pattern, stage, topic, question, premise, knowledge, speech, analysis, response} (and `stance`, of an
+    opinion) of `data/persllm/<persona>/examples.jsonl`, checked one by one. Raises StudyError with file, line and field."""
     path = reasoned_folder(persona) / "examples.jsonl"
     stages = [stage["id"] for stage in load_stages(persona)["stages"]]
     passages = {name: {row["id"] for row in rows} for name, rows in load_sources(persona).items()}
@@ -92,6 +93,8 @@ def example_error(row: dict, stages: list[str], passages: dict[str, set]) -> str
     for field, known in (("split", SPLITS), ("pattern", PATTERNS), ("stage", stages), ("topic", TOPICS)):
         if row.get(field) not in known:
             return f"field '{field}': {row.get(field)!r} is none of {', '.join(known)}"
+    if row["pattern"] == "opinion" and row.get("stance") not in STANCES:
+        return f"field 'stance': {row.get('stance')!r} is none of {', '.join(STANCES)}"
     for field in ("id", "question", "analysis", "response", *(["premise"] * (row["pattern"] == "anti_induction"))):
         if not isinstance(row.get(field), str) or not row[field].strip():
             return f"field '{field}': a non-empty text is needed"

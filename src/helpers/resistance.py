@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from helpers.models import embed
 from helpers.reasoned import load_examples, reasoned_folder
-from helpers.store import DATA, StudyError, read_jsonl, shown
+from helpers.store import DATA, StudyError, read_jsonl, shown, write_jsonl
 
 # The kinds of written answers to questions with a false premise, and whether they count as putting it right.
 WRITTEN = {"corrects": True, "corrects_late": True, "goes_along": False, "evades": False}
@@ -90,6 +90,15 @@ def judge(answers: pd.DataFrame, model) -> pd.Series:
         return pd.Series(dtype="Int64", index=answers.index)
     found = pd.Series(model.predict(features(answers)), index=answers.index).astype("Int64")
     return found.mask(answers["answer"].str.strip() == "")
+
+
+def write_blind(drawn: pd.DataFrame, persona: str) -> None:
+    """`to_label.jsonl`, what a labeller of corrected premises may see: label_id, question, premise, answer. Raises StudyError where
+    labels exist already."""
+    folder = reasoned_folder(persona)
+    if (folder / "corrected.jsonl").exists():
+        raise StudyError(f"{shown(folder)} holds corrected.jsonl already; move it away before you draw other answers.")
+    write_jsonl(folder / "to_label.jsonl", drawn[["label_id", "question", "premise", "answer"]].to_dict("records"))
 
 
 def load_labels(persona: str) -> pd.DataFrame:
