@@ -1,6 +1,7 @@
 """One palette, one style, and `save`: every figure leaves with its numbers and its caption."""
 
 import textwrap
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -26,6 +27,7 @@ ARM_COLOURS = {
 }
 ARM_LABELS = {arm: arm.replace("_", " ").replace("persllm no", "no").replace("anti ", "anti-").replace("dpo", "DPO")
               for arm in ARM_COLOURS}  # fmt: skip
+TRAIT_MARKS = "osD^vPX*"
 NARROW, WIDE = 6.3, 10.5  # inches
 
 
@@ -59,6 +61,10 @@ def base_model(record: dict) -> str:
     return f"Base model: {one['settings']['model']} ({one['model'][:19] if one['model'].startswith('sha256') else 'hub or folder'}), {one['device']}, {one['dtype'][6:]}."
 
 
+def counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def about_answers(judged: pd.DataFrame, record: dict) -> str:
     """The part of a caption that the figures of answers share: prompts, samples, seeds, base model. `judged` has a row
     per answer."""
@@ -67,13 +73,14 @@ def about_answers(judged: pd.DataFrame, record: dict) -> str:
     seeds = judged.groupby("arm")["seed"].nunique()
     fewer = ", ".join(ARM_LABELS[arm] for arm in in_order(seeds.index[seeds < seeds.max()]))
     own = f" ({seeds.min()} of {fewer})" if fewer else ""
-    return f"n = {n} answers per arm: {prompts} prompts, up to {samples} samples, {seeds.max()} seed(s){own}. {base_model(record)}"
+    size = f"{prompts} prompts, {'up to ' if samples > 1 else ''}{counted(samples, 'sample')}, {counted(seeds.max(), 'seed')}{own}"
+    return f"n = {n} answers per arm: {size}. {base_model(record)}"
 
 
 def about_texts(scores: pd.DataFrame, record: dict) -> str:
     """The part of a caption that the figures of held-out text share: texts, seeds, base model."""
     texts, seeds = scores.groupby("text")["unit"].nunique().max(), scores["seed"].nunique()
-    return f"{texts} held-out texts per format, {seeds} seed(s). {base_model(record)}"
+    return f"{texts} held-out texts per format, {counted(seeds, 'seed')}. {base_model(record)}"
 
 
 def in_order(arms) -> list[str]:
@@ -132,12 +139,12 @@ def matrices(
     high = max(frame.max().max() for frame in panels.values())
     if centre is not None:
         low, high = centre - max(abs(low), abs(high)), centre + max(abs(low), abs(high))
-    rows = max(len(frame) for frame in panels.values())
-    size = (WIDE if len(panels) > 1 else NARROW, 1.2 + 0.55 * rows)
+    rows, columns = max(len(frame) for frame in panels.values()), sum(len(frame.columns) for frame in panels.values())
+    size = (WIDE if columns > 5 else NARROW, 1.2 + 0.55 * rows)
     fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
     for ax, (title, frame) in zip(axes[0], panels.items(), strict=True):
         last = ax is axes[0][-1]
-        sns.heatmap(frame, annot=True, fmt=fmt, cmap=cmap, vmin=low, vmax=high, ax=ax, cbar=last, linewidths=1,
+        sns.heatmap(frame.rename(index=ARM_LABELS, columns=ARM_LABELS), annot=True, fmt=fmt, cmap=cmap, vmin=low, vmax=high, ax=ax, cbar=last, linewidths=1,
                     cbar_kws={"label": label} if last else None)  # fmt: skip
         ax.set(title=title, xlabel="", ylabel="")
         ax.tick_params(rotation=0)
@@ -185,6 +192,7 @@ def lengths(frame: pd.DataFrame):
     sns.boxplot(**shared, ax=ax, fill=False, fliersize=0, width=0.5, legend=False)
     ax.set(xlabel="length of the answer (tokens)", ylabel="")
     ax.set_yticks(range(len(arms)), [ARM_LABELS[arm] for arm in arms])
+    fig.tight_layout()
     return fig
 
 
@@ -196,9 +204,9 @@ def corpus_lengths(frame: pd.DataFrame):
     return fig
 
 
-def grid(n: int, height: float, **shared):
-    """A figure of n panels, at most six in a row, and their axes in a flat list."""
-    rows = -(-n // 6)
+def grid(n: int, most: int, height: float, **shared):
+    """A figure of n panels, at most `most` in a row, and their axes in a flat list."""
+    rows = -(-n // most)
     columns = -(-n // rows)
     fig, axes = plt.subplots(rows, columns, figsize=(WIDE, height * rows), squeeze=False, **shared)
     for ax in axes.flat[n:]:
@@ -209,13 +217,14 @@ def grid(n: int, height: float, **shared):
 def differences(table: pd.DataFrame, traits: list[str]):
     """One panel per contrast: difference in expression rate per trait with its interval, zero marked."""
     names = list(dict.fromkeys(table["contrast"]))
-    fig, axes = grid(len(names), 3.4, sharey=True)
+    fig, axes = grid(len(names), 6, 3.4, sharey=True)
     for ax, name in zip(axes, names, strict=True):
         own = table[table["contrast"] == name].set_index("trait").reindex(traits)
         ax.errorbar(own["difference"], range(len(traits)), fmt="o", color=ARM_COLOURS.get(name.split(" - ")[0], "#333333"),
                     xerr=np.clip([own["difference"] - own["low"], own["high"] - own["difference"]], 0, None), capsize=2)  # fmt: skip
         ax.axvline(0, color="#333333", lw=1)
-        ax.set(title=name.replace(" - ", "\n- "), xlim=(-1, 1), yticks=range(len(traits)), yticklabels=traits)
+        title = "\n- ".join(ARM_LABELS.get(arm, arm) for arm in name.split(" - "))
+        ax.set(title=title, xlim=(-1, 1), xticks=[-0.5, 0, 0.5], yticks=range(len(traits)), yticklabels=traits)
         ax.title.set_fontsize(9)
     axes[0].invert_yaxis()
     fig.supxlabel("difference in expression rate", fontsize=10)
@@ -226,25 +235,28 @@ def differences(table: pd.DataFrame, traits: list[str]):
 def knowing_and_expressing(table: pd.DataFrame):
     """One panel per arm: knowledge (x) against expression (y) per trait with both intervals, chance and the diagonal.
 
-    `table` has arm, trait, know, know_low, know_high, rate, low, high, corrected (a hollow dot, without its interval) and
+    `table` has arm, trait, know, know_low, know_high, rate, low, high, corrected (hollow, without its interval) and
     unexpressed: the share of scenarios known and not expressed.
     """
-    arms = in_order(table["arm"])
-    fig, axes = grid(len(arms), 3.1, sharex=True, sharey=True)
+    arms, traits = in_order(table["arm"]), list(dict.fromkeys(table["trait"]))
+    fig, axes = grid(len(arms), 3, 3.3, sharex=True, sharey=True)
     for ax, arm in zip(axes, arms, strict=True):
-        own = table[table["arm"] == arm]
         ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=1, zorder=1)
         ax.axvline(0.25, color="#bbbbbb", lw=1, ls=":", zorder=1)
-        ax.errorbar(own["know"], own["rate"], reach(own, "rate"), reach(own, "know", "know_"), fmt="o", ms=4,
-                    color=ARM_COLOURS[arm], ecolor=ARM_COLOURS[arm], elinewidth=0.6, alpha=0.9)  # fmt: skip
-        ax.scatter(own["know"], own["corrected"], s=14, facecolors="white", edgecolors=ARM_COLOURS[arm], linewidths=0.8, zorder=3)
-        for row in own.itertuples():
-            ax.annotate(row.trait[:4], (row.know, row.rate), (3, 3), textcoords="offset points", fontsize=7)
+        own = table[table["arm"] == arm].set_index("trait").reindex(traits)
+        for mark, (trait, row) in zip(cycle(TRAIT_MARKS), own.iterrows(), strict=False):
+            one = row.to_frame().T
+            ax.errorbar(row["know"], row["rate"], reach(one, "rate"), reach(one, "know", "know_"), fmt=mark, ms=6, mew=0,
+                        color=ARM_COLOURS[arm], ecolor=ARM_COLOURS[arm], elinewidth=0.6, alpha=0.9, label=trait)  # fmt: skip
+            ax.plot(row["know"], row["corrected"], mark, ms=5, mfc="white", mec=ARM_COLOURS[arm], mew=0.9, zorder=3)
         share = own["unexpressed"].mean()
-        ax.set(title=f"{ARM_LABELS[arm]}\nknown, not expressed: {share:.0%}", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        ax.set(title=f"{ARM_LABELS[arm]} (known, not expressed: {share:.0%})", xlim=(0, 1), ylim=(-0.02, 1.02))
         ax.title.set_fontsize(9)
-    axes[0].set_ylabel("expression rate")
-    fig.supxlabel("knowledge (share of scenarios; dotted: chance)", fontsize=9)
+        ax.tick_params(labelbottom=True)
+    handles = [plt.Line2D([], [], ls="none", marker=m, color="#555555", label=t) for m, t in zip(cycle(TRAIT_MARKS), traits, strict=False)]
+    fig.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    fig.supylabel("expression rate", fontsize=10)
+    fig.supxlabel("knowledge (share of scenarios; dotted: chance)", fontsize=10)
     fig.tight_layout()
     return fig
 
