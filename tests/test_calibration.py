@@ -49,6 +49,12 @@ def test_nothing_is_corrected_by_a_judge_that_knows_nothing():
         assert all(np.isnan(value) for value in calibration.corrected(*arguments).values())
 
 
+def test_a_rate_that_no_share_explains_is_not_corrected():
+    # 15 % false alarms on the labelled answers, and 3 % of the others judged to show the trait
+    assert all(np.isnan(value) for value in calibration.corrected(0.03, 300, 0.9, 50, 0.85, 100).values())
+    assert calibration.corrected(0.14, 300, 0.9, 50, 0.85, 100)["corrected"] == 0
+
+
 def test_intervals_of_corrected_rates_cover_the_truth():
     """2,000 studies: 400 judged answers and 80 labelled ones with another share of the trait."""
     rng, covered = np.random.default_rng(0), 0

@@ -78,7 +78,8 @@ def corrected(
     rate: float, n: float, sensitivity: float, m1: int, specificity: float, m0: int, level: float = 0.95
 ) -> dict:
     """A rate corrected for a judge's errors, with an interval that carries the uncertainty of both: {corrected,
-    corrected_low, corrected_high}, nan where the judge tells too little (YOUDEN) or was never checked.
+    corrected_low, corrected_high}, nan where the judge tells too little (YOUDEN), was never checked, or where no share of answers
+    would give this rate with these errors (the interval misses 0 to 1): it errs otherwise here than on the labelled answers.
 
     (rate + specificity - 1) / (sensitivity + specificity - 1) (Rogan and Gladen 1978), with the smoothed interval of Lee
     et al., arXiv 2511.21140, section 3. `n` is the (effective) number of answers behind the rate, m1 and m0 the labelled
@@ -98,6 +99,8 @@ def corrected(
     shift = 2 * z**2 * (smooth * v1 - (1 - smooth) * v0)
     error = np.sqrt(p * (1 - p) / n + (1 - smooth) ** 2 * v0 + smooth**2 * v1) / (q0 + q1 - 1)
     low, high = smooth + shift - z * error, smooth + shift + z * error
+    if high <= 0 or low >= 1:
+        return nothing
     return {"corrected": float(np.clip(point, 0, 1)), "corrected_low": float(np.clip(low, 0, 1)),
             "corrected_high": float(np.clip(high, 0, 1))}  # fmt: skip
 
