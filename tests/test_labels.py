@@ -28,9 +28,19 @@ def test_the_drawn_answers_are_stratified_and_blind(folder):
     key = pd.read_csv(folder / "key.csv").set_index("label_id")
     seen = {row["label_id"]: row["answer"] for row in read_jsonl(folder / "to_label.jsonl")}
     assert labels.to_label("c3po") == set(key.index) and all(seen[i].startswith(key.loc[i, "arm"]) for i in key.index)
-    append_jsonl(folder / "by_ann.jsonl", [{"label_id": drawn["label_id"].iloc[0], "traits": []}])
-    with pytest.raises(StudyError, match="holds labels already"):
-        labels.write_blind(drawn, folder)
+    with pytest.raises(StudyError, match="drawn answers of all these arms"):
+        labels.write_blind(labels.draw_answers(answers(), 1), folder)
+
+
+def test_an_arm_drawn_later_is_added_and_what_was_drawn_stays(folder):
+    some = answers()
+    labels.write_blind(labels.draw_answers(some[some["arm"] == "base"], 2), folder)
+    before = [read_jsonl(folder / "to_label.jsonl"), (folder / "key.csv").read_text()]
+    labels.write_blind(labels.draw_answers(some, 2), folder)
+    assert read_jsonl(folder / "to_label.jsonl")[:2] == before[0]
+    assert (folder / "key.csv").read_text().startswith(before[1])
+    key = pd.read_csv(folder / "key.csv")
+    assert key["arm"].tolist() == ["base"] * 2 + ["documents"] * 2 and labels.to_label("c3po") == set(key["label_id"])
 
 
 def find(box, kind):

@@ -43,14 +43,23 @@ def draw_answers(answers: pd.DataFrame, per_stratum: int, seed: int = 0) -> pd.D
 
 
 def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
-    """`to_label.jsonl`, what an annotator may see (label_id, prompt, answer), and `key.csv`, which tells the arms.
+    """`to_label.jsonl`, what an annotator may see (label_id, prompt, answer), and `key.csv`, which tells the arms. What was drawn
+    before stays, so that its labels still belong to it; answers of arms that were not drawn then are added.
 
-    Raises StudyError where labels exist already: they would no longer belong to the answers.
+    Raises StudyError where there are none to add.
     """
-    if list(folder.glob("by_*.jsonl")):
-        raise StudyError(f"{shown(folder)} holds labels already; move them away before you draw other answers.")
-    write_jsonl(folder / "to_label.jsonl", drawn[["label_id", "prompt", "answer"]].to_dict("records"))
-    write_frame(folder / "key.csv", drawn[["label_id", "arm", "seed", "item", "kind", "about", "sample"]])
+    texts, path = folder / "to_label.jsonl", folder / "key.csv"
+    before = read_jsonl(texts) if texts.exists() else []
+    key = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
+    if key is not None:
+        drawn = drawn[~drawn["arm"].isin(key["arm"]) & ~drawn["label_id"].isin(key["label_id"])]
+    if drawn.empty:
+        raise StudyError(f"{shown(folder)} holds drawn answers of all these arms; move them and their labels away before you draw others.")
+    new = drawn[["label_id", "arm", "seed", "item", "kind", "about", "sample"]]
+    known = {row["label_id"] for row in before}
+    rows = drawn[~drawn["label_id"].isin(known)][["label_id", "prompt", "answer"]]
+    write_jsonl(texts, before + rows.to_dict("records"))
+    write_frame(path, new if key is None else pd.concat([key, new]))
 
 
 def to_label(persona: str) -> set[str]:
