@@ -1,6 +1,8 @@
 """Training on the embedded model, a few small steps: what moves, what must not, and what a kill costs."""
 
 import pytest
+import torch
+from peft import PeftModel
 
 from helpers import formats, models, train
 from helpers.store import StudyError, read_jsonl
@@ -32,10 +34,33 @@ def test_the_adapter_moves_the_base_does_not_and_the_loss_falls(examples, tmp_pa
     assert log[-1]["heldout_loss"] < log[0]["heldout_loss"] - 0.1
     train.save_adapter(model, tmp_path)
     again = models.load_for_inference("embedded", tmp_path)
-    saved = {n: p for n, p in again.named_parameters() if "lora_" in n}
-    for name, weight in model.named_parameters():
-        if "lora_" in name:
-            assert saved[name].equal(weight.detach().to(models.compute_dtype()))  # rounded as training rounds it on use
+    lora = {n: p.detach() for n, p in model.named_parameters() if "lora_" in n}
+    for name, weight in models.load_base("embedded").dequantize().named_parameters():
+        place = f"base_model.model.{name.removesuffix('.weight')}.lora_"
+        merged = dict(again.named_parameters())[name]
+        if f"{place}A.default.weight" in lora:
+            change = 4 / 2 * lora[f"{place}B.default.weight"] @ lora[f"{place}A.default.weight"]
+            assert merged.equal((weight + change).to(models.compute_dtype())) and not merged.equal(weight)
+        else:
+            assert merged.equal(weight.to(models.compute_dtype()))
+
+
+def test_merging_does_not_take_the_model_further_from_float32(examples, tmp_path):
+    model = new_model()
+    run(model, examples, tmp_path, learning_rate=5e-3, epochs=3)
+    train.save_adapter(model, tmp_path)
+
+    @torch.inference_mode()
+    def predicted(one):
+        ids = [torch.tensor([example["input_ids"]]) for example in examples]
+        return torch.cat([one(input_ids=x).logits[0].float().log_softmax(-1) for x in ids])
+
+    beside = PeftModel.from_pretrained(models.load_base("embedded").dequantize(), tmp_path).float().eval()
+    exact = predicted(beside)
+    off = {"beside": predicted(beside.to(models.compute_dtype())),
+           "merged": predicted(models.load_for_inference("embedded", tmp_path))}  # fmt: skip
+    nats = {name: (exact.exp() * (exact - found)).sum(-1).mean().item() for name, found in off.items()}
+    assert nats["merged"] <= 2 * nats["beside"] + 1e-6, nats
 
 
 def test_a_killed_run_resumed_ends_with_the_same_adapter_and_log(examples, tmp_path, monkeypatch):
