@@ -54,5 +54,7 @@ def test_corrected_premises_are_labelled_blind_and_their_labels_come_back(tmp_pa
     assert resistance.load_labels("c3po").empty
     (folder / "corrected.jsonl").write_text('{"label_id": "x", "label": 1}\n{"label_id": "x", "label": 0}\n')
     assert resistance.load_labels("c3po").to_dict("records") == [{"label_id": "x", "label": 0}]
-    with pytest.raises(StudyError, match="corrected.jsonl already"):
+    with pytest.raises(StudyError, match="nothing is added"):
         resistance.write_blind(pd.DataFrame([row]), "c3po")
+    resistance.write_blind(pd.DataFrame([row, row | {"label_id": "y", "arm": "persllm"}]), "c3po")
+    assert [one["label_id"] for one in read_jsonl(folder / "to_label.jsonl")] == ["x", "y"]

@@ -140,7 +140,7 @@ def matrices(
     if centre is not None:
         low, high = centre - max(abs(low), abs(high)), centre + max(abs(low), abs(high))
     rows, columns = max(len(frame) for frame in panels.values()), sum(len(frame.columns) for frame in panels.values())
-    size = (WIDE if columns > 5 else NARROW, 1.2 + 0.55 * rows)
+    size = (WIDE if columns > 4 else NARROW, 1.2 + 0.55 * rows)
     fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
     for ax, (title, frame) in zip(axes[0], panels.items(), strict=True):
         last = ax is axes[0][-1]
@@ -283,6 +283,7 @@ def dots(panels: dict[str, pd.DataFrame], x: str, label: str, limits: tuple | No
         ax.grid(axis="x", visible=False)
     axes[0][0].set_ylabel(label)
     handles = {name: one for ax in axes[0] for one, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-    axes[0][-1].legend(handles.values(), handles, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    names = [name for name in ARM_LABELS.values() if name in handles]
+    axes[0][-1].legend([handles[name] for name in names], names, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     return fig

@@ -93,12 +93,14 @@ def judge(answers: pd.DataFrame, model) -> pd.Series:
 
 
 def write_blind(drawn: pd.DataFrame, persona: str) -> None:
-    """`to_label.jsonl`, what a labeller of corrected premises may see: label_id, question, premise, answer. Raises StudyError where
-    labels exist already."""
-    folder = reasoned_folder(persona)
-    if (folder / "corrected.jsonl").exists():
-        raise StudyError(f"{shown(folder)} holds corrected.jsonl already; move it away before you draw other answers.")
-    write_jsonl(folder / "to_label.jsonl", drawn[["label_id", "question", "premise", "answer"]].to_dict("records"))
+    """`to_label.jsonl`, what a labeller of corrected premises may see: label_id, question, premise, answer. What was drawn before
+    stays. Raises StudyError where there is nothing to add."""
+    path = reasoned_folder(persona) / "to_label.jsonl"
+    before = read_jsonl(path) if path.exists() else []
+    new = drawn[~drawn["label_id"].isin([row["label_id"] for row in before])]
+    if new.empty:
+        raise StudyError(f"{shown(path)}: answers of every arm are drawn and labelled; nothing is added.")
+    write_jsonl(path, before + new[["label_id", "question", "premise", "answer"]].to_dict("records"))
 
 
 def load_labels(persona: str) -> pd.DataFrame:
