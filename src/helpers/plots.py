@@ -238,22 +238,22 @@ def knowing_and_expressing(table: pd.DataFrame):
     `table` has arm, trait, know, know_low, know_high, rate, low, high, corrected (hollow, without its interval) and
     unexpressed: the share of scenarios known and not expressed.
     """
-    arms, traits = in_order(table["arm"]), list(dict.fromkeys(table["trait"]))
+    arms, marks = in_order(table["arm"]), dict(zip(dict.fromkeys(table["trait"]), cycle(TRAIT_MARKS), strict=False))
     fig, axes = grid(len(arms), 3, 3.3, sharex=True, sharey=True)
     for ax, arm in zip(axes, arms, strict=True):
         ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=1, zorder=1)
         ax.axvline(0.25, color="#bbbbbb", lw=1, ls=":", zorder=1)
-        own = table[table["arm"] == arm].set_index("trait").reindex(traits)
-        for mark, (trait, row) in zip(cycle(TRAIT_MARKS), own.iterrows(), strict=False):
-            one = row.to_frame().T
-            ax.errorbar(row["know"], row["rate"], reach(one, "rate"), reach(one, "know", "know_"), fmt=mark, ms=6, mew=0,
-                        color=ARM_COLOURS[arm], ecolor=ARM_COLOURS[arm], elinewidth=0.6, alpha=0.9, label=trait)  # fmt: skip
-            ax.plot(row["know"], row["corrected"], mark, ms=5, mfc="white", mec=ARM_COLOURS[arm], mew=0.9, zorder=3)
+        own = table[table["arm"] == arm].set_index("trait").reindex(marks)
+        for trait, mark in marks.items():
+            one, colour = own.loc[[trait]], ARM_COLOURS[arm]
+            ax.errorbar(one["know"], one["rate"], reach(one, "rate"), reach(one, "know", "know_"), fmt=mark, ms=6, mew=0,
+                        color=colour, elinewidth=0.6, alpha=0.9)  # fmt: skip
+            ax.plot(one["know"], one["corrected"], mark, ms=5, mfc="white", mec=colour, mew=0.9, zorder=3)
         share = own["unexpressed"].mean()
         ax.set(title=f"{ARM_LABELS[arm]} (known, not expressed: {share:.0%})", xlim=(0, 1), ylim=(-0.02, 1.02))
         ax.title.set_fontsize(9)
         ax.tick_params(labelbottom=True)
-    handles = [plt.Line2D([], [], ls="none", marker=m, color="#555555", label=t) for m, t in zip(cycle(TRAIT_MARKS), traits, strict=False)]
+    handles = [plt.Line2D([], [], ls="none", marker=mark, color="#555555", label=trait) for trait, mark in marks.items()]
     fig.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     fig.supylabel("expression rate", fontsize=10)
     fig.supxlabel("knowledge (share of scenarios; dotted: chance)", fontsize=10)
