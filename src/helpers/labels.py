@@ -56,7 +56,7 @@ def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
     if drawn.empty:
         raise StudyError(f"{shown(folder)} holds drawn answers of all these arms; move them and their labels away before you draw others.")
     new = drawn[["label_id", "arm", "seed", "item", "kind", "about", "sample"]]
-    known = {row["label_id"] for row in before}
+    known = {row["label_id"] for row in before}  # a kill between the two files leaves texts without a key
     rows = drawn[~drawn["label_id"].isin(known)][["label_id", "prompt", "answer"]]
     write_jsonl(texts, before + rows.to_dict("records"))
     write_frame(path, new if key is None else pd.concat([key, new]))

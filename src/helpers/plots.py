@@ -27,7 +27,7 @@ ARM_COLOURS = {
 }
 ARM_LABELS = {arm: arm.replace("_", " ").replace("persllm no", "no").replace("anti ", "anti-").replace("dpo", "DPO")
               for arm in ARM_COLOURS}  # fmt: skip
-TRAIT_MARKS = "osD^vPX*"
+TRAIT_MARKS = "osD^vPX*"  # shape means trait, in the order of the card
 NARROW, WIDE = 6.3, 10.5  # inches
 
 
