@@ -72,6 +72,12 @@ def test_every_parameter_that_the_chain_sets_is_declared_and_checked():
         assert set(loaded["arms"]) <= set(ARMS) == set(ARM_COLOURS)
 
 
+def test_long_conversations_are_held_with_the_first_seed_alone():
+    loaded = study.load_study("persllm")
+    turns = {seed: study.arm_parameters(loaded, "04_answer", "persllm", seed)["turns"] for seed in loaded["seeds"]}
+    assert turns == {0: 20, 1: 0, 2: 0}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -94,6 +94,8 @@ def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | N
         "run": study["name"], "persona": study["persona"], "arm": arm, "seed": seed, "arms": study["arms"],
         "seeds": study["seeds"], "results": results, "figures": figures,
     }  # fmt: skip
+    if "turns" in values and seed not in (None, study["seeds"][0]):
+        values["turns"] = 0  # long conversations cost as much as all other answers: held with the first seed, like ablations
     declared = declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
     return {name: values[name] for name in declared if name in values}
 
