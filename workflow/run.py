@@ -54,7 +54,8 @@ def plan(study: dict) -> None:
         print(f"            {name} = {value!r}")
     print(f"  results   {', '.join(places(study))}")
     if device() == "cpu" and values["model"] == "embedded":
-        talked = 8 * values["turns"] * len(study["arms"]) * (values["turn_tokens"] + values["analysis_tokens"]) / 300 / 60
+        room = values["turn_tokens"] + values["analysis_tokens"]
+        talked = 8 * values["turns"] * len(study["arms"]) * room / 300 / 60
         length = values["max_new_tokens"] + values["analysis_tokens"] * (reasoned + preferring) // len(runs)
         minutes = tokens / CPU_SPEED[str(compute_dtype())] / 60 + answers * length / 300 / 60
         minutes += preferring * values["pairs"] * SECONDS_PER_PAIR / 60 + talked

@@ -95,7 +95,8 @@ def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | N
         "seeds": study["seeds"], "results": results, "figures": figures,
     }  # fmt: skip
     if "turns" in values and seed not in (None, study["seeds"][0]):
-        values["turns"] = 0  # long conversations cost as much as all other answers: held with the first seed, like ablations
+        # Long conversations cost as much as all other answers: they are held with the first seed, like ablations.
+        values["turns"] = 0
     declared = declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
     return {name: values[name] for name in declared if name in values}
 
