@@ -12,7 +12,7 @@ from study import arm_parameters, load_study, places, refuse_stale_recipe
 
 from helpers.store import DATA, ROOT, StudyError, read_json, write_text
 
-PUBLISHED = ("reference",)
+PUBLISHED = ("reference", "persllm-nell")
 SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
 
 

@@ -5,7 +5,6 @@ interrupt: finished steps stay, training goes on from its checkpoint and answeri
 """
 
 import argparse
-import shutil
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ from helpers.formats import FORMATS, PREFERRED, REASONED, arms_and_seeds
 from helpers.items import load_items, prompts
 from helpers.models import compute_dtype, device
 from helpers.reasoned import questions
-from helpers.store import ROOT, RUNS, StudyError, declared_parameters, lock
+from helpers.store import ROOT, RUNS, StudyError, declared_parameters, lock, write_text
 
 # Trained tokens a second of the default model on two cores (float32, bfloat16), for the estimate before the first
 # step; each training measures its own time before it begins.
@@ -103,7 +102,8 @@ def publish_notebooks(study: dict) -> None:
     for path in sorted((RUNS / study["name"] / "notebooks").glob("*.ipynb")):
         if path.stem[-1].isdigit() and not path.stem.endswith(f"-{first}"):
             continue
-        shutil.copyfile(path, ROOT / study["publish"] / path.name)
+        text = path.read_text(encoding="utf-8").replace(f"{ROOT}/", "")  # warnings name the files that they come from
+        write_text(ROOT / study["publish"] / path.name, text)
 
 
 if __name__ == "__main__":

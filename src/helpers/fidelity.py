@@ -59,8 +59,8 @@ def distinctness(answers: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     """How alike answers to the same everyday prompt are: arm, seed, item, comparison, bleu (lower is more distinct).
 
     `within`: two samples at the default stage; `between stages`: a sample at the default stage and one at another;
-    `between personas`: a sample and the same arm's and seed's of the other persona (`others`, empty for none). Answers without
-    words are left out.
+    `between personas`: a sample and another of the same arm and seed for the other persona (`others`, empty for none; drawn with
+    other random numbers, so that an arm without a persona is as alike there as within). Answers without words are left out.
     """
     spoken = answers[answers["answer"].str.strip() != ""]
     first = spoken[(spoken["kind"] == "everyday") & (spoken["sample"] == 0)]
@@ -69,7 +69,7 @@ def distinctness(answers: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     elsewhen = spoken[spoken["kind"] == "elsewhen"]
     elsewhen = elsewhen.assign(item=elsewhen["item"].str.split("@").str[0])
     theirs = (
-        others[(others["kind"] == "everyday") & (others["sample"] == 0) & (others["answer"].str.strip() != "")]
+        others[(others["kind"] == "everyday") & (others["sample"] == 1) & (others["answer"].str.strip() != "")]
         if len(others)
         else first[:0]
     )

@@ -276,9 +276,8 @@ def dots(panels: dict[str, pd.DataFrame], x: str, label: str, limits: tuple | No
                         color=ARM_COLOURS[arm], label=ARM_LABELS[arm])  # fmt: skip
         if mark is not None:
             ax.axhline(mark, color="#333333", lw=1)
-        ax.set(
-            title=title, xticks=range(len(places)), xticklabels=[str(p).replace("_", " ") for p in places], ylim=limits
-        )
+        names = [str(p).replace("_", " ") for p in places] if len(places) > 1 else [""]  # one place needs no name
+        ax.set(title=title, xticks=range(len(places)), xticklabels=names, ylim=limits)
         ax.title.set_fontsize(9)
         ax.grid(axis="x", visible=False)
     axes[0][0].set_ylabel(label)
