@@ -134,6 +134,20 @@ def test_corrected_contrasts_cover_the_truth():
     assert 0.92 <= covered / 500 <= 0.98 and np.mean(uncorrected) < -0.1
 
 
+def test_a_contrast_read_whole_is_that_of_the_labels():
+    """A judge that says the opposite of the labels changes nothing where every answer was labelled."""
+    n = np.arange(40)
+    side_a, side_b = (
+        pd.DataFrame({"arm": arm, "measure": "resist", "seed": n % 2, "item": n // 2, "label": label, "shown": 1 - label})
+        for arm, label in (("a", (n % 4 < 2).astype(int)), ("b", (n % 8 < 1).astype(int)))
+    )
+    contrast = [{"id": "x", "a": {"arm": "a", "measure": "resist"}, "b": {"arm": "b", "measure": "resist"}}]
+    row = calibration.correct_contrasts(contrast, pd.concat([side_a, side_b]), side_a).iloc[0]
+    assert row["corrected"] == pytest.approx(20 / 40 - 5 / 40) and row["corrected_low"] < 15 / 40 < row["corrected_high"]
+    one_unread = side_b.assign(label=side_b["label"].mask(n == 3))
+    assert calibration.correct_contrasts(contrast, pd.concat([side_a, one_unread]), side_a).empty
+
+
 def test_a_contrast_without_labels_is_not_corrected():
     answers, labelled = judged_study(np.random.default_rng(0), 0.4, 0.7, 0.9)
     contrast = [{"id": "x", "a": {"arm": "a", "measure": "do"}, "b": {"arm": "b", "measure": "do"}}]

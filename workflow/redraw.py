@@ -16,6 +16,10 @@ PUBLISHED = ("reference", "persllm-nell")
 SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
 
 
+def with_interval(row: pd.Series, value: str = "rate", low: str = "low", high: str = "high") -> str:
+    return "–" if pd.isna(row[value]) else f"{row[value]:.0%} ({row[low]:.0%} to {row[high]:.0%})"
+
+
 def findings_table() -> str:
     """Expression rates of some traits by arm with intervals, each with its corrected rate, share of coherent answers, gain on
     held-out text."""
@@ -46,14 +50,34 @@ def knowing_table() -> str:
     lines = [f"| arm | {' | '.join(shown.values())} | does, corrected | knows minus does | known, not shown |",
              "|---" * (len(shown) + 4) + "|"]  # fmt: skip
     for arm, own in summary.iterrows():
-        cells = [
-            f"{r.rate:.0%} ({r.low:.0%} to {r.high:.0%})" for r in (rates.loc[(arm, measure)] for measure in shown)
-        ]
-        r = rates.loc[(arm, "do")]
-        unknown = pd.isna(r["corrected"])
-        corrected = "–" if unknown else f"{r['corrected']:.0%} ({r['corrected_low']:.0%} to {r['corrected_high']:.0%})"
+        cells = [with_interval(rates.loc[(arm, measure)]) for measure in shown]
+        corrected = with_interval(rates.loc[(arm, "do")], "corrected", "corrected_low", "corrected_high")
         gap = f"{own['gap']:+.0%} ({own['gap_low']:.0%} to {own['gap_high']:.0%})"
         lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {corrected} | {gap} | {known[arm]:.0%} |")
+    return "\n".join(lines)
+
+
+def persllm_table() -> str:
+    """PersLLM's arms beside the others: knowing, doing, false premises put right, likeness to the reference answer by topic, and the
+    mean over the stages of the share of held-out replies that are likeliest under their own stage."""
+    folder = ROOT / "figures" / "persllm"
+    rates = pd.read_csv(folder / "know_say_do.csv").set_index(["arm", "measure"])
+    right = pd.read_csv(folder / "induction_resistance.csv").query("by == 'as read blind'").set_index("arm")
+    likeness = (
+        pd.read_csv(folder / "reference_answers.csv")
+        .query("measure == 'score'")
+        .pivot(index="arm", columns="topic", values="value")
+    )
+    stages = pd.read_csv(folder / "stage_fidelity.csv").query("measure == 'recognised'").groupby("arm")["value"].mean()
+    lines = ["| arm | knows (chance 25%) | does | does, corrected | false premises put right (read blind) | likeness 0 to 5: facts, attitudes | own stage (chance 33%) |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for arm in dict.fromkeys(rates.index.get_level_values("arm")):
+        cells = [with_interval(rates.loc[(arm, "know")]), with_interval(rates.loc[(arm, "do")]),
+                 with_interval(rates.loc[(arm, "do")], "corrected", "corrected_low", "corrected_high"),
+                 with_interval(right.loc[arm], "value") if arm in right.index else "–",
+                 f"{likeness.loc[arm, 'knowledge']:.1f}, {likeness.loc[arm, 'attitude']:.1f}",
+                 f"{stages[arm]:.0%}" if arm in stages else "–"]  # fmt: skip
+        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -71,7 +95,13 @@ def bench_table() -> str:
 
 def with_tables(readme: str) -> str:
     """README with the blocks between `<!-- name -->` and `<!-- end -->` made anew."""
-    for name, table in (("findings", findings_table()), ("knowing", knowing_table()), ("bench", bench_table())):
+    tables = {
+        "findings": findings_table(),
+        "knowing": knowing_table(),
+        "persllm": persllm_table(),
+        "bench": bench_table(),
+    }
+    for name, table in tables.items():
         readme = re.sub(
             rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda m, t=table: m[1] + t + m[2], readme, flags=re.DOTALL
         )

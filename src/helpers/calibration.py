@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
-from helpers.stats import effective_n, side, wilson
+from helpers.stats import difference, effective_n, side, wilson
 
 YOUDEN = 0.15  # a judge whose sensitivity + specificity - 1 is below this tells too little to correct anything
 
@@ -152,9 +152,15 @@ def over_traits(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
 def correct_contrasts(contrasts: list[dict], measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
     """The contrasts with both sides corrected where they are judged (knowing is scored, not judged): contrast, corrected,
     corrected_low, corrected_high, a normal 95 % interval that carries judge error and takes the sides as independent.
-    Contrasts with a judged side that has no labels are left out."""
+    Where every answer of both sides has a `label` in `measured`, nothing is left to correct: the difference is the labels' own
+    (`stats.difference`). Contrasts with a judged side that has no labels are left out."""
     rows = []
     for contrast in contrasts:
+        scored = [side(measured, **contrast[name]).dropna(subset=["shown"]) for name in ("a", "b")]
+        if all(len(own) and "label" in own and own["label"].notna().all() for own in scored):
+            read = difference(*(own.assign(shown=own["label"]) for own in scored))
+            rows.append((contrast["id"], read["difference"], read["low"], read["high"]))
+            continue
         found = []
         for one in (contrast["a"], contrast["b"]):
             own, labels = (side(frame, **one).dropna(subset=["shown"]) for frame in (measured, labelled))
