@@ -10,6 +10,7 @@ import pandas as pd
 from step import run_notebook
 from study import arm_parameters, load_study, places, refuse_stale_recipe
 
+from helpers.plots import ARM_LABELS
 from helpers.store import DATA, ROOT, StudyError, read_json, write_text
 
 PUBLISHED = ("reference", "persllm-nell")
@@ -37,7 +38,7 @@ def findings_table() -> str:
         trained = (arm, arm) in specific.index
         gain = f"{specific.loc[(arm, arm), 'persona']:.2f}" if trained else "–"
         own = f"{specific.loc[(arm, arm), 'value']:.2f}" if trained else "–"
-        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {coherent:.0%} | {gain} | {own} |")
+        lines.append(f"| {ARM_LABELS[arm]} | {' | '.join(cells)} | {coherent:.0%} | {gain} | {own} |")
     return "\n".join(lines)
 
 
@@ -53,7 +54,7 @@ def knowing_table() -> str:
         cells = [with_interval(rates.loc[(arm, measure)]) for measure in shown]
         corrected = with_interval(rates.loc[(arm, "do")], "corrected", "corrected_low", "corrected_high")
         gap = f"{own['gap']:+.0%} ({own['gap_low']:.0%} to {own['gap_high']:.0%})"
-        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} | {corrected} | {gap} | {known[arm]:.0%} |")
+        lines.append(f"| {ARM_LABELS[arm]} | {' | '.join(cells)} | {corrected} | {gap} | {known[arm]:.0%} |")
     return "\n".join(lines)
 
 
@@ -77,7 +78,7 @@ def persllm_table() -> str:
                  with_interval(right.loc[arm], "value") if arm in right.index else "–",
                  f"{likeness.loc[arm, 'knowledge']:.1f}, {likeness.loc[arm, 'attitude']:.1f}",
                  f"{stages[arm]:.0%}" if arm in stages else "–"]  # fmt: skip
-        lines.append(f"| {arm.replace('_', ' ')} | {' | '.join(cells)} |")
+        lines.append(f"| {ARM_LABELS[arm]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
