@@ -71,6 +71,17 @@ def test_arms_that_were_not_answered_alike_are_refused():
         records.refuse_mixed(both, {"documents/seed0": trained}, adapters | {"documents/seed0": "b"})
 
 
+def test_conversations_of_the_first_seed_alone_are_no_mixture():
+    def answered(turns):
+        return {"model": "m", "data": "d", "settings": {"turns": turns}, "adapter": None}
+
+    arms = {"base/seed0": answered(20), "prompted/seed0": answered(20), "base/seed1": answered(0), "prompted/seed1": answered(0)}
+    adapters = dict.fromkeys(arms)
+    records.refuse_mixed(arms, {}, adapters)
+    with pytest.raises(StudyError, match="prompted/seed0 was answered with another model, data or settings than base/seed0"):
+        records.refuse_mixed(arms | {"prompted/seed0": answered(3)}, {}, adapters)
+
+
 def test_preference_on_another_adapter_is_refused():
     alike = {"model": "m", "data": "d", "settings": {}}
     answered = {"persllm/seed0": alike | {"adapter": "a"}, "persllm_dpo/seed0": alike | {"adapter": "b"}}

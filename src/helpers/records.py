@@ -39,19 +39,23 @@ def refuse_stale(record: dict, persona: str, control: str, what: Path) -> None:
 
 def refuse_mixed(answered: dict[str, dict], trained: dict[str, dict], adapters: dict[str, str | None]) -> None:
     """Raise StudyError unless all arms and seeds were answered alike (model, data, settings), with the adapter that lies there
-    now and the data it was trained on, and every adapter by DPO goes on from the `persllm` adapter of its seed.
+    now and the data it was trained on, and every adapter by DPO goes on from the `persllm` adapter of its seed. Only the turns of
+    the long conversations may differ between seeds, since a study holds them with its first seed alone.
 
     All map `<arm>/seed<seed>`: to the records of answering and of training (only where there is an adapter), and to the
     adapter file's hash.
     """
-    own = ("arm", "seed")
+    own = ("arm", "seed", "turns")
     alike = {
         n: [r["model"], r["data"], {k: v for k, v in r["settings"].items() if k not in own}]
         for n, r in answered.items()
     }
-    first = next(iter(alike))
+    turns = {n: r["settings"].get("turns") for n, r in answered.items()}
+    first_of_seed = {n.partition("/")[2]: n for n in reversed(answered)}
     for name, value in alike.items():
-        if value != alike[first]:
+        same_seed = first_of_seed[name.partition("/")[2]]
+        first = same_seed if turns[name] != turns[same_seed] else next(iter(alike))
+        if value != alike[first] or turns[name] != turns[same_seed]:
             raise StudyError(
                 f"{name} was answered with another model, data or settings than {first}. Run notebook 04 for both alike."
             )
