@@ -48,6 +48,16 @@ def test_a_conversation_that_was_stopped_goes_on_with_the_same_words(tiny, float
     assert run("killed.jsonl") == wanted == read_jsonl(tmp_path / "killed.jsonl")
 
 
+def test_a_reply_that_ends_within_its_analysis_goes_on_to_a_response(tiny, float32, tokenizer):
+    chats = [[{"role": "user", "content": text}] for text in ("Hello", "What is on the table?")]
+    form = {"start": "[Analysis]", "reveal": "[Response]", "analysis_tokens": 4}
+    replies = talk.answer_chats(tiny, tokenizer, chats, 0, SETTINGS | form)
+    plain = talk.answer_chats(tiny, tokenizer, chats, 0, SETTINGS | {"start": "[Analysis]", "max_new_tokens": 9})
+    assert all(reply["analysis"] and reply["answer"] and reply["n_tokens"] <= 5 for reply in replies)
+    assert [reply["analysis"] for reply in replies] == [reply["answer"] for reply in plain]
+    assert "[Response]" not in "".join(reply["analysis"] + reply["answer"] for reply in replies)
+
+
 def test_two_adapters_on_one_base_answer_as_each_does_alone(tiny_base, float32, tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr(talk, "load_base", tiny_base)
     monkeypatch.setattr(talk, "compute_dtype", models.compute_dtype)

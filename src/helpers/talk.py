@@ -42,11 +42,23 @@ def answer_chats(
     model, tokenizer, chats: list[list[dict]], seed: int, settings: dict, token: str = "", system: str | None = None
 ) -> list[dict]:
     """One reply to each chat (messages in turn, the user's first and last): the fields of `answer.reply_fields`. `settings` has
-    max_new_tokens, temperature, top_p and what `reasoned.form` gives."""
+    max_new_tokens, temperature, top_p and what `reasoned.form` gives.
+
+    A reply that ends within its analysis is made to go on to its response by the mark of it, as Muennighoff et al. end a model's
+    thinking (arXiv 2501.19393, section 3.1): the earlier replies are shown without theirs, so that many stop after it.
+    """
     prompts = [recent_ids(messages, tokenizer, token, system, settings.get("start", "")) for messages in chats]
-    room = settings["max_new_tokens"] + settings.get("analysis_tokens", 0)
-    outs = generate_batch(model, prompts, tokenizer, seed, settings | {"samples": 1, "max_new_tokens": room})
-    return [reply_fields(out, settings, room, tokenizer) for out in outs]
+    own, room = settings | {"samples": 1}, settings["max_new_tokens"]
+    rooms = [room + settings.get("analysis_tokens", 0)] * len(chats)
+    outs = generate_batch(model, prompts, tokenizer, seed, own | {"max_new_tokens": rooms[0]})
+    silent = [i for i, out in enumerate(outs) if settings.get("reveal", "") not in tokenizer.decode(out)]
+    if silent:
+        mark = plain_ids(f"\n{settings['reveal']}", tokenizer)
+        rest = generate_batch(model, [prompts[i] + outs[i] + mark for i in silent], tokenizer, seed, own)
+        for i, response in zip(silent, rest, strict=True):
+            rooms[i] = len(outs[i] + mark) + room
+            outs[i] = outs[i] + mark + response
+    return [reply_fields(out, settings, own_room, tokenizer) for out, own_room in zip(outs, rooms, strict=True)]
 
 
 # A scripted interlocutor
