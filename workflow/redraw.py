@@ -13,7 +13,7 @@ from study import arm_parameters, load_study, places, refuse_stale_recipe
 from helpers.plots import ARM_LABELS
 from helpers.store import DATA, ROOT, StudyError, read_json, write_text
 
-PUBLISHED = ("reference", "persllm-nell")
+PUBLISHED = ("reference", "persllm-nell", "persllm")
 SHOWN = ["anxiety", "honorifics", "formality", "expertise"]
 
 

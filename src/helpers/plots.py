@@ -164,7 +164,7 @@ def curves(log: pd.DataFrame):
             axes[1].plot(held["epoch"], held["heldout_loss"], "o-", color=ARM_COLOURS[arm], alpha=0.8, label=label)
     axes[0].set(xlabel="epoch", ylabel="training loss (nats per token)")
     axes[1].set(xlabel="epoch", ylabel="held-out loss (nats per token)")
-    axes[0].legend(frameon=False)
+    axes[1].legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     return fig
 
