@@ -130,4 +130,4 @@ def test_the_tables_of_the_readme_are_those_of_the_results():
 
     readme = (ROOT / "README.md").read_text()
     assert redraw.with_tables(readme) == readme
-    assert readme.count("<!-- end -->") == 3 and len(readme.splitlines()) < 200
+    assert readme.count("<!-- end -->") == 4 and len(readme.splitlines()) < 200

@@ -7,6 +7,7 @@ from helpers import records
 from helpers.store import DATA, ROOT, StudyError, read_json
 
 sys.path.insert(0, str(ROOT / "workflow"))
+import redraw
 import study
 
 
@@ -41,10 +42,20 @@ def reference():
     return folder, read_json(folder / "record.json")
 
 
-def test_the_committed_results_are_not_stale(reference):
-    folder, record = reference
-    records.refuse_stale(record, "c3po", "nell", folder)
-    study.refuse_stale_recipe(study.load_study("reference"), record)
+@pytest.mark.parametrize("name", redraw.PUBLISHED)
+def test_the_committed_results_are_not_stale(reference, name):
+    published = study.load_study(name)
+    folder = ROOT / study.places(published)[0]
+    record = read_json(folder / "record.json")
+    records.refuse_stale(record, published["persona"], published["parameters"].get("control", "nell"), folder)
+    study.refuse_stale_recipe(published, redraw.with_shared_training(record, reference[1]))
+
+
+def test_only_the_reference_study_s_own_adapters_share_its_training_records(reference):
+    _, record = reference
+    name = "demonstrations/seed0"
+    other = record | {"training": {}, "arms": {name: record["arms"][name], "documents/seed0": {"adapter": "another"}}}
+    assert set(redraw.with_shared_training(other, record)["training"]) == {name}
 
 
 def test_results_of_another_recipe_are_stale_by_name(reference):

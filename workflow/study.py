@@ -125,7 +125,7 @@ def refuse_stale_recipe(study: dict, record: dict) -> None:
                 for field in wanted.keys() | own["settings"].keys()
             }
             for field, value in had.items():
-                if wanted.get(field) != value:
+                if field != "run" and wanted.get(field) != value:
                     raise StudyError(
                         f"the results of study '{study['name']}' are stale: {name} was made with {field} = {value!r}, the "
                         f"study has {wanted.get(field)!r}. Run the study again."
