@@ -122,9 +122,9 @@ def with_shared_training(record: dict, reference: dict) -> dict:
 
 def main() -> None:
     os.chdir(ROOT)
-    reference = read_json(ROOT / places(load_study("reference"))[0] / "record.json")
     log = Path("data/runs/redraw/06_findings.ipynb")
     try:
+        reference = read_json(ROOT / places(load_study("reference"))[0] / "record.json")
         for study in map(load_study, PUBLISHED):
             record = read_json(ROOT / places(study)[0] / "record.json")
             refuse_stale_recipe(study, with_shared_training(record, reference))

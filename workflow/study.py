@@ -125,6 +125,7 @@ def refuse_stale_recipe(study: dict, record: dict) -> None:
                 for field in wanted.keys() | own["settings"].keys()
             }
             for field, value in had.items():
+                # The run's name alone may differ: an adapter can come from another study's run.
                 if field != "run" and wanted.get(field) != value:
                     raise StudyError(
                         f"the results of study '{study['name']}' are stale: {name} was made with {field} = {value!r}, the "

@@ -51,13 +51,14 @@ def refuse_mixed(answered: dict[str, dict], trained: dict[str, dict], adapters: 
         for n, r in answered.items()
     }
     turns = {n: r["settings"].get("turns") for n, r in answered.items()}
+    first = next(iter(answered))
     first_of_seed = {n.partition("/")[2]: n for n in reversed(answered)}
-    for name, value in alike.items():
+    for name in answered:
         same_seed = first_of_seed[name.partition("/")[2]]
-        first = same_seed if turns[name] != turns[same_seed] else next(iter(alike))
-        if value != alike[first] or turns[name] != turns[same_seed]:
+        unlike = [n for n, values in ((first, alike), (same_seed, turns)) if values[name] != values[n]]
+        if unlike:
             raise StudyError(
-                f"{name} was answered with another model, data or settings than {first}. Run notebook 04 for both alike."
+                f"{name} was answered with another model, data or settings than {unlike[0]}. Run notebook 04 for both alike."
             )
         if name in trained and any(trained[name][k] != answered[name][k] for k in ("data", "model")):
             raise StudyError(
