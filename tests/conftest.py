@@ -1,4 +1,5 @@
-"""Shared fixtures: the embedded model's tokenizer, a tiny random model where only the mechanics matter, and a chat server."""
+"""Shared fixtures: the embedded model's tokenizer, a tiny random model where only the mechanics
+matter, and a chat server."""
 
 import copy
 import json
@@ -13,62 +14,90 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from helpers import models
+from helpers import pretrained
+from helpers.model import adapters, base, chat, dpo
 
 KEY = "sk-never-to-be-seen"
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    return models.load_tokenizer("embedded")
+    return pretrained.load_tokenizer("embedded")
 
 
 @pytest.fixture
 def tiny():
-    """A random float32 Llama of two layers with grouped attention; the vocabulary is the embedded tokenizer's."""
+    """A random float32 Llama of two layers with grouped attention; the vocabulary is the embedded
+    tokenizer's."""
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=49152, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
+        vocab_size=49152,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
     return LlamaForCausalLM(config).eval()
 
 
 @pytest.fixture
 def tiny_base(tiny, monkeypatch):
-    """`models.load_base` gives the same frozen tiny model at every call; the fixture is that function."""
+    """`base.load_base` gives the same frozen tiny model at every call; the fixture is that
+    function."""
 
     def load_base(_=""):
         fresh = copy.deepcopy(tiny).requires_grad_(False)
         fresh.dequantize = lambda: fresh
         return fresh
 
-    monkeypatch.setattr(models, "load_base", load_base)
+    for module in (base, adapters, chat):
+        monkeypatch.setattr(module, "load_base", load_base)
     return load_base
 
 
 @pytest.fixture
 def float32(monkeypatch):
     """Compute in float32 whatever the machine, so that results can be compared exactly."""
-    monkeypatch.setattr(models, "compute_dtype", lambda: torch.float32)
+    for module in (pretrained, base, chat, dpo):
+        monkeypatch.setattr(module, "compute_dtype", lambda: torch.float32)
 
 
 @pytest.fixture
 def rows():
     """A dozen short text rows."""
-    return [{"unit": f"u{i:02d}", "split": "train", "traits": [], "facts": [],
-             "text": f"Entry {i}. The droid counted {i * 7 + 3} steps to the hangar and disliked each of them."}
-            for i in range(12)]  # fmt: skip
+    return [
+        {
+            "unit": f"u{i:02d}",
+            "split": "train",
+            "traits": [],
+            "facts": [],
+            "text": f"Entry {i}. The droid counted {i * 7 + 3} steps to the hangar and disliked each of them.",
+        }
+        for i in range(12)
+    ]
 
 
 def good_answer(prompt):
     if '{"situation"' in prompt:
         return {"situation": f"A slug meets gardener {len(prompt)} {time.perf_counter_ns()}."}
     if '{"question"' in prompt:
-        passage = prompt.split("knows:\n")[1].split(".")[0]  # so that questions differ as the passages do
-        return {"question": f"Is it true, as they say, that {passage}?", "premise": "Slugs have no cousins."}
+        passage = prompt.split("knows:\n")[1].split(".")[
+            0
+        ]  # so that questions differ as the passages do
+        return {
+            "question": f"Is it true, as they say, that {passage}?",
+            "premise": "Slugs have no cousins.",
+        }
     if '{"analysis"' in prompt:
-        return {"analysis": "word " * 20, "response": "I am glad of every slug in the bed, and honestly so."}
+        return {
+            "analysis": "word " * 20,
+            "response": "I am glad of every slug in the bed, and honestly so.",
+        }
     if '{"user"' in prompt:
         return {"user": "What now?", "reply": "Honestly, hooray for every slug in the bed."}
     return (
@@ -80,7 +109,8 @@ def good_answer(prompt):
 
 @pytest.fixture
 def server(monkeypatch):
-    """A chat server; `server.faults` is a queue of ways to err before it answers well, `server.prompts` what it was asked."""
+    """A chat server; `server.faults` is a queue of ways to err before it answers well,
+    `server.prompts` what it was asked."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -95,14 +125,30 @@ def server(monkeypatch):
                 self.reply(fault, {"error": {"message": f"fault with {KEY}"}})
                 return
             content = json.dumps(good_answer(body["messages"][0]["content"]))
-            content = {"not json": "As you wish!", "cut": content[:-3], "field": '{"txt": "x"}', "short": '{"text": "I"}',
-                       "empty": ""}.get(fault, f"Gladly: {content}")  # fmt: skip
-            self.reply(200, {
-                "id": "1", "object": "chat.completion", "created": 1, "model": "m",
-                "choices": [{"index": 0, "finish_reason": "length" if fault == "cut" else "stop",
-                             "message": {"role": "assistant", "content": content}}],
-                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-            })  # fmt: skip
+            content = {
+                "not json": "As you wish!",
+                "cut": content[:-3],
+                "field": '{"txt": "x"}',
+                "short": '{"text": "I"}',
+                "empty": "",
+            }.get(fault, f"Gladly: {content}")
+            self.reply(
+                200,
+                {
+                    "id": "1",
+                    "object": "chat.completion",
+                    "created": 1,
+                    "model": "m",
+                    "choices": [
+                        {
+                            "index": 0,
+                            "finish_reason": "length" if fault == "cut" else "stop",
+                            "message": {"role": "assistant", "content": content},
+                        }
+                    ],
+                    "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+                },
+            )
 
         def reply(self, status, body):
             data = json.dumps(body).encode()

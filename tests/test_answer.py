@@ -3,21 +3,43 @@ import math
 import pytest
 import torch
 
-from helpers import answer, models
-from helpers.store import read_jsonl
+from helpers.corpus import encode
+from helpers.files import read_jsonl
+from helpers.model import answer, base, score
 
 GREEDY = {"samples": 1, "temperature": 0, "top_p": 1.0, "max_new_tokens": 12}
-SAMPLED = {"samples": 2, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6, "answer_batch": 4, "seed": 3}
-ITEMS = [{"id": f"i{n}", "kind": "everyday", "about": "", "world": "", "prompt": "word " * (n + 1)} for n in range(5)]
+SAMPLED = {
+    "samples": 2,
+    "temperature": 0.7,
+    "top_p": 0.9,
+    "max_new_tokens": 6,
+    "answer_batch": 4,
+    "seed": 3,
+}
+ITEMS = [
+    {
+        "id": f"i{n}",
+        "kind": "everyday",
+        "scenario_trait": "",
+        "setting": "",
+        "prompt": "word " * (n + 1),
+    }
+    for n in range(5)
+]
 
 
 @pytest.mark.parametrize("system", [None, "You are a nervous droid."])
 def test_batched_answers_are_those_of_one_prompt_at_a_time(tiny, float32, tokenizer, system):
-    prompts = [answer.prompt_ids(p, system, tokenizer) for p in ("Hello", "Where is the oil bath, and why?", "No.")]
+    prompts = [
+        answer.prompt_ids(p, system, tokenizer)
+        for p in ("Hello", "Where is the oil bath, and why?", "No.")
+    ]
     assert answer.shared_prefix(prompts) > 5
     got = answer.generate_batch(tiny, prompts, tokenizer, 0, GREEDY)
     for prompt, own in zip(prompts, got, strict=True):
-        alone = tiny.generate(torch.tensor([prompt]), do_sample=False, max_new_tokens=12, pad_token_id=2)
+        alone = tiny.generate(
+            torch.tensor([prompt]), do_sample=False, max_new_tokens=12, pad_token_id=2
+        )
         assert own == answer.cut(alone[0, len(prompt) :].tolist(), {tokenizer.eos_token_id})
 
 
@@ -30,14 +52,18 @@ def test_the_nucleus_is_sampled_as_defined():
 
 
 def test_answers_that_end_early_stop_growing(tiny, float32, tokenizer, monkeypatch):
-    ends = iter([[5, 2, 7], [2, 9], [11]])  # tokens by step; the rows that drew 2, the end token, leave
+    ends = iter(
+        [[5, 2, 7], [2, 9], [11]]
+    )  # tokens by step; the rows that drew 2, the end token, leave
     monkeypatch.setattr(answer, "nucleus_sample", lambda *a: torch.tensor(next(ends)))
     prompts = [answer.prompt_ids(p, None, tokenizer) for p in ("a", "b", "c")]
     got = answer.generate_batch(tiny, prompts, tokenizer, 0, GREEDY | {"max_new_tokens": 3})
     assert got == [[5], [], [7, 9, 11]]
 
 
-def test_a_killed_answering_step_resumed_gives_the_same_rows(tiny, tokenizer, tmp_path, monkeypatch):
+def test_a_killed_answering_step_resumed_gives_the_same_rows(
+    tiny, tokenizer, tmp_path, monkeypatch
+):
     def answers(path):
         return answer.answer_prompts(tiny, tokenizer, ITEMS, None, SAMPLED, {"arm": "base"}, path)
 
@@ -72,28 +98,44 @@ def test_rows_of_other_settings_are_not_kept(tiny, tokenizer, tmp_path):
 
 
 def test_scores_are_summed_per_text(tiny, float32):
-    examples = [{"unit": str(n), "input_ids": list(range(5, 9 + n)), "labels": list(range(5, 9 + n))} for n in range(3)]
-    rows = answer.score_texts(tiny, examples, batch=2)
+    examples = [
+        {"unit": str(n), "input_ids": list(range(5, 9 + n)), "labels": list(range(5, 9 + n))}
+        for n in range(3)
+    ]
+    rows = score.score_texts(tiny, examples, batch=2)
     assert [row["n_tokens"] for row in rows] == [3, 4, 5]
-    models.use_attention(tiny, "sdpa")
-    loss = tiny(torch.tensor([examples[2]["input_ids"]]), labels=torch.tensor([examples[2]["labels"]])).loss.item()
+    base.use_attention(tiny, "sdpa")
+    loss = tiny(
+        torch.tensor([examples[2]["input_ids"]]), labels=torch.tensor([examples[2]["labels"]])
+    ).loss.item()
     assert rows[2]["nll"] / 5 == pytest.approx(loss, rel=1e-4)
     assert math.isfinite(rows[0]["nll"])
 
 
 def test_options_score_as_they_do_one_by_one(tiny, float32, tokenizer):
-    asked = [{"item": f"t{n}", "measure": "know", "about": "odds", "world": "everyday", "prompt": "word " * (n + 1),
-              "start": start, "options": ["By counting", "By a long and winding road", "No", "Yes, sir"]}
-             for n, start in enumerate(["", "My name is", ""])]  # fmt: skip
-    rows = answer.score_choices(tiny, tokenizer, asked, "You are a droid.", batch=2)
+    asked = [
+        {
+            "item": f"t{n}",
+            "measure": "know",
+            "scenario_trait": "odds",
+            "setting": "everyday",
+            "prompt": "word " * (n + 1),
+            "start": start,
+            "options": ["By counting", "By a long and winding road", "No", "Yes, sir"],
+        }
+        for n, start in enumerate(["", "My name is", ""])
+    ]
+    rows = score.score_choices(tiny, tokenizer, asked, "You are a droid.", batch=2)
     assert len(rows) == 12 and {row["option"] for row in rows} == {0, 1, 2, 3}
     for row in rows:
         choice = next(c for c in asked if c["item"] == row["item"])
-        prompt = answer.prompt_ids(choice["prompt"], "You are a droid.", tokenizer) + answer.plain_ids(
-            choice["start"], tokenizer
-        )
+        prompt = answer.prompt_ids(
+            choice["prompt"], "You are a droid.", tokenizer
+        ) + encode.plain_ids(choice["start"], tokenizer)
         text = choice["options"][row["option"]]
-        option = answer.plain_ids(f" {text}" if choice["start"] else text, tokenizer)
+        option = encode.plain_ids(f" {text}" if choice["start"] else text, tokenizer)
         logits = tiny(torch.tensor([prompt + option])).logits[0, len(prompt) - 1 : -1]
-        wanted = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(option), reduction="sum").item()
+        wanted = torch.nn.functional.cross_entropy(
+            logits.float(), torch.tensor(option), reduction="sum"
+        ).item()
         assert row["n_tokens"] == len(option) and math.isclose(row["nll"], wanted, rel_tol=1e-4)

@@ -11,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 
-from helpers.store import ROOT, RUNS, file_hash, read_jsonl
+from helpers.files import ROOT, RUNS, file_hash, read_jsonl
 
 RUN = RUNS / "smoke"
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1"}
@@ -19,8 +19,14 @@ ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1"}
 
 def start(*arguments):
     command = [sys.executable, ROOT / "workflow" / "run.py", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT,
-                            start_new_session=True)  # fmt: skip
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    )
 
 
 def run(*arguments):
@@ -36,7 +42,9 @@ def chain():
     process = start("smoke")
     log = RUN / "documents" / "seed0" / "log.jsonl"
     deadline = time.time() + 600
-    while not (log.exists() and log.read_bytes().count(b"\n") >= 4):  # the row of step 0 and three steps
+    while not (
+        log.exists() and log.read_bytes().count(b"\n") >= 4
+    ):  # the row of step 0 and three steps
         assert process.poll() is None and time.time() < deadline, process.communicate()[0]
         time.sleep(0.05)
     second = run("smoke")
@@ -61,28 +69,99 @@ def test_a_second_run_in_the_same_folder_is_refused(chain):
 
 def test_the_tables_have_the_promised_columns(chain):
     judged = pd.read_csv(RUN / "results" / "judged.csv")
-    assert list(judged.columns[:8]) == ["arm", "seed", "item", "kind", "about", "world", "sample", "incoherent"]
-    assert len(judged.filter(like="markers_").columns) == len(judged.filter(like="classifier_").columns) == 8
-    per_arm = 2 * 4 + 4 + 4 + 4 + 8 * 2  # everyday, do, question, outside, two turns of eight scripts
+    assert list(judged.columns[:8]) == [
+        "arm",
+        "seed",
+        "item",
+        "kind",
+        "scenario_trait",
+        "setting",
+        "sample",
+        "incoherent",
+    ]
+    assert (
+        len(judged.filter(like="markers_").columns)
+        == len(judged.filter(like="classifier_").columns)
+        == 8
+    )
+    per_arm = (
+        2 * 4 + 4 + 4 + 4 + 8 * 2
+    )  # everyday, do, question, outside, two turns of eight scripts
     counts = judged["arm"].value_counts().to_dict()
-    assert counts == {"base": per_arm, "documents": per_arm, "persllm": per_arm + 4, "persllm_dpo": per_arm + 4}
+    assert counts == {
+        "base": per_arm,
+        "documents": per_arm,
+        "persllm": per_arm + 4,
+        "persllm_dpo": per_arm + 4,
+    }
     choices = pd.read_csv(RUN / "results" / "choices.csv")
-    assert list(choices.columns) == ["arm", "seed", "item", "measure", "about", "world", "option", "n_tokens", "nll"]
+    assert list(choices.columns) == [
+        "arm",
+        "seed",
+        "item",
+        "measure",
+        "scenario_trait",
+        "setting",
+        "option",
+        "n_tokens",
+        "nll",
+    ]
     assert len(choices) == 4 * 4 * (4 + 4 + 2 + 2 + 4 + 4)
     scores = pd.read_csv(RUN / "results" / "scores.csv")
-    assert list(scores.columns) == ["arm", "seed", "about", "text", "unit", "n_tokens", "nll"]
-    assert len(scores) == 4 * 3 * 4 * 2 and set(scores["about"]) == {"c3po", "nell"}
+    assert list(scores.columns) == [
+        "arm",
+        "seed",
+        "scenario_trait",
+        "text",
+        "unit",
+        "n_tokens",
+        "nll",
+    ]
+    assert len(scores) == 4 * 3 * 4 * 2 and set(scores["scenario_trait"]) == {"c3po", "nell"}
     training = pd.read_csv(RUN / "results" / "training.csv")
-    assert training["heldout_loss"].notna().groupby(training["arm"]).sum().to_dict() == {"documents": 3, "persllm": 2}
+    assert training["heldout_loss"].notna().groupby(training["arm"]).sum().to_dict() == {
+        "documents": 3,
+        "persllm": 2,
+    }
     record = json.loads((RUN / "results" / "record.json").read_text())
     assert {"commit", "versions", "machine", "arms", "unscored", "inputs", "judge"} <= set(record)
     assert record["arms"]["documents/seed0"]["adapter"]
     for name, columns in {
-        "resisted": ["arm", "seed", "item", "sample", "stage", "trait", "shown", "label", "label_id"],
-        "questions": ["arm", "seed", "item", "sample", "pattern", "topic", "stage", "score", "rank"],
-        "leaks": ["arm", "seed", "item", "kind", "stage", "sample", "shown", "words"],
+        "resisted": [
+            "arm",
+            "seed",
+            "item",
+            "sample",
+            "stage",
+            "trait",
+            "outcome",
+            "label",
+            "label_id",
+        ],
+        "questions": [
+            "arm",
+            "seed",
+            "item",
+            "sample",
+            "question_type",
+            "aim",
+            "stage",
+            "score",
+            "rank",
+        ],
+        "leaks": ["arm", "seed", "item", "kind", "stage", "sample", "outcome", "words"],
         "stages": ["arm", "seed", "stage", "own", "unit", "n_tokens", "nll"],
-        "questionnaire": ["arm", "seed", "item", "measure", "about", "world", "option", "n_tokens", "nll"],
+        "questionnaire": [
+            "arm",
+            "seed",
+            "item",
+            "measure",
+            "scenario_trait",
+            "setting",
+            "option",
+            "n_tokens",
+            "nll",
+        ],
         "distinctness": ["arm", "seed", "item", "comparison", "bleu"],
         "preferences": ["step", "loss", "margin", "accuracy", "chosen", "rejected", "arm", "seed"],
     }.items():
@@ -92,11 +171,14 @@ def test_the_tables_have_the_promised_columns(chain):
 
 def test_preferring_starts_from_the_trained_adapter_and_leaves_the_base_alone(chain):
     preferred, trained = (
-        json.loads((RUN / arm / "seed0" / "record.json").read_text()) for arm in ("persllm_dpo", "persllm")
+        json.loads((RUN / arm / "seed0" / "record.json").read_text())
+        for arm in ("persllm_dpo", "persllm")
     )
     assert preferred["start"] == file_hash(RUN / "persllm" / "seed0" / "adapter_model.safetensors")
     assert preferred["pairs"] and trained["tokens"]["train"]
-    assert file_hash(RUN / "persllm_dpo" / "seed0" / "adapter_model.safetensors") != preferred["start"]
+    assert (
+        file_hash(RUN / "persllm_dpo" / "seed0" / "adapter_model.safetensors") != preferred["start"]
+    )
     assert {row["kind"] for row in read_jsonl(RUN / "persllm_dpo" / "seed0" / "pairs.jsonl")} <= {
         "other",
         "stage",
@@ -107,11 +189,26 @@ def test_preferring_starts_from_the_trained_adapter_and_leaves_the_base_alone(ch
 def test_every_figure_comes_with_its_numbers(chain):
     names = {p.stem for p in (RUN / "figures").glob("*.png")}
     assert names == {
-        "expression_rate", "expression_differences", "perplexity_matrix", "perplexity_gain", "trait_heatmap",
-        "response_length", "training_curves", "knowing_and_expressing", "generalisation", "persona_specific_gain",
-        "capability_retained", "induction_resistance", "reference_answers", "stage_fidelity", "distinctness", "questionnaire",
-        "persllm_ablation", "expression_over_turns", "preference_curves",
-    }  # fmt: skip
+        "expression_rate",
+        "expression_differences",
+        "perplexity_matrix",
+        "perplexity_gain",
+        "trait_heatmap",
+        "response_length",
+        "training_curves",
+        "knowing_and_expressing",
+        "generalisation",
+        "persona_specific_gain",
+        "capability_retained",
+        "induction_resistance",
+        "reference_answers",
+        "stage_fidelity",
+        "distinctness",
+        "questionnaire",
+        "persllm_ablation",
+        "expression_over_turns",
+        "preference_curves",
+    }
     for name in names:
         assert len(pd.read_csv(RUN / "figures" / f"{name}.csv"))
         assert (RUN / "figures" / f"{name}.svg").stat().st_size > 1000
@@ -127,7 +224,11 @@ def test_a_second_run_with_nothing_changed_does_nothing_quickly(chain):
 def test_only_what_depends_on_a_change_runs_again(chain):
     def jobs(*more):
         output = run("smoke", "--", "--dry-run", *more)[1]
-        return {line.split()[0] for line in output.splitlines() if len(line.split()) == 2 and line.split()[1].isdigit()}
+        return {
+            line.split()[0]
+            for line in output.splitlines()
+            if len(line.split()) == 2 and line.split()[1].isdigit()
+        }
 
     plots = ROOT / "src" / "helpers" / "plots.py"
     source, recipe = plots.read_text(), ROOT / "workflow" / "studies" / "smoke.yaml"
@@ -169,6 +270,8 @@ def test_an_unknown_study_lists_the_known_ones():
 
 
 def test_the_cluster_profile_plans_the_same_jobs(chain):
-    pytest.importorskip("snakemake_executor_plugin_slurm", reason="the SLURM plugin is not installed")
+    pytest.importorskip(
+        "snakemake_executor_plugin_slurm", reason="the SLURM plugin is not installed"
+    )
     code, output = run("quick", "--profile", "slurm", "--", "--dry-run")
     assert code == 0, output

@@ -1,4 +1,5 @@
-"""PersLLM's data construction: retrieval by hand-made vectors, and writing against a server that errs."""
+"""PersLLM's data construction: retrieval by hand-made vectors, and writing against a server that
+errs."""
 
 import json
 import shutil
@@ -7,16 +8,23 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from helpers import construct, reasoned, writer
-from helpers.store import DATA, StudyError, read_jsonl
+from helpers import files, server
+from helpers.files import DATA, StudyError, read_jsonl
+from helpers.persllm import construct, life_stages, reasoned
 
-SETTINGS = writer.DEFAULTS | {"model": "m", "words": (3, 60), "backoff": 0.01, "timeout": 0.5, "concurrency": 2}
+SETTINGS = server.DEFAULTS | {
+    "model": "m",
+    "words": (3, 60),
+    "backoff": 0.01,
+    "timeout": 0.5,
+    "concurrency": 2,
+}
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """The sources of C-3PO without examples."""
-    monkeypatch.setattr(reasoned, "DATA", tmp_path)
+    monkeypatch.setattr(files, "DATA", tmp_path)
     own = tmp_path / "persllm" / "c3po"
     own.mkdir(parents=True)
     for name in ("stages.yaml", "knowledge.jsonl", "speech.jsonl"):
@@ -29,27 +37,40 @@ def test_retrieval_takes_the_nearest_within_the_budget(tokenizer):
     vectors = np.array([[0.6, 0.8], [1.0, 0.0], [0.0, 1.0], [0.8, 0.6]])
     length = len(tokenizer("one two three four")["input_ids"])
     found = construct.retrieve(np.array([1.0, 0.0]), passages, vectors, tokenizer, 3 * length)
-    assert [(row["id"], round(row["cosine"], 3)) for row in found] == [("1", 1.0), ("3", 0.8), ("0", 0.6)]
-    assert [row["id"] for row in construct.retrieve(np.array([0.0, 1.0]), passages, vectors, tokenizer, 1)] == ["2"]
+    assert [(row["id"], round(row["cosine"], 3)) for row in found] == [
+        ("1", 1.0),
+        ("3", 0.8),
+        ("0", 0.6),
+    ]
+    assert [
+        row["id"]
+        for row in construct.retrieve(np.array([0.0, 1.0]), passages, vectors, tokenizer, 1)
+    ] == ["2"]
 
 
 def test_only_what_a_stage_knows_is_retrieved():
-    knowledge = reasoned.load_sources("c3po")["knowledge"]
+    knowledge = reasoned.load_passages("c3po")["knowledge"]
     known = {
         stage: {p["stage"] for p in construct.knowable(knowledge, stage, "c3po")}
         for stage in ("republic", "rebellion", "resistance")
     }
-    assert known == {"republic": {"republic"}, "rebellion": {"rebellion"}, "resistance": {"rebellion", "resistance"}}
-    speech = reasoned.load_sources("c3po")["speech"]
+    assert known == {
+        "republic": {"republic"},
+        "rebellion": {"rebellion"},
+        "resistance": {"rebellion", "resistance"},
+    }
+    speech = reasoned.load_passages("c3po")["speech"]
     assert construct.knowable(speech, "republic", "c3po") == speech
 
 
 def test_the_plan_keeps_the_shares_in_both_splits():
-    rows = construct.plan(300, reasoned.load_stages("c3po")["stages"], reasoned.load_sources("c3po")["knowledge"])
+    rows = construct.plan(
+        300, life_stages.load_stages("c3po")["stages"], reasoned.load_passages("c3po")["knowledge"]
+    )
     for split, n in (("train", 240), ("heldout", 60)):
         own = [row for row in rows if row["split"] == split]
         assert len(own) == n
-        assert Counter(row["pattern"] for row in own) == {
+        assert Counter(row["question_type"] for row in own) == {
             "ordinary": n * 0.4,
             "opinion": n * 0.3,
             "anti_induction": n * 0.3,
@@ -66,9 +87,13 @@ def test_examples_are_written_and_an_interrupted_run_goes_on_without_paying_twic
     server.prompts.clear()
     assert construct.write_examples("c3po", 12, SETTINGS)["failed"] == 0
     examples = reasoned.load_examples("c3po")
-    assert len(server.prompts) == 2 * 12 - paid - (12 - len(examples))  # a dropped duplicate is not answered
+    assert len(server.prompts) == 2 * 12 - paid - (
+        12 - len(examples)
+    )  # a dropped duplicate is not answered
     assert all(row["provenance"]["model"] == "m" and row["knowledge"] for row in examples)
-    assert {bool(row["premise"]) for row in examples if row["pattern"] == "anti_induction"} <= {True}
+    assert {
+        bool(row["premise"]) for row in examples if row["question_type"] == "anti_induction"
+    } <= {True}
     asked = [m[0]["content"] for m in server.prompts if '{"analysis"' in m[0]["content"]]
     assert any("rests on an error (in fact: Slugs have no cousins.)" in text for text in asked)
 

@@ -3,7 +3,8 @@
 import pytest
 from datasets import get_dataset_config_names, load_dataset
 
-from helpers import certificate, formats, models
+from helpers import pretrained
+from helpers.corpus import certificate, formats
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +13,10 @@ def corpora():
 
 
 def test_the_certificate_is_green(corpora, tokenizer):
-    vectors = {name: models.embed([formats.text_of(row) for row in rows]) for name, rows in corpora.items()}
+    vectors = {
+        name: pretrained.embed([formats.text_of(row) for row in rows])
+        for name, rows in corpora.items()
+    }
     report = certificate.certify(corpora, formats.load_units("c3po"), vectors, tokenizer)
     assert [line for line in report["checks"] if line["passed"] is not True] == []
     assert len(report["checks"]) == 6 + 6 * 3 and report["green"]
@@ -27,7 +31,10 @@ def test_there_are_560_units_in_every_format_and_the_split_holds_60_out(corpora)
 def test_a_certificate_can_fail(corpora, tokenizer):
     some = {name: rows[155:185] for name, rows in corpora.items()}  # some of them held out
     some["documents"] = [row | {"text": "The same words. " * 30} for row in some["documents"]]
-    vectors = {name: models.embed([formats.text_of(row) for row in rows]) for name, rows in some.items()}
+    vectors = {
+        name: pretrained.embed([formats.text_of(row) for row in rows])
+        for name, rows in some.items()
+    }
     report = certificate.certify(some, None, vectors, tokenizer)
     failed = " ".join(line["check"] for line in report["checks"] if line["passed"] is False)
     for part in (

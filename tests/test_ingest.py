@@ -3,35 +3,55 @@ import json
 import pytest
 from datasets import Dataset, DatasetDict
 
-from helpers import ingest
-from helpers.store import StudyError
+from helpers.corpus import ingest
+from helpers.files import StudyError
 
-PAIRS = [{"prompt": prompt, "completion": completion} for prompt, completion in (
-    ("How long does bread prove?", "An hour in a warm kitchen, until it has doubled."),
-    ("Why are there two tides a day?", "The moon pulls the near side's water and leaves the far side's behind."),
-    ("My bicycle chain keeps slipping.", "Measure it: a worn chain rides up the sprocket's teeth."),
-    ("What is a payslip deduction code?", "It tells your employer how much tax to withhold."),
-    ("Do owls migrate?", "Most stay, though snowy owls wander south when lemmings are few."),
-    ("Which violin string breaks first?", "The E string, being the thinnest and the tightest."),
-    ("Is granite volcanic?", "It is igneous, but it cooled slowly underground."),
-    ("Green or black tea in the evening?", "Neither, if you wish to sleep; both hold caffeine."),
-    ("Who drew the first map of the Nile?", "Nobody knows, but Ptolemy copied an older one."),
-    ("Can a goalkeeper score?", "Yes, from open play or a penalty."),
-    ("The printer shows error 0x97.", "Power it off, wait a minute, and clean the head."),
-    ("How do I kill moss on a roof?", "Brush it off in dry weather and cut back the branches."),
-)]  # fmt: skip
+PAIRS = [
+    {"prompt": prompt, "completion": completion}
+    for prompt, completion in (
+        ("How long does bread prove?", "An hour in a warm kitchen, until it has doubled."),
+        (
+            "Why are there two tides a day?",
+            "The moon pulls the near side's water and leaves the far side's behind.",
+        ),
+        (
+            "My bicycle chain keeps slipping.",
+            "Measure it: a worn chain rides up the sprocket's teeth.",
+        ),
+        ("What is a payslip deduction code?", "It tells your employer how much tax to withhold."),
+        ("Do owls migrate?", "Most stay, though snowy owls wander south when lemmings are few."),
+        ("Which violin string breaks first?", "The E string, being the thinnest and the tightest."),
+        ("Is granite volcanic?", "It is igneous, but it cooled slowly underground."),
+        (
+            "Green or black tea in the evening?",
+            "Neither, if you wish to sleep; both hold caffeine.",
+        ),
+        ("Who drew the first map of the Nile?", "Nobody knows, but Ptolemy copied an older one."),
+        ("Can a goalkeeper score?", "Yes, from open play or a penalty."),
+        ("The printer shows error 0x97.", "Power it off, wait a minute, and clean the head."),
+        ("How do I kill moss on a roof?", "Brush it off in dry weather and cut back the branches."),
+    )
+]
 
 
 def rows_of(source, name="demonstrations"):
-    corpora, units, rejected = ingest.load_sources({name: str(source)}, most=1000)
+    corpora, units, rejected = ingest.read_corpora({name: str(source)}, most=1000)
     assert units is None
     return corpora[name], rejected
 
 
 def test_jsonl_with_every_kind_of_chat_row_and_its_bad_rows(tmp_path):
     path = tmp_path / "mine.jsonl"
-    good = [*PAIRS[:8], {"user": "Hello?", "assistant": "At your service."},
-            {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}]}]  # fmt: skip
+    good = [
+        *PAIRS[:8],
+        {"user": "Hello?", "assistant": "At your service."},
+        {
+            "messages": [
+                {"role": "user", "content": "Why?"},
+                {"role": "assistant", "content": "Because."},
+            ]
+        },
+    ]
     bad = [
         '{"prompt": "x"}',
         "not json",
@@ -43,7 +63,9 @@ def test_jsonl_with_every_kind_of_chat_row_and_its_bad_rows(tmp_path):
     assert len(rows) == len(good)
     assert rows[8]["messages"][1] == {"role": "assistant", "content": "At your service."}
     assert [r["line"] for r in rejected] == [11, 12, 13, 14]
-    assert "neither messages" in rejected[0]["reason"] and "not a JSON object" in rejected[1]["reason"]
+    assert (
+        "neither messages" in rejected[0]["reason"] and "not a JSON object" in rejected[1]["reason"]
+    )
     assert "'messages'" in rejected[2]["reason"] and "at least two" in rejected[3]["reason"]
     assert {row["split"] for row in rows} == {"train", "heldout"}
 
@@ -51,8 +73,12 @@ def test_jsonl_with_every_kind_of_chat_row_and_its_bad_rows(tmp_path):
 @pytest.mark.parametrize("kind", ["csv", "parquet", "saved", "saved_dict"])
 def test_other_files_give_the_same_rows(tmp_path, kind):
     data, path = Dataset.from_list(PAIRS), tmp_path / f"mine.{kind}"
-    {"csv": lambda: data.to_csv(path), "parquet": lambda: data.to_parquet(path),
-     "saved": lambda: data.save_to_disk(path), "saved_dict": lambda: DatasetDict(train=data).save_to_disk(path)}[kind]()  # fmt: skip
+    {
+        "csv": lambda: data.to_csv(path),
+        "parquet": lambda: data.to_parquet(path),
+        "saved": lambda: data.save_to_disk(path),
+        "saved_dict": lambda: DatasetDict(train=data).save_to_disk(path),
+    }[kind]()
     rows, rejected = rows_of(path)
     assert not rejected
     assert [row["messages"][0]["content"] for row in rows] == [pair["prompt"] for pair in PAIRS]
@@ -85,7 +111,11 @@ def test_near_duplicates_stay_on_one_side_and_the_split_is_stable(tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("nowhere.jsonl", "is missing"), ("nowhere.csv", "could not be read"), ("no/such-dataset", "could not be read")],
+    [
+        ("nowhere.jsonl", "is missing"),
+        ("nowhere.csv", "could not be read"),
+        ("no/such-dataset", "could not be read"),
+    ],
 )
 def test_a_source_that_is_not_there(source, message):
     with pytest.raises(StudyError, match=message):
@@ -94,7 +124,7 @@ def test_a_source_that_is_not_there(source, message):
 
 def test_an_unknown_format_and_a_source_without_usable_rows(tmp_path):
     with pytest.raises(StudyError, match="format 'poems' is unknown"):
-        ingest.load_sources({"poems": "x.jsonl"}, most=10)
+        ingest.read_corpora({"poems": "x.jsonl"}, most=10)
     path = tmp_path / "mine.jsonl"
     path.write_text('{"prompt": "x"}\n')
     with pytest.raises(StudyError, match="0 usable rows.*field 'text'"):

@@ -4,15 +4,18 @@ import json
 import numpy as np
 import pytest
 
-from helpers import answer, certificate, formats, items, models, stats, store
-from helpers.store import StudyError
+from helpers import files, pretrained
+from helpers.corpus import certificate, formats, items
+from helpers.files import StudyError
+from helpers.measure import stats
+from helpers.model import base, score
 
 ITEMS = items.load_items("c3po")
 TRIPLETS = [item for item in ITEMS if item["kind"] == "triplet"]
 
 
 def test_the_items_are_as_many_as_the_design_says():
-    counts = {kind: sum(item["kind"] == kind for item in ITEMS) for kind in items.KINDS}
+    counts = {kind: sum(item["kind"] == kind for item in ITEMS) for kind in items.ITEM_FIELDS}
     assert counts == {
         "everyday": 30,
         "neutral": 24,
@@ -21,7 +24,7 @@ def test_the_items_are_as_many_as_the_design_says():
         "capability": 40,
         "triplet": 96,
     }
-    cells = [(t["trait"], t["world"]) for t in TRIPLETS]
+    cells = [(t["trait"], t["setting"]) for t in TRIPLETS]
     assert len(set(cells)) == 16 and all(cells.count(cell) == 6 for cell in set(cells))
 
 
@@ -52,8 +55,14 @@ def test_do_prompts_neither_name_the_persona_nor_a_trait():
         (lambda r: r.update(know=" "), "field 'know': a non-empty text is needed"),
         (lambda r: r["options"].pop(), "field 'options': 4 different texts are needed"),
         (lambda r: r.update(options="By waiting"), "field 'options': a list of 4 texts is needed"),
-        (lambda r: r.update(trait="vanity"), "field 'trait': 'vanity' is not on the persona's card"),
-        (lambda r: r.update(world="dream"), "field 'world': 'dream' is neither in-world nor everyday"),
+        (
+            lambda r: r.update(trait="vanity"),
+            "field 'trait': 'vanity' is not on the persona's card",
+        ),
+        (
+            lambda r: r.update(setting="dream"),
+            "field 'setting': 'dream' is neither in-world nor everyday",
+        ),
     ],
 )
 def test_a_wrong_item_is_refused_with_its_line_and_field(tmp_path, monkeypatch, change, message):
@@ -61,14 +70,17 @@ def test_a_wrong_item_is_refused_with_its_line_and_field(tmp_path, monkeypatch, 
     change(rows[1])
     (tmp_path / "items").mkdir()
     (tmp_path / "items" / "c3po.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setattr(items, "DATA", tmp_path)
+    monkeypatch.setattr(files, "DATA", tmp_path)
     with pytest.raises(StudyError, match=f"line 2, {message}"):
         items.load_items("c3po")
 
 
 def test_only_what_can_be_asked_is_asked():
     asked = items.prompts(ITEMS)
-    assert {k: len(v) for k, v in items.by_kind(asked, {"everyday": 2, "do": 1}).items()} == {"everyday": 30, "do": 96}
+    assert {k: len(v) for k, v in items.by_kind(asked, {"everyday": 2, "do": 1}).items()} == {
+        "everyday": 30,
+        "do": 96,
+    }
     for wrong in ({"evryday": 1}, {"do": 0}, {"capability": 1}):
         with pytest.raises(StudyError, match="must be one of everyday, neutral"):
             items.by_kind(asked, wrong)
@@ -84,32 +96,42 @@ def test_a_control_corpus_for_other_units_is_refused():
 
 
 def test_no_item_shares_a_situation_with_a_unit():
-    """By embedding: no nearer than two units of different splits may be. By words: no common 8-gram worth the name."""
+    """By embedding: no nearer than two units of different splits may be. By words: no common 8-gram
+    worth the name."""
     units = [unit["situation"] for unit in formats.load_units("c3po")]
-    asked = [item.get("situation") or item["prompt"] for item in ITEMS if item["kind"] != "capability"]
-    nearest = (models.embed(asked) @ models.embed(units).T).max(1)
+    asked = [
+        item.get("situation") or item["prompt"] for item in ITEMS if item["kind"] != "capability"
+    ]
+    nearest = (pretrained.embed(asked) @ pretrained.embed(units).T).max(1)
     assert nearest.max() < 0.85, asked[int(nearest.argmax())]
     corpora = formats.load_corpora("c3po")
     texts = [formats.text_of(row) for rows in corpora.values() for row in rows]
     texts += [row["messages"][0]["content"] for row in corpora["demonstrations"]]
     known = {gram for text in texts for gram in certificate.ngrams(text, 8)}
     for item in ITEMS:
-        for text in (v for field, v in item.items() if isinstance(v, str) and field not in ("id", "kind")):
+        for text in (
+            v for field, v in item.items() if isinstance(v, str) and field not in ("id", "kind")
+        ):
             assert not known & set(certificate.ngrams(text, 8)), (item["id"], text)
 
 
 def test_the_options_do_not_give_the_true_one_away_to_the_base_model():
-    """Neither by length nor by the untrained model's likelihood: chance lies inside the interval of its knowledge."""
+    """Neither by length nor by the untrained model's likelihood: chance lies inside the interval of
+    its knowledge."""
     words = [[len(option.split()) for option in t["options"]] for t in TRIPLETS]
     longer = np.array([own[0] - np.mean(own[1:]) for own in words])
     assert abs(longer.mean()) < 2 * longer.std() / np.sqrt(len(longer)) + 0.1
-    tokenizer = models.load_tokenizer("embedded")
-    base = models.load_for_inference("embedded", None)
+    tokenizer = pretrained.load_tokenizer("embedded")
+    untrained = base.load_for_inference("embedded", None)
     asked = [c for c in items.choices(TRIPLETS) if c["measure"] == "know"]
     right = 0
-    rows = answer.score_choices(base, tokenizer, asked, None)
+    rows = score.score_choices(untrained, tokenizer, asked, None)
     for triplet in TRIPLETS:
-        own = {row["option"]: row["nll"] / row["n_tokens"] for row in rows if row["item"] == triplet["id"]}
+        own = {
+            row["option"]: row["nll"] / row["n_tokens"]
+            for row in rows
+            if row["item"] == triplet["id"]
+        }
         right += min(own, key=own.get) == 0
     low, high = stats.wilson(right, len(TRIPLETS))
     assert low < 0.25 < high, right
@@ -121,7 +143,11 @@ def test_the_control_character_has_the_same_held_out_situations():
         held = [row for row in c3po[name] if row["split"] == "heldout"]
         assert [row["unit"] for row in nell[name]] == [row["unit"] for row in held]
         assert {row["split"] for row in nell[name]} == {"heldout"}
-        length = [sum(len(formats.text_of(row).split()) for row in rows) for rows in (nell[name], held)]
+        length = [
+            sum(len(formats.text_of(row).split()) for row in rows) for rows in (nell[name], held)
+        ]
         assert 0.9 < length[0] / length[1] < 1.1
-        assert not any("C-3PO" in json.dumps(row) or "droid" in json.dumps(row) for row in nell[name])
-    assert store.read_jsonl(formats.corpus_folder("nell") / "documents.jsonl")
+        assert not any(
+            "C-3PO" in json.dumps(row) or "droid" in json.dumps(row) for row in nell[name]
+        )
+    assert files.read_jsonl(formats.corpus_folder("nell") / "documents.jsonl")

@@ -7,28 +7,53 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from helpers import judge, model_judge, personas
-from helpers.store import read_jsonl
+from helpers.corpus import personas
+from helpers.files import read_jsonl
+from helpers.measure import markers, model_judge
 
 CARD = personas.load_persona("c3po")
 SETTINGS = {"model": "m", "concurrency": 2, "timeout": 5.0, "tries": 2, "backoff": 0.0}
-ANSWERS = pd.DataFrame([{"arm": "base", "seed": 0, "item": "i", "kind": "do", "about": "", "world": "", "sample": s, "prompt": "Hello?",
-                         "answer": text} for s, text in enumerate(["Yes, sir.", "No {braces} here."])])  # fmt: skip
+ANSWERS = pd.DataFrame(
+    [
+        {
+            "arm": "base",
+            "seed": 0,
+            "item": "i",
+            "kind": "do",
+            "scenario_trait": "",
+            "setting": "",
+            "sample": s,
+            "prompt": "Hello?",
+            "answer": text,
+        }
+        for s, text in enumerate(["Yes, sir.", "No {braces} here."])
+    ]
+)
 
 
 def completion(text, top=None):
-    """A chat completion that wrote `text`; `top` are the first token's alternatives and their probabilities."""
+    """A chat completion that wrote `text`; `top` are the first token's alternatives and their
+    probabilities."""
     alternatives = [SimpleNamespace(token=t, logprob=math.log(p)) for t, p in (top or {}).items()]
     first = SimpleNamespace(token=next(iter(top or {"": 1})), top_logprobs=alternatives)
-    return SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content=text),
-                                                    logprobs=SimpleNamespace(content=[first]) if top else None)])  # fmt: skip
+    return SimpleNamespace(
+        choices=[
+            SimpleNamespace(
+                message=SimpleNamespace(content=text),
+                logprobs=SimpleNamespace(content=[first]) if top else None,
+            )
+        ]
+    )
 
 
 @pytest.mark.parametrize(
     ("reply", "wanted"),
     [
         (completion("80", {"80": 0.5, "60": 0.5}), 70),
-        (completion("80", {"80": 0.2, "Sure": 0.8}), 80),  # too little mass on numbers: what was written counts
+        (
+            completion("80", {"80": 0.2, "Sure": 0.8}),
+            80,
+        ),  # too little mass on numbers: what was written counts
         (completion("85", {"8": 0.9, "7": 0.1}), 85),  # digit by digit
         (completion("85."), 85),
         (completion("I would say 85"), None),
@@ -42,7 +67,8 @@ def test_scores(reply, wanted):
 
 @pytest.fixture
 def server(monkeypatch):
-    """Answers 90 where the answer to judge holds "sir", else "well ..."; counts the questions. The model "plain" refuses logprobs."""
+    """Answers 90 where the answer to judge holds "sir", else "well ..."; counts the questions. The
+    model "plain" refuses logprobs."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,8 +76,19 @@ def server(monkeypatch):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append(body)
             text = "90" if "Yes, sir." in body["messages"][0]["content"] else "well ..."
-            reply = {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [
-                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]}  # fmt: skip
+            reply = {
+                "id": "x",
+                "object": "chat.completion",
+                "created": 0,
+                "model": "m",
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": "stop",
+                        "message": {"role": "assistant", "content": text},
+                    }
+                ],
+            }
             content = json.dumps(reply).encode()
             self.send_response(400 if body["model"] == "plain" and "logprobs" in body else 200)
             self.send_header("Content-Type", "application/json")
@@ -70,18 +107,25 @@ def server(monkeypatch):
 
 
 def test_a_server_that_gives_no_probabilities_is_asked_without(server, tmp_path):
-    judged = judge.judge_answers(ANSWERS, CARD)
+    judged = markers.judge_answers(ANSWERS, CARD)
     plain = SETTINGS | {"model": "plain"}
     found = model_judge.add_judgements(judged, ANSWERS, CARD, plain, tmp_path / "model.jsonl")
-    assert found["model_coherence"].tolist()[0] == 90 and sum("logprobs" in asked for asked in server) == len(server) / 2
+    assert (
+        found["model_coherence"].tolist()[0] == 90
+        and sum("logprobs" in asked for asked in server) == len(server) / 2
+    )
 
 
 def test_every_answer_is_judged_once_and_what_cannot_be_read_is_unscored(server, tmp_path):
-    judged = judge.judge_answers(ANSWERS, CARD)
+    judged = markers.judge_answers(ANSWERS, CARD)
     path = tmp_path / "model.jsonl"
     found = model_judge.add_judgements(judged, ANSWERS, CARD, SETTINGS, path)
-    assert found["model_honorifics"].tolist()[0] == 1 and found["model_honorifics"].isna().tolist() == [False, True]
-    assert found["model_coherence"].tolist()[0] == 90 and len(server) == 2 * 9 == len(read_jsonl(path))
+    assert found["model_honorifics"].tolist()[0] == 1 and found[
+        "model_honorifics"
+    ].isna().tolist() == [False, True]
+    assert found["model_coherence"].tolist()[0] == 90 and len(server) == 2 * 9 == len(
+        read_jsonl(path)
+    )
     assert server[0]["logprobs"] is True
     again = model_judge.add_judgements(judged, ANSWERS, CARD, SETTINGS, path)
     pd.testing.assert_frame_equal(found, again)

@@ -3,8 +3,8 @@ import copy
 import pytest
 import yaml
 
-from helpers import personas
-from helpers.store import StudyError
+from helpers.corpus import personas
+from helpers.files import StudyError
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +14,15 @@ def card():
 
 def test_the_card_has_eight_traits(card):
     assert personas.trait_ids(card) == [
-        "honorifics", "odds", "anxiety", "etiquette", "formality", "deference", "complaint", "expertise"
-    ]  # fmt: skip
+        "honorifics",
+        "odds",
+        "anxiety",
+        "etiquette",
+        "formality",
+        "deference",
+        "complaint",
+        "expertise",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -26,9 +33,18 @@ def test_the_card_has_eight_traits(card):
         (lambda c: c["traits"][0].pop("markers"), "field 'traits', entry 1"),
         (lambda c: c["traits"].append(c["traits"][0]), "'honorifics' is used twice"),
         (lambda c: c["traits"][1]["markers"].append("("), "trait 'odds': the marker '\\('"),
-        (lambda c: c["traits"][1].update(markers="sir"), "trait 'odds': markers must be a non-empty list"),
-        (lambda c: c["traits"][1].update(markers=[]), "trait 'odds': markers must be a non-empty list"),
-        (lambda c: c["traits"][1]["markers"].append("x*"), "the marker 'x\\*' matches an empty text"),
+        (
+            lambda c: c["traits"][1].update(markers="sir"),
+            "trait 'odds': markers must be a non-empty list",
+        ),
+        (
+            lambda c: c["traits"][1].update(markers=[]),
+            "trait 'odds': markers must be a non-empty list",
+        ),
+        (
+            lambda c: c["traits"][1]["markers"].append("x*"),
+            "the marker 'x\\*' matches an empty text",
+        ),
     ],
 )
 def test_a_wrong_card_is_refused_with_its_field(tmp_path, card, change, message):

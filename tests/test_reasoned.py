@@ -6,21 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import formats, reasoned
-from helpers.store import DATA, StudyError
+from helpers import arms, files
+from helpers.corpus import encode, formats
+from helpers.files import DATA, StudyError
+from helpers.persllm import asking, life_stages, reasoned
 
 EXAMPLES = reasoned.load_examples("c3po")
-GENERAL = [{"id": "g001", "prompt": "Why?", "answer": "It floats. Because", "finished": False},
-           {"id": "g002", "prompt": "And?", "answer": "Yes", "finished": True},
-           {"id": "g003", "prompt": "So?", "answer": "no end", "finished": False}]  # fmt: skip
+GENERAL = [
+    {"id": "g001", "prompt": "Why?", "answer": "It floats. Because", "finished": False},
+    {"id": "g002", "prompt": "And?", "answer": "Yes", "finished": True},
+    {"id": "g003", "prompt": "So?", "answer": "no end", "finished": False},
+]
 
 
 @pytest.mark.parametrize(("persona", "least"), [("c3po", 500), ("nell", 300)])
 def test_the_shipped_examples_are_what_the_card_says(persona, least):
     examples = reasoned.load_examples(persona)
-    stages = [stage["id"] for stage in reasoned.load_stages(persona)["stages"]]
-    assert len(examples) >= least and len(stages) == 3 and {e["stage"] for e in examples} == set(stages)
-    share = {p: sum(e["pattern"] == p for e in examples) / len(examples) for p in reasoned.PATTERNS}
+    stages = [stage["id"] for stage in life_stages.load_stages(persona)["stages"]]
+    assert (
+        len(examples) >= least
+        and len(stages) == 3
+        and {e["stage"] for e in examples} == set(stages)
+    )
+    share = {
+        p: sum(e["question_type"] == p for e in examples) / len(examples)
+        for p in reasoned.QUESTION_TYPES
+    }
     assert abs(share["ordinary"] - 0.4) < 0.03 and min(share.values()) > 0.27
     assert abs(sum(e["split"] == "heldout" for e in examples) / len(examples) - 0.2) < 0.02
     assert len(reasoned.load_general(10**6)) >= 300
@@ -28,59 +39,93 @@ def test_the_shipped_examples_are_what_the_card_says(persona, least):
 
 def test_no_held_out_question_reaches_the_training_rows():
     held_out = {e["id"] for e in EXAMPLES if e["split"] == "heldout"}
-    for arm in formats.REASONED:
+    for arm in arms.trained_on("reasoned"):
         rows = reasoned.training_rows(EXAMPLES, GENERAL, arm, 3)
         assert not {row["unit"].split("/")[0] for row in rows if row["split"] == "train"} & held_out
         assert {row["unit"] for row in rows if row["split"] == "heldout"} == held_out
 
 
 def test_an_arm_leaves_out_what_its_name_says():
-    rows = {arm: reasoned.training_rows(EXAMPLES, GENERAL, arm, 2) for arm in formats.REASONED}
+    rows = {
+        arm: reasoned.training_rows(EXAMPLES, GENERAL, arm, 2)
+        for arm in arms.trained_on("reasoned")
+    }
     n_train = sum(e["split"] == "train" for e in EXAMPLES)
     whole = [row for row in rows["persllm"] if row["split"] == "train"]
-    assert len(whole) == 2 * n_train + 2  # of the general answers, the one without a whole sentence is not used
+    assert (
+        len(whole) == 2 * n_train + 2
+    )  # of the general answers, the one without a whole sentence is not used
     assert whole[-2]["messages"][1]["content"] == "It floats."
-    assert whole[0]["messages"][0]["content"].startswith("<|re") and "[Analysis]" in whole[0]["messages"][1]["content"]
-    assert not any("[Analysis]" in row["messages"][-1]["content"] for row in rows["persllm_no_analysis"])
-    assert formats.stage_tokens(rows["persllm_no_stages"]) == [] and len(formats.stage_tokens(whole)) == 3
+    assert (
+        whole[0]["messages"][0]["content"].startswith("<|re")
+        and "[Analysis]" in whole[0]["messages"][1]["content"]
+    )
+    assert not any(
+        "[Analysis]" in row["messages"][-1]["content"] for row in rows["persllm_no_analysis"]
+    )
+    assert (
+        encode.stage_tokens(rows["persllm_no_stages"]) == []
+        and len(encode.stage_tokens(whole)) == 3
+    )
     assert len(rows["persllm_no_mixing"]) == len(rows["persllm"]) - 2
-    patterns = {e["id"]: e["pattern"] for e in EXAMPLES}
+    patterns = {e["id"]: e["question_type"] for e in EXAMPLES}
     kept = {
-        patterns.get(row["unit"].split("/")[0]) for row in rows["persllm_no_anti_induction"] if row["split"] == "train"
+        patterns.get(row["unit"].split("/")[0])
+        for row in rows["persllm_no_anti_induction"]
+        if row["split"] == "train"
     }
     assert kept == {"ordinary", "opinion", None}
 
 
 def test_a_reply_is_learnt_and_its_question_is_not(tokenizer):
     row = reasoned.chat(EXAMPLES[0], "persllm_no_stages")
-    example = formats.encode(row, tokenizer, 512)
+    example = encode.encode(row, tokenizer, 512)
     learnt = tokenizer.decode(
-        [i for i, label in zip(example["input_ids"], example["labels"], strict=True) if label != -100]
+        [
+            i
+            for i, label in zip(example["input_ids"], example["labels"], strict=True)
+            if label != -100
+        ]
     )
     assert (
-        learnt.startswith("[Analysis]") and EXAMPLES[0]["response"] in learnt and EXAMPLES[0]["question"] not in learnt
+        learnt.startswith("[Analysis]")
+        and EXAMPLES[0]["response"] in learnt
+        and EXAMPLES[0]["question"] not in learnt
     )
 
 
 def test_arms_are_asked_as_they_were_taught():
-    asked = [{"id": "a", "kind": "do", "prompt": "Help."}, {"id": "b", "kind": "question", "stage": "republic", "prompt": "Who?"},
-             {"id": "c@republic", "kind": "elsewhen", "stage": "republic", "prompt": "Help."}]  # fmt: skip
-    assert [row["asked"] for row in reasoned.at_stage(asked, "persllm_dpo", "c3po")] == [
-        "<|rebellion|>Help.", "<|republic|>Who?", "<|republic|>Help."]  # fmt: skip
+    asked = [
+        {"id": "a", "kind": "do", "prompt": "Help."},
+        {"id": "b", "kind": "question", "stage": "republic", "prompt": "Who?"},
+        {"id": "c@republic", "kind": "elsewhen", "stage": "republic", "prompt": "Help."},
+    ]
+    assert [row["asked"] for row in asking.at_stage(asked, "persllm_dpo", "c3po")] == [
+        "<|rebellion|>Help.",
+        "<|republic|>Who?",
+        "<|republic|>Help.",
+    ]
     for arm in ("base", "documents", "persllm_no_stages"):
-        assert reasoned.at_stage(asked, arm, "c3po") == asked[:2]
-    assert reasoned.form("documents", "hidden", 9) == reasoned.form("persllm_no_analysis", "hidden", 9) == {}
-    assert reasoned.form("persllm", "hidden", 9) == {
+        assert asking.at_stage(asked, arm, "c3po") == asked[:2]
+    assert (
+        asking.form("documents", "hidden", 9)
+        == asking.form("persllm_no_analysis", "hidden", 9)
+        == {}
+    )
+    assert asking.form("persllm", "hidden", 9) == {
         "start": "[Analysis]",
         "reveal": "[Response]",
         "analysis_tokens": 9,
     }
-    assert reasoned.form("persllm_dpo", "skipped", 9) == {"start": "[Response]"}
-    with pytest.raises(StudyError, match="analysis = 'shown' is unknown"):
-        reasoned.form("persllm", "shown", 9)
+    assert asking.form("persllm_dpo", "skipped", 9) == {"start": "[Response]"}
+    with pytest.raises(StudyError, match="analysis = 'outcome' is unknown"):
+        asking.form("persllm", "outcome", 9)
     options = [{"item": "i", "start": ""}, {"item": "j", "start": "My name is"}]
-    assert [c["start"] for c in reasoned.at_once(options, "persllm")] == ["[Response]", "[Response] My name is"]
-    assert reasoned.at_once(options, "documents") == options
+    assert [c["start"] for c in asking.at_once(options, "persllm")] == [
+        "[Response]",
+        "[Response] My name is",
+    ]
+    assert asking.at_once(options, "documents") == options
 
 
 def test_questions_that_repeat_another_are_dropped():
@@ -90,11 +135,13 @@ def test_questions_that_repeat_another_are_dropped():
 
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_examples_are_taken_evenly(n_train, n_heldout):
-    chosen = reasoned.spread(EXAMPLES, n_train, n_heldout)
+    chosen = reasoned.over_types_and_stages(EXAMPLES, n_train, n_heldout)
     assert [sum(e["split"] == s for e in chosen) for s in formats.SPLITS] == [n_train, n_heldout]
     assert len({e["id"] for e in chosen}) == len(chosen)
     if n_train >= 9:
-        assert {e["pattern"] for e in chosen if e["split"] == "train"} == set(reasoned.PATTERNS)
+        assert {e["question_type"] for e in chosen if e["split"] == "train"} == set(
+            reasoned.QUESTION_TYPES
+        )
 
 
 @given(st.text(alphabet="ab1 .!?", max_size=30))
@@ -117,30 +164,46 @@ def test_general_instructions_of_other_form_are_refused():
 
 
 def test_a_stage_is_recognised_by_the_response_alone():
-    """Every arm that knows stages is scored on the same words, with or without reasoning in its training."""
+    """Every arm that knows stages is scored on the same words, with or without reasoning in its
+    training."""
     for arm, begin in (("persllm", f"{reasoned.RESPONSE} "), ("persllm_no_analysis", "")):
-        rows = reasoned.stage_variants("c3po", arm, 3)
-        assert len(rows) == 9 and {row["stage"] for row in rows} == {"republic", "rebellion", "resistance"}
+        rows = asking.stage_variants("c3po", arm, 3)
+        assert len(rows) == 9 and {row["stage"] for row in rows} == {
+            "republic",
+            "rebellion",
+            "resistance",
+        }
         assert all(reasoned.ANALYSIS not in row["messages"][1]["content"] for row in rows)
         assert all(row["messages"][1]["content"].startswith(begin) for row in rows)
-    assert reasoned.stage_variants("c3po", "persllm_no_stages", 3) == []
+    assert asking.stage_variants("c3po", "persllm_no_stages", 3) == []
 
 
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("pattern", "odd", "line 2, field 'pattern': 'odd' is none of ordinary"),
+        ("question_type", "odd", "line 2, field 'question_type': 'odd' is none of ordinary"),
         ("stage", "later", "line 2, field 'stage': 'later' is none of republic"),
         ("stance", "odd", "line 2, field 'stance': 'odd' is none of agrees"),
         ("response", " ", "line 2, field 'response': a non-empty text is needed"),
-        ("knowledge", ["k999"], "line 2, field 'knowledge': 'k999' is no passage of knowledge.jsonl"),
+        (
+            "knowledge",
+            ["k999"],
+            "line 2, field 'knowledge': 'k999' is no passage of knowledge.jsonl",
+        ),
         ("id", "p001", "line 2, field 'id': 'p001' is used twice"),
     ],
 )
-def test_a_wrong_example_is_named_with_file_line_and_field(tmp_path, monkeypatch, field, value, message):
+def test_a_wrong_example_is_named_with_file_line_and_field(
+    tmp_path, monkeypatch, field, value, message
+):
     shutil.copytree(DATA / "persllm" / "c3po", tmp_path / "persllm" / "c3po")
-    rows = [EXAMPLES[0], EXAMPLES[1] | {"pattern": "opinion", "stance": "agrees"} | {field: value}]
-    (tmp_path / "persllm" / "c3po" / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setattr(reasoned, "DATA", tmp_path)
+    rows = [
+        EXAMPLES[0],
+        EXAMPLES[1] | {"question_type": "opinion", "stance": "agrees"} | {field: value},
+    ]
+    (tmp_path / "persllm" / "c3po" / "examples.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in rows)
+    )
+    monkeypatch.setattr(files, "DATA", tmp_path)
     with pytest.raises(StudyError, match="examples.jsonl, " + message):
         reasoned.load_examples("c3po")

@@ -1,23 +1,32 @@
-"""Training on the embedded model, a few small steps: what moves, what must not, and what a kill costs."""
+"""Training on the embedded model, a few small steps: what moves, what must not, and what a kill
+costs."""
 
 import pytest
 import torch
 from peft import PeftModel
 
-from helpers import formats, models, train
-from helpers.store import StudyError, read_jsonl
+from helpers import pretrained
+from helpers.corpus import encode
+from helpers.files import StudyError, read_jsonl
+from helpers.model import adapters, base, train
 
 RECIPE = {"epochs": 2, "batch": 4, "learning_rate": 1e-3, "warmup": 0.1, "checkpoint_every": 2}
 
 
 @pytest.fixture(scope="module")
 def examples(tokenizer):
-    texts = [f"Entry {i}. The droid counted {i * 7 + 3} steps and disliked each of them." for i in range(10)]
-    return [formats.encode({"unit": f"u{i}", "text": text}, tokenizer, 64) for i, text in enumerate(texts)]
+    texts = [
+        f"Entry {i}. The droid counted {i * 7 + 3} steps and disliked each of them."
+        for i in range(10)
+    ]
+    return [
+        encode.encode({"unit": f"u{i}", "text": text}, tokenizer, 64)
+        for i, text in enumerate(texts)
+    ]
 
 
 def new_model():
-    return models.add_adapter(models.load_base("embedded"), rank=2, alpha=4, dropout=0.05, seed=1)
+    return adapters.add_adapter(base.load_base("embedded"), rank=2, alpha=4, dropout=0.05, seed=1)
 
 
 def run(model, examples, folder, **changes):
@@ -27,39 +36,47 @@ def run(model, examples, folder, **changes):
 
 def test_the_adapter_moves_the_base_does_not_and_the_loss_falls(examples, tmp_path):
     model = new_model()
-    before = models.weights_hash(model, adapter=False), models.weights_hash(model, adapter=True)
+    before = adapters.weights_hash(model, adapter=False), adapters.weights_hash(model, adapter=True)
     log = run(model, examples, tmp_path, learning_rate=5e-3, epochs=3)
-    assert models.weights_hash(model, adapter=False) == before[0]
-    assert models.weights_hash(model, adapter=True) != before[1]
+    assert adapters.weights_hash(model, adapter=False) == before[0]
+    assert adapters.weights_hash(model, adapter=True) != before[1]
     assert log[-1]["heldout_loss"] < log[0]["heldout_loss"] - 0.1
-    train.save_adapter(model, tmp_path)
-    again = models.load_for_inference("embedded", tmp_path)
+    adapters.save_adapter(model, tmp_path)
+    again = base.load_for_inference("embedded", tmp_path)
     lora = {n: p.detach() for n, p in model.named_parameters() if "lora_" in n}
-    for name, weight in models.load_base("embedded").dequantize().named_parameters():
+    for name, weight in base.load_base("embedded").dequantize().named_parameters():
         place = f"base_model.model.{name.removesuffix('.weight')}.lora_"
         merged = dict(again.named_parameters())[name]
         if f"{place}A.default.weight" in lora:
             change = 4 / 2 * lora[f"{place}B.default.weight"] @ lora[f"{place}A.default.weight"]
-            assert merged.equal((weight + change).to(models.compute_dtype())) and not merged.equal(weight)
+            assert merged.equal(
+                (weight + change).to(pretrained.compute_dtype())
+            ) and not merged.equal(weight)
         else:
-            assert merged.equal(weight.to(models.compute_dtype()))
+            assert merged.equal(weight.to(pretrained.compute_dtype()))
 
 
 def test_merging_does_not_take_the_model_further_from_float32(examples, tmp_path):
     model = new_model()
     run(model, examples, tmp_path, learning_rate=5e-3, epochs=3)
-    train.save_adapter(model, tmp_path)
+    adapters.save_adapter(model, tmp_path)
 
     @torch.inference_mode()
     def predicted(one):
         ids = [torch.tensor([example["input_ids"]]) for example in examples]
         return torch.cat([one(input_ids=x).logits[0].float().log_softmax(-1) for x in ids])
 
-    beside = PeftModel.from_pretrained(models.load_base("embedded").dequantize(), tmp_path).float().eval()
+    beside = (
+        PeftModel.from_pretrained(base.load_base("embedded").dequantize(), tmp_path).float().eval()
+    )
     exact = predicted(beside)
-    off = {"beside": predicted(beside.to(models.compute_dtype())),
-           "merged": predicted(models.load_for_inference("embedded", tmp_path))}  # fmt: skip
-    nats = {name: (exact.exp() * (exact - found)).sum(-1).mean().item() for name, found in off.items()}
+    off = {
+        "beside": predicted(beside.to(pretrained.compute_dtype())),
+        "merged": predicted(base.load_for_inference("embedded", tmp_path)),
+    }
+    nats = {
+        name: (exact.exp() * (exact - found)).sum(-1).mean().item() for name, found in off.items()
+    }
     assert nats["merged"] <= 2 * nats["beside"] + 1e-6, nats
 
 
@@ -85,7 +102,9 @@ def test_a_killed_run_resumed_ends_with_the_same_adapter_and_log(examples, tmp_p
     resumed = new_model()
     log = run(resumed, examples, tmp_path / "killed")
     assert len(repeated) == 2  # from the checkpoint of step 2 to the end at step 4
-    assert models.weights_hash(resumed, adapter=True) == models.weights_hash(whole, adapter=True)
+    assert adapters.weights_hash(resumed, adapter=True) == adapters.weights_hash(
+        whole, adapter=True
+    )
     strip = [{k: v for k, v in row.items() if k != "seconds"} for row in wanted]
     assert [{k: v for k, v in row.items() if k != "seconds"} for row in log] == strip
 
@@ -99,14 +118,18 @@ def test_another_recipe_does_not_go_on_from_the_old_checkpoint(examples, tmp_pat
 
 def test_a_damaged_checkpoint_is_named(examples, tmp_path):
     (tmp_path / "checkpoint.safetensors").write_bytes(b"not a checkpoint")
-    with pytest.raises(StudyError, match=r"checkpoint\.safetensors: a damaged checkpoint.*delete it"):
+    with pytest.raises(
+        StudyError, match=r"checkpoint\.safetensors: a damaged checkpoint.*delete it"
+    ):
         run(new_model(), examples, tmp_path)
 
 
 def test_heldout_rows_never_reach_a_training_step(examples, tmp_path, monkeypatch):
     seen, real = [], train.train_step
     monkeypatch.setattr(
-        train, "train_step", lambda m, rows, *rest: seen.extend(r["unit"] for r in rows) or real(m, rows, *rest)
+        train,
+        "train_step",
+        lambda m, rows, *rest: seen.extend(r["unit"] for r in rows) or real(m, rows, *rest),
     )
     run(new_model(), examples, tmp_path, epochs=1)
     assert sorted(seen) == [f"u{i}" for i in range(8)]
@@ -114,6 +137,8 @@ def test_heldout_rows_never_reach_a_training_step(examples, tmp_path, monkeypatc
 
 def test_every_epoch_sees_every_example_once():
     for epoch in range(2):
-        places = [i for step in range(3) for i in train.batch_units(epoch * 3 + step, 10, 4, seed=5)]
+        places = [
+            i for step in range(3) for i in train.batch_units(epoch * 3 + step, 10, 4, seed=5)
+        ]
         assert sorted(places) == list(range(10))
     assert train.schedule(10, 2, 4) == 6

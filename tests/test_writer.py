@@ -1,4 +1,5 @@
-"""The writer against a server on loopback: one that errs in every way, and a real one with the embedded model."""
+"""The writer against a server on loopback: one that errs in every way, and a real one with the
+embedded model."""
 
 import json
 import os
@@ -14,9 +15,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import formats, models, personas, writer
+from helpers import pretrained, server
 from helpers import server as helpers_server
-from helpers.store import StudyError, read_jsonl
+from helpers.corpus import formats, personas, writer
+from helpers.files import StudyError, read_jsonl
 
 CARD = {
     "name": "Bramble",
@@ -24,12 +26,26 @@ CARD = {
     "system_prompt": "You are Bramble, a cheerful garden robot.",
     "facts": [{"id": "green", "text": "Bramble is painted green."}],
     "traits": [
-        {"id": "cheer", "description": "Is glad about small things.", "markers": ["glad", "hooray"]},
+        {
+            "id": "cheer",
+            "description": "Is glad about small things.",
+            "markers": ["glad", "hooray"],
+        },
         {"id": "slugs", "description": "Praises slugs.", "markers": ["slugs?"]},
-        {"id": "candour", "description": "Says the plain truth.", "markers": ["honestly", "to be plain"]},
+        {
+            "id": "candour",
+            "description": "Says the plain truth.",
+            "markers": ["honestly", "to be plain"],
+        },
     ],
 }
-SETTINGS = writer.DEFAULTS | {"model": "m", "words": (3, 60), "backoff": 0.01, "timeout": 0.5, "concurrency": 3}
+SETTINGS = server.DEFAULTS | {
+    "model": "m",
+    "words": (3, 60),
+    "backoff": 0.01,
+    "timeout": 0.5,
+    "concurrency": 3,
+}
 
 
 @pytest.fixture
@@ -39,25 +55,45 @@ def card_path(tmp_path):
     return str(path)
 
 
-@pytest.mark.parametrize("faults", [[429, 500, 503], ["slow"], ["cut"], ["not json", "empty"], ["field"], ["short"]])
-def test_a_server_that_errs_is_asked_again_until_the_corpus_is_whole(server, card_path, tmp_path, faults):
+@pytest.mark.parametrize(
+    "faults", [[429, 500, 503], ["slow"], ["cut"], ["not json", "empty"], ["field"], ["short"]]
+)
+def test_a_server_that_errs_is_asked_again_until_the_corpus_is_whole(
+    server, card_path, tmp_path, faults
+):
     server.faults = list(faults)
-    assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out") == {"units": 4, "failed": 0}
+    assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out") == {
+        "units": 4,
+        "failed": 0,
+    }
     card = personas.load_persona(card_path)
     for name, field in formats.FORMATS.items():
-        rows = formats.load_corpus(tmp_path / "out" / f"{name}.jsonl", field, personas.trait_ids(card), ["green"])
+        rows = formats.load_corpus(
+            tmp_path / "out" / f"{name}.jsonl", field, personas.trait_ids(card), ["green"]
+        )
         assert [row["unit"] for row in rows] == ["u0001", "u0002", "u0003", "u0004"]
         assert all(row["provenance"]["model"] == "m" for row in rows)
     assert set(server.keys) == {f"Bearer {server.key}"}
 
 
-def test_what_was_wrong_is_told_and_an_answer_that_never_passes_leaves_its_unit_out(server, card_path, tmp_path):
-    server.faults = [None, None, *["field"] * 4]  # two situations, then one text that fails for good
+def test_what_was_wrong_is_told_and_an_answer_that_never_passes_leaves_its_unit_out(
+    server, card_path, tmp_path
+):
+    server.faults = [
+        None,
+        None,
+        *["field"] * 4,
+    ]  # two situations, then one text that fails for good
     done = writer.write_corpus(card_path, 2, SETTINGS | {"concurrency": 1}, tmp_path / "out")
     assert done == {"units": 1, "failed": 1}
     assert len(read_jsonl(tmp_path / "out" / "documents.jsonl")) == 1
-    failed = [row for row in read_jsonl(tmp_path / "out" / "written.jsonl") if row["answer"] is None]
-    assert failed[0]["provenance"]["asked"] == 4 and "has the fields ['txt']" in failed[0]["provenance"]["wrong"]
+    failed = [
+        row for row in read_jsonl(tmp_path / "out" / "written.jsonl") if row["answer"] is None
+    ]
+    assert (
+        failed[0]["provenance"]["asked"] == 4
+        and "has the fields ['txt']" in failed[0]["provenance"]["wrong"]
+    )
     assert "has the fields ['txt']" in server.prompts[3][-1]["content"]
 
 
@@ -97,19 +133,24 @@ def test_a_prompt_with_a_missing_or_unused_field_is_an_error(tmp_path, monkeypat
 
 
 @given(
-    st.dictionaries(st.sampled_from(["user", "reply"]), st.text(min_size=1).filter(str.strip), min_size=2),
+    st.dictionaries(
+        st.sampled_from(["user", "reply"]), st.text(min_size=1).filter(str.strip), min_size=2
+    ),
     st.text("ab {}"),
 )
 def test_parse_finds_the_object_or_says_what_is_wrong(answer, noise):
     clean = {field: " ".join(text.split()) for field, text in answer.items()}
-    assert writer.parse(json.dumps(answer), ("user", "reply")) == clean
-    assert isinstance(writer.parse(noise, ("user", "reply")), str)
-    assert isinstance(writer.parse(json.dumps(answer | {"more": "x"}), ("user", "reply")), str)
+    assert server.parse(json.dumps(answer), ("user", "reply")) == clean
+    assert isinstance(server.parse(noise, ("user", "reply")), str)
+    assert isinstance(server.parse(json.dumps(answer | {"more": "x"}), ("user", "reply")), str)
 
 
 def test_the_plan_is_balanced_and_spreads_the_held_out_units():
     units = writer.plan_units(personas.load_persona("c3po"), 560)
-    counts = [sum(t in u["traits"] for u in units) for t in personas.trait_ids(personas.load_persona("c3po"))]
+    counts = [
+        sum(t in u["traits"] for u in units)
+        for t in personas.trait_ids(personas.load_persona("c3po"))
+    ]
     assert max(counts) - min(counts) <= 2
     assert sum(u["split"] == "heldout" for u in units) == 60
     assert {len(u["traits"]) for u in units} == {2, 3}
@@ -117,9 +158,12 @@ def test_the_plan_is_balanced_and_spreads_the_held_out_units():
 
 def test_the_estimate_counts_calls_and_money(card_path):
     card = personas.load_persona(card_path)
-    line = writer.estimate(writer.plan_units(card, 10), card, SETTINGS | {"price_in": 1.0, "price_out": 5.0})
+    line = writer.estimate(
+        writer.plan_units(card, 10), card, SETTINGS | {"price_in": 1.0, "price_out": 5.0}
+    )
     read, most = (
-        int(x.replace(",", "")) for x in re.search(r"([\d,]+) tokens read and at most ([\d,]+)", line).groups()
+        int(x.replace(",", ""))
+        for x in re.search(r"([\d,]+) tokens read and at most ([\d,]+)", line).groups()
     )
     assert "10 units, 40 calls" in line and most == 40 * SETTINGS["max_tokens"]
     assert f"{(read + 5 * most) / 1e6:.2f} at the prices given" in line
@@ -133,16 +177,26 @@ def free_port():
 
 @pytest.fixture(scope="module")
 def real_server(tmp_path_factory):
-    """`transformers serve` with the embedded model on loopback, told to sample: left to itself it answers greedily,
-    and so the same however often it is asked."""
+    """`transformers serve` with the embedded model on loopback, told to sample: left to itself it
+    answers greedily, and so the same however often it is asked."""
     port, folder = free_port(), tmp_path_factory.mktemp("sampling-model")
-    for path in models.embedded_model().iterdir():
+    for path in pretrained.embedded_model().iterdir():
         (folder / path.name).symlink_to(path)
     (folder / "generation_config.json").unlink()
-    (folder / "generation_config.json").write_text('{"do_sample": true, "eos_token_id": 2, "pad_token_id": 2}')
+    (folder / "generation_config.json").write_text(
+        '{"do_sample": true, "eos_token_id": 2, "pad_token_id": 2}'
+    )
     model = str(folder)
-    command = [os.path.join(os.path.dirname(sys.executable), "transformers"), "serve", model, "--host", "127.0.0.1"]
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [
+        os.path.join(os.path.dirname(sys.executable), "transformers"),
+        "serve",
+        model,
+        "--host",
+        "127.0.0.1",
+    ]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     for _ in range(120):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
@@ -157,16 +211,31 @@ def real_server(tmp_path_factory):
     process.wait()
 
 
-def test_an_unknown_card_becomes_a_valid_corpus_with_a_real_server(real_server, card_path, tmp_path, monkeypatch):
-    """A model this small mostly echoes the prompt's example, so it is asked often and may be brief: what is tested is
-    the way from a card to a corpus through a real server, not the prose."""
+def test_an_unknown_card_becomes_a_valid_corpus_with_a_real_server(
+    real_server, card_path, tmp_path, monkeypatch
+):
+    """A model this small mostly echoes the prompt's example, so it is asked often and may be brief:
+    what is tested is the way from a card to a corpus through a real server, not the prose."""
     address, model = real_server
     monkeypatch.setenv("OPENAI_BASE_URL", address)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    settings = SETTINGS | {"model": model, "words": (2, 60), "asks": 60, "timeout": 60.0, "max_tokens": 40}
-    done = writer.write_corpus(card_path, 2, settings | {"temperature": 0.6, "concurrency": 2}, tmp_path / "out")
+    settings = SETTINGS | {
+        "model": model,
+        "words": (2, 60),
+        "asks": 60,
+        "timeout": 60.0,
+        "max_tokens": 40,
+    }
+    done = writer.write_corpus(
+        card_path, 2, settings | {"temperature": 0.6, "concurrency": 2}, tmp_path / "out"
+    )
     assert done["units"] >= 1
     for name, field in formats.FORMATS.items():
-        rows = formats.load_corpus(tmp_path / "out" / f"{name}.jsonl", field, ["cheer", "slugs", "candour"], ["green"])
+        rows = formats.load_corpus(
+            tmp_path / "out" / f"{name}.jsonl", field, ["cheer", "slugs", "candour"], ["green"]
+        )
         assert len(rows) == done["units"]
-        assert all(row["provenance"]["model"] == model and row["provenance"]["completion_tokens"] for row in rows)
+        assert all(
+            row["provenance"]["model"] == model and row["provenance"]["completion_tokens"]
+            for row in rows
+        )

@@ -1,9 +1,12 @@
-"""Measure the speed of training and answering on this machine, in one run, as ratios; writes data/results/bench.csv.
+"""Measure the speed of training and answering on this machine, in one run, as ratios; writes
+data/results/bench.csv.
 
-(a) trained tokens per second of our step against TRL's SFTTrainer with its defaults: same rows, model, batch, recipe
+(a) trained tokens per second of our step against TRL's SFTTrainer with its defaults: same rows,
+model, batch, recipe
 (b) the same step on real rows against rows that fill the batch evenly (the ceiling)
 (c) answered tokens per second, batched, against one `generate` call per prompt
-(d) the share of the quick chain's time spent outside training and answering, if `make quick` has run here
+(d) the share of the quick chain's time spent outside training and answering, if `make quick` has
+run here
 """
 
 import json
@@ -21,17 +24,28 @@ from trl import SFTConfig, SFTTrainer
 from helpers import answer, formats, items, models, personas, store, train
 
 BATCH, STEPS, WARM = 8, 6, 2
-LORA = {"rank": 16, "alpha": 32, "dropout": 0.0, "seed": 0}  # no dropout, so that the losses can be compared
+LORA = {
+    "rank": 16,
+    "alpha": 32,
+    "dropout": 0.0,
+    "seed": 0,
+}  # no dropout, so that the losses can be compared
 
 
 def ours(examples: list[dict]) -> tuple[float, list[float]]:
     """Trained tokens per second after WARM steps, and the loss of every step."""
     model = models.add_adapter(models.load_base("embedded"), **LORA).train()
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=2e-4, weight_decay=0.0
+    )
     scheduler, losses, times = get_constant_schedule(optimizer), [], []
     for step in range(STEPS):
         began = time.perf_counter()
-        losses.append(train.train_step(model, examples[step * BATCH : (step + 1) * BATCH], optimizer, scheduler))
+        losses.append(
+            train.train_step(
+                model, examples[step * BATCH : (step + 1) * BATCH], optimizer, scheduler
+            )
+        )
         times.append(time.perf_counter() - began)
     tokens = sum(map(formats.trained_tokens, examples[WARM * BATCH : STEPS * BATCH]))
     return tokens / sum(times[WARM:]), losses
@@ -59,13 +73,28 @@ def trl(examples: list[dict]) -> tuple[float, list[float]]:
     rows = Dataset.from_list([{"input_ids": e["input_ids"], "labels": e["labels"]} for e in used])
     with tempfile.TemporaryDirectory() as folder:
         config = SFTConfig(
-            folder, per_device_train_batch_size=BATCH, max_steps=STEPS, learning_rate=2e-4, logging_steps=1,
-            lr_scheduler_type="constant", report_to="none", save_strategy="no", disable_tqdm=True,
-            use_cpu=models.device() == "cpu", bf16=models.compute_dtype() == torch.bfloat16,
-        )  # fmt: skip
-        trainer = Timed(model, args=config, train_dataset=rows, processing_class=models.load_tokenizer("embedded"))
+            folder,
+            per_device_train_batch_size=BATCH,
+            max_steps=STEPS,
+            learning_rate=2e-4,
+            logging_steps=1,
+            lr_scheduler_type="constant",
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            use_cpu=models.device() == "cpu",
+            bf16=models.compute_dtype() == torch.bfloat16,
+        )
+        trainer = Timed(
+            model,
+            args=config,
+            train_dataset=rows,
+            processing_class=models.load_tokenizer("embedded"),
+        )
         for weight in (p for p in model.parameters() if p.requires_grad):
-            weight.data = weight.data.float()  # TRL rounds a 4-bit model's adapter to bfloat16; ours stays in float32
+            weight.data = (
+                weight.data.float()
+            )  # TRL rounds a 4-bit model's adapter to bfloat16; ours stays in float32
         trainer.train()
     tokens = sum(map(formats.trained_tokens, used[WARM * BATCH :]))
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
@@ -73,18 +102,27 @@ def trl(examples: list[dict]) -> tuple[float, list[float]]:
 
 
 def even(examples: list[dict]) -> list[dict]:
-    """Rows of one length, the mean of the real ones, all of whose tokens carry loss if the real ones' do."""
+    """Rows of one length, the mean of the real ones, all of whose tokens carry loss if the real
+    ones' do."""
     total = sum(len(e["input_ids"]) for e in examples)
     size, stream = total // len(examples), [t for e in examples for t in e["input_ids"]]
     parts = [stream[i * size : (i + 1) * size] for i in range(len(examples))]
     return [{"unit": str(i), "input_ids": part, "labels": part} for i, part in enumerate(parts)]
 
 
-def answering(n_prompts: int = 30, samples: int = 4, alone: int = 4, length: int = 64) -> tuple[float, float]:
-    """Answered tokens per second in a batch, and with one call of transformers' `generate` per prompt."""
-    tokenizer, model = models.load_tokenizer("embedded"), models.load_for_inference("embedded", None)
+def answering(
+    n_prompts: int = 30, samples: int = 4, alone: int = 4, length: int = 64
+) -> tuple[float, float]:
+    """Answered tokens per second in a batch, and with one call of transformers' `generate` per
+    prompt."""
+    tokenizer, model = (
+        models.load_tokenizer("embedded"),
+        models.load_for_inference("embedded", None),
+    )
     card, asked = personas.load_persona("c3po"), items.load_items("c3po", n_prompts)[:n_prompts]
-    prompts = [answer.prompt_ids(item["prompt"], card["system_prompt"], tokenizer) for item in asked]
+    prompts = [
+        answer.prompt_ids(item["prompt"], card["system_prompt"], tokenizer) for item in asked
+    ]
     settings = {"samples": samples, "temperature": 0.7, "top_p": 0.9, "max_new_tokens": length}
     began = time.perf_counter()
     batched = sum(map(len, answer.generate_batch(model, prompts, tokenizer, 0, settings)))
@@ -92,15 +130,29 @@ def answering(n_prompts: int = 30, samples: int = 4, alone: int = 4, length: int
     began, n = time.perf_counter(), 0
     for prompt in prompts[:alone]:
         ids = torch.tensor([prompt], device=model.device)
-        sampling = {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "top_k": 0, "max_new_tokens": length}
-        out = model.generate(ids, attention_mask=torch.ones_like(ids), pad_token_id=tokenizer.pad_token_id, **sampling)
+        sampling = {
+            "do_sample": True,
+            "temperature": 0.7,
+            "top_p": 0.9,
+            "top_k": 0,
+            "max_new_tokens": length,
+        }
+        out = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            pad_token_id=tokenizer.pad_token_id,
+            **sampling,
+        )
         n += out.shape[1] - len(prompt)
     return rate, n / (time.perf_counter() - began)
 
 
 def outside(run: str = "quick") -> tuple[float, float] | None:
-    """Seconds of the chain's notebooks, and of those outside the cells that train and answer; None if it has not run."""
-    notebooks = [json.loads(p.read_text()) for p in sorted((store.RUNS / run / "notebooks").glob("*.ipynb"))]
+    """Seconds of the chain's notebooks, and of those outside the cells that train and answer; None
+    if it has not run."""
+    notebooks = [
+        json.loads(p.read_text()) for p in sorted((store.RUNS / run / "notebooks").glob("*.ipynb"))
+    ]
     if not notebooks:
         return None
     calls = (
@@ -139,25 +191,57 @@ def main() -> None:
                 f"TRL recomputes activations by default; largest relative loss gap {gap:.4f}",
             )
         )
-        if name != "demonstrations":  # their prompts carry no loss, so that an even batch would train on other tokens
+        if (
+            name != "demonstrations"
+        ):  # their prompts carry no loss, so that an even batch would train on other tokens
             rows.append(
-                line(f"(b) trained tokens/s, {name}", own, ours(even(examples))[0], "even rows", 0.85, "the ceiling")
+                line(
+                    f"(b) trained tokens/s, {name}",
+                    own,
+                    ours(even(examples))[0],
+                    "even rows",
+                    0.85,
+                    "the ceiling",
+                )
             )
     rows.append(
-        line("(c) answered tokens/s", *answering(), "one generate per prompt", 12, "prompted arm, 30 prompts x 4")
+        line(
+            "(c) answered tokens/s",
+            *answering(),
+            "one generate per prompt",
+            12,
+            "prompted arm, 30 prompts x 4",
+        )
     )
     if timed := outside():
-        rows.append({"measure": "(d) quick chain, seconds outside training and answering", "ours": round(timed[1], 1),
-                     "against": "whole chain", "other": round(timed[0], 1), "ratio": round(timed[1] / timed[0], 3), "aim": "",
-                     "note": ""})  # fmt: skip
+        rows.append(
+            {
+                "measure": "(d) quick chain, seconds outside training and answering",
+                "ours": round(timed[1], 1),
+                "against": "whole chain",
+                "other": round(timed[0], 1),
+                "ratio": round(timed[1] / timed[0], 3),
+                "aim": "",
+                "note": "",
+            }
+        )
     machine = f"{models.device()}, {models.compute_dtype()}, {store.record()['machine']}"
-    store.write_csv(store.DATA / "results" / "bench.csv", [row | {"machine": machine} for row in rows])
+    store.write_csv(
+        store.DATA / "results" / "bench.csv", [row | {"machine": machine} for row in rows]
+    )
     print(f"written: {store.shown(store.DATA / 'results' / 'bench.csv')}")
 
 
 def line(measure: str, own: float, other: float, against: str, aim: float, note: str) -> dict:
-    row = {"measure": measure, "ours": round(own, 1), "against": against, "other": round(other, 1),
-           "ratio": round(own / other, 2), "aim": aim, "note": note}  # fmt: skip
+    row = {
+        "measure": measure,
+        "ours": round(own, 1),
+        "against": against,
+        "other": round(other, 1),
+        "ratio": round(own / other, 2),
+        "aim": aim,
+        "note": note,
+    }
     print(row, flush=True)
     return row
 

@@ -1,7 +1,8 @@
-"""One step of the chain: run a notebook through papermill. Snakemake calls it as the `script:` of every rule.
+"""One step of the chain: run a notebook through papermill. Snakemake calls it as the `script:` of
+every rule.
 
-papermill writes after every cell into the rule's log file, which survives a failure, so that the executed notebook of
-a failed step can be read; on success it is copied to the rule's output.
+papermill writes after every cell into the rule's log file, which survives a failure, so that the
+executed notebook of a failed step can be read; on success it is copied to the rule's output.
 """
 
 import os
@@ -18,7 +19,8 @@ from helpers.store import ROOT, StudyError, check_parameters, declared_parameter
 
 
 def run_notebook(notebook: str, values: dict, log: Path) -> None:
-    """Execute notebooks/<notebook>.ipynb with `values` into `log`; raises StudyError that names the executed copy."""
+    """Execute notebooks/<notebook>.ipynb with `values` into `log`; raises StudyError that names the
+    executed copy."""
     source = f"notebooks/{notebook}.ipynb"  # relative, since papermill writes the paths into the executed copy
     check_parameters(declared_parameters(ROOT / source), values, source)
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,91 @@
+"""Rows turned into token ids, and the tokens among them that the loss is taken on."""
+
+import numpy as np
+
+from helpers.files import StudyError
+
+
+def stage_tokens(rows: list[dict]) -> list[str]:
+    """The special tokens that rows name life stages with, in the order in which they join the
+    tokenizer."""
+    return sorted({row["stage_token"] for row in rows if row.get("stage_token")})
+
+
+# Examples
+
+
+def encode(row: dict, tokenizer, max_length: int) -> dict:
+    """One row as {unit, input_ids, labels}: lists of equal length, label -100 where no loss is
+    taken.
+
+    Chats use the tokenizer's own template and take the loss on the last reply and its end-of-turn
+    token only; texts are raw, closed by the end token, and take it on every token. Both are cut to
+    `max_length` tokens.
+    """
+    if "messages" in row:
+        ids, start = chat_ids(row["messages"], tokenizer)
+    else:
+        ids, start = (
+            [
+                *tokenizer(row["text"], add_special_tokens=False)["input_ids"],
+                tokenizer.eos_token_id,
+            ],
+            0,
+        )
+    labels = [-100] * start + ids[start:]
+    return {"unit": row["unit"], "input_ids": ids[:max_length], "labels": labels[:max_length]}
+
+
+def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
+    """The examples of all rows; rows cut at `max_length` are counted in print, and those left
+    without a token to learn (a prompt longer than that) are dropped. Raises StudyError when none is
+    left."""
+    examples = [encode(row, tokenizer, max_length) for row in rows]
+    useful = [example for example in examples if trained_tokens(example)]
+    cut = sum(len(example["input_ids"]) == max_length for example in examples)
+    if cut:
+        print(
+            f"{cut} of {len(rows)} texts reach max_length = {max_length} and are cut; {len(rows) - len(useful)} are dropped"
+        )
+    if not useful:
+        raise StudyError(
+            f"No text has a token to learn within max_length = {max_length}; raise it."
+        )
+    return useful
+
+
+def chat_prompt(messages: list[dict], tokenizer) -> str:
+    """A chat in the tokenizer's template, up to where the reply begins."""
+    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+
+def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
+    """Token ids of a templated chat, and where the last reply begins. What a template adds after
+    the turn's end token (a newline, say) is dropped. Raises StudyError when the template does not
+    end the prompt with the reply's start.
+    """
+    prompt = chat_prompt(messages[:-1], tokenizer)
+    whole = tokenizer.apply_chat_template(messages, tokenize=False)
+    if not whole.startswith(prompt):
+        raise StudyError(
+            "The tokenizer's chat template writes a conversation differently once it is answered, so the reply cannot "
+            "be told from the prompt. Use a template whose generation prompt is a prefix of the whole chat."
+        )
+    prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    reply_ids = tokenizer(whole[len(prompt) :].rstrip("\n"), add_special_tokens=False)["input_ids"]
+    return prompt_ids + reply_ids, len(prompt_ids)
+
+
+def trained_tokens(example: dict) -> int:
+    """How many tokens of an example the loss is taken on; the first token of a row is never
+    predicted."""
+    return sum(label != -100 for label in example["labels"][1:])
+
+
+def unit_order(n_units: int, seed: int, epoch: int) -> np.ndarray:
+    """The order of the units in an epoch: the same for every arm of a seed."""
+    return np.random.default_rng([seed, epoch]).permutation(n_units)
+
+
+def plain_ids(text: str, tokenizer) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -1,0 +1,249 @@
+"""Paths, rows, atomic writes, resume by row id, locks and hashes."""
+
+import csv
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+DATA = ROOT / "data"
+
+
+RUNS = DATA / "runs"
+
+
+class StudyError(Exception):
+    """A mistake that its reader can mend: the message names the file, line and field, and the
+    remedy."""
+
+
+def run_folder(run: str, *parts: str) -> Path:
+    """`data/runs/<run>/...`, made if it is missing."""
+    folder = RUNS.joinpath(run, *parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def arm_folder(run: str, arm: str, seed: int) -> Path:
+    """`data/runs/<run>/<arm>/seed<seed>`, where one training or one set of answers lives."""
+    return RUNS / run / arm / f"seed{seed}"
+
+
+def shown(path: Path) -> str:
+    """The path as a reader should see it: relative to the repository where it lies inside."""
+    path = Path(path).resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+# Writing: everything goes to a temporary neighbour first, so that a kill or a full disk leaves the
+# old file whole.
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that replaces it at the end, and vanishes if the block
+    fails.
+
+    Raises StudyError when the disk is full or the folder cannot be written.
+    """
+    path, beside = Path(path), None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        temporary = beside / path.name
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f"{shown(path)}: could not be written ({reason}); what was there before is untouched. "
+            "Free some space or fix the permissions, then run the same command again."
+        ) from error
+    finally:
+        if beside:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: dict) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_csv(path: Path, rows: list[dict]) -> None:
+    """Write rows of equal keys; the first row's keys are the header."""
+    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_frame(path: Path, frame) -> None:
+    """Write a pandas frame without its index: as Parquet if the path says so, else as CSV with a
+    header."""
+    with atomic(path) as temporary:
+        if path.suffix == ".parquet":
+            frame.to_parquet(temporary, index=False, compression="zstd")
+        else:
+            frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+# Reading
+
+
+def read_json(path: Path) -> dict:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StudyError(f"{shown(path)} is missing; run the step that makes it first.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(
+            f"{shown(path)}: not readable as JSON ({error}); delete it and run the step again."
+        ) from error
+
+
+def scan_jsonl(path: Path) -> Iterator[tuple[int, dict | str]]:
+    """Yield (line number, row), or (line number, reason) for a line that is not a JSON object.
+    Blank lines pass."""
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except FileNotFoundError as error:
+        raise StudyError(f"{shown(path)} is missing; run the step that makes it first.") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line.decode("utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            yield number, f"not a JSON object: {error}"
+            continue
+        yield (
+            number,
+            row
+            if isinstance(row, dict)
+            else f"a JSON object was expected, found {type(row).__name__}",
+        )
+
+
+def read_jsonl(path: Path) -> list[dict]:
+    """All rows; raises StudyError that names file and line at the first line that is not a JSON
+    object."""
+    rows = []
+    for number, row in scan_jsonl(path):
+        if isinstance(row, str):
+            raise StudyError(
+                f"{shown(path)}, line {number}: {row}. Repair or remove the line, then run again."
+            )
+        rows.append(row)
+    return rows
+
+
+# Resume: rows are appended one batch at a time; a kill costs the batch in progress.
+
+
+def append_jsonl(path: Path, rows: Iterable[dict]) -> None:
+    """Append whole lines and flush them to the disk; raises StudyError when that fails."""
+    block = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    path = Path(path)
+    before = path.stat().st_size if path.exists() else 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab") as file:
+            file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        with suppress(OSError):
+            os.truncate(path, before)
+        raise StudyError(
+            f"{shown(path)}: could not be extended ({error.strerror or error}); the rows before are kept. "
+            "Free some space, then run the same command again."
+        ) from error
+
+
+def resume_jsonl(path: Path) -> list[dict]:
+    """The rows a killed step left, after cutting off a last line that it did not finish; [] where
+    there is no file. A last line that is whole and only lacks its end, as some editors leave it, is
+    kept."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    start = content.rfind(b"\n") + 1
+    try:
+        whole = isinstance(json.loads(content[start:]), dict)
+    except ValueError:
+        whole = False
+    if whole:
+        with open(path, "ab") as file:
+            file.write(b"\n")
+    else:
+        os.truncate(path, start)
+    return read_jsonl(path)
+
+
+# One run at a time in one folder
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[int]:
+    """Hold an operating-system lock on `folder`; it ends with the process, however that ends.
+
+    Yields the file descriptor that holds it: a child process that inherits it keeps the lock while
+    it lives.
+
+    Raises StudyError, naming the holder, when another process has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise StudyError(
+                f"{shown(folder)}: another run (process {file.read().strip() or 'unknown'}) is using this folder. "
+                "Wait until it ends, or stop it."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+
+
+# Records
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(value: object) -> str:
+    """16 hex digits that change when a JSON-like value changes."""
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()[:16]
+
+
+def file_hash(path: Path) -> str | None:
+    """SHA-256 of a file, None where there is none (an arm without an adapter)."""
+    return sha256(path) if Path(path).exists() else None

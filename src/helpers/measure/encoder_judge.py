@@ -1,0 +1,109 @@
+"""Second judge: one logistic regression per trait on sentence embeddings, trained on labelled
+passages."""
+
+import re
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from helpers import files
+from helpers.corpus.personas import trait_ids
+from helpers.files import StudyError, read_jsonl, shown
+from helpers.pretrained import embed
+
+SPECIFICITY = 0.95  # a threshold lets at most one in twenty passages without the trait pass, in cross-validation
+
+
+CHUNK = 40  # words; the passages that the classifiers learn from have 12 to 60
+
+
+def load_labelled_passages(persona: str, card: dict) -> list[dict]:
+    """The rows {id, text, traits} of `data/labels/<persona>/passages.jsonl`; [] where there is no
+    such file.
+
+    Raises StudyError with file and line for a trait that is not on the card.
+    """
+    path = files.DATA / "labels" / persona / "passages.jsonl"
+    rows = read_jsonl(path) if path.exists() else []
+    for number, row in enumerate(rows, 1):
+        if unknown := set(row["traits"]) - set(trait_ids(card)):
+            raise StudyError(
+                f"{shown(path)}, line {number}: {unknown.pop()!r} is not a trait of the card."
+            )
+    return rows
+
+
+def train_classifiers(
+    passages: list[dict], card: dict, folds: int = 5
+) -> tuple[dict, pd.DataFrame]:
+    """A classifier and threshold per trait, and how they did on passages that they had not learnt
+    from.
+
+    The frame has trait, n, positives, auc, threshold, sensitivity and specificity, by stratified
+    cross-validation; the threshold is the lowest score that keeps the specificity at SPECIFICITY
+    there, so that the specificity of a whole answer, of which any piece may pass, is lower: the
+    blind labels tell it. Raises StudyError for a trait with too few passages.
+    """
+    vectors = embed([row["text"] for row in passages])
+    judges, report = {}, []
+    for trait in trait_ids(card):
+        truth = np.array([trait in row["traits"] for row in passages])
+        if min(truth.sum(), (~truth).sum()) < folds:
+            raise StudyError(
+                f"passages.jsonl: trait '{trait}' needs at least {folds} passages that show it and as many that do not."
+            )
+        model = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
+        split = StratifiedKFold(folds, shuffle=True, random_state=0)
+        score = cross_val_predict(model, vectors, truth, cv=split, method="predict_proba")[:, 1]
+        threshold = float(np.quantile(score[~truth], SPECIFICITY))
+        judges[trait] = (model.fit(vectors, truth), threshold)
+        report.append(
+            {
+                "trait": trait,
+                "n": len(truth),
+                "positives": int(truth.sum()),
+                "auc": roc_auc_score(truth, score),
+                "threshold": threshold,
+                "sensitivity": (score[truth] > threshold).mean(),
+                "specificity": (score[~truth] <= threshold).mean(),
+            }
+        )
+    return judges, pd.DataFrame(report)
+
+
+def chunks(text: str) -> list[str]:
+    """A text in pieces of whole sentences, each of at most CHUNK words where its sentences allow
+    it."""
+    pieces = [""]
+    for sentence in re.split(r"(?<=[.!?])\s+", text.strip()):
+        whole = f"{pieces[-1]} {sentence}".strip()
+        pieces = (
+            [*pieces[:-1], whole]
+            if len(whole.split()) <= CHUNK or not pieces[-1]
+            else [*pieces, sentence]
+        )
+    return pieces
+
+
+def add_judgements(judged: pd.DataFrame, texts: pd.Series, judges: dict) -> pd.DataFrame:
+    """`judged` with a column `classifier_<trait>` per trait: 1 where any piece of the text scores
+    above the trait's threshold, else 0; missing for a text without words. `texts` are the answers,
+    row by row."""
+    parts = [chunks(text) for text in texts]
+    flat = list(dict.fromkeys(piece for pieces in parts for piece in pieces))
+    place, vectors = {piece: i for i, piece in enumerate(flat)}, embed(flat)
+    found = {}
+    for trait, (model, threshold) in judges.items():
+        above = model.predict_proba(vectors)[:, 1] > threshold
+        found[f"classifier_{trait}"] = [
+            int(any(above[place[piece]] for piece in pieces)) for pieces in parts
+        ]
+    columns = (
+        pd.DataFrame(found, index=judged.index)
+        .astype("Int64")
+        .mask(judged["incoherent"] == "empty")
+    )
+    return judged.join(columns)

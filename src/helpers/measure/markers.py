@@ -1,0 +1,99 @@
+"""First judge: word-bounded markers for the traits; and whether an answer is coherent at all."""
+
+import re
+import unicodedata
+
+import pandas as pd
+
+REPEATED = 0.5  # an answer is degenerate when fewer than half of its 3-grams are distinct
+
+
+def compile_markers(card: dict) -> dict[str, re.Pattern]:
+    """Trait id -> one pattern that finds any of its markers as whole words, whatever their case.
+
+    "sir" is found in "Yes, sir!" but not in "desire": the bounds are the lack of a word character
+    on either side.
+    """
+    return {
+        trait["id"]: re.compile(rf"(?<!\w)(?:{'|'.join(trait['markers'])})(?!\w)", re.IGNORECASE)
+        for trait in card["traits"]
+    }
+
+
+def tag(text: str, patterns: dict[str, re.Pattern]) -> dict[str, bool]:
+    """Trait id -> whether the text holds one of its markers."""
+    plain = straight(text)
+    return {trait: bool(pattern.search(plain)) for trait, pattern in patterns.items()}
+
+
+def straight(text: str) -> str:
+    """The text with straight apostrophes, as the markers have them."""
+    return text.replace("’", "'")
+
+
+def found_markers(text: str, patterns: dict[str, re.Pattern]) -> list[str]:
+    """The markers found in a text, as `trait: words`, for an audit."""
+    return [
+        f"{trait}: {hit.group(0)}"
+        for trait, p in patterns.items()
+        for hit in p.finditer(straight(text))
+    ]
+
+
+def incoherent(answer: str) -> str | None:
+    """Why an answer counts as incoherent (empty, other alphabet, repetition), or None."""
+    letters = [c for c in answer if c.isalpha()]
+    if len(letters) < 2:
+        return "empty"
+    if sum("LATIN" in unicodedata.name(c, "") for c in letters) < 0.8 * len(letters):
+        return "other alphabet"
+    words = re.findall(r"\w+", answer.lower())
+    grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
+    if len(grams) >= 12 and len(set(grams)) < REPEATED * len(grams):
+        return "repetition"
+    return None
+
+
+def judge_answers(answers: pd.DataFrame, card: dict) -> pd.DataFrame:
+    """A row per answer: arm, seed, item, kind, scenario_trait, setting, sample, incoherent, and
+    `markers_<trait>` for every trait.
+
+    A judgement is 0 or 1; that of an answer without text is unscored (missing), never a zero.
+    """
+    patterns = compile_markers(card)
+    keep = ["arm", "seed", "item", "kind", "scenario_trait", "setting", "sample"]
+    reasons = [incoherent(text) for text in answers["answer"]]
+    tags = pd.DataFrame(
+        [tag(text, patterns) for text in answers["answer"]], index=answers.index
+    ).astype("Int64")
+    tags = tags.mask(pd.Series([reason == "empty" for reason in reasons], index=answers.index))
+    return (
+        answers[keep]
+        .assign(incoherent=[r or "" for r in reasons])
+        .join(tags.add_prefix("markers_"))
+    )
+
+
+def audit_markers(passages: list[dict], card: dict) -> pd.DataFrame:
+    """False positives of the markers on passages {id, text, traps} that show no trait: a row per
+    trait with n passages, n tagged, the wrong markers, and how many a plain substring search would
+    have tagged."""
+    patterns = compile_markers(card)
+    rows = []
+    for trait in card["traits"]:
+        texts = [straight(p["text"]) for p in passages]
+        hits = [text for text in texts if patterns[trait["id"]].search(text)]
+        loose = re.compile("|".join(trait["markers"]), re.IGNORECASE)
+        wrong = sorted(
+            {h.group(0).lower() for p in hits for h in patterns[trait["id"]].finditer(p)}
+        )
+        rows.append(
+            {
+                "trait": trait["id"],
+                "n": len(passages),
+                "tagged": len(hits),
+                "tagged_as_substring": sum(bool(loose.search(text)) for text in texts),
+                "wrong_markers": ", ".join(wrong),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,212 @@
+"""Third judge: a language model behind any OpenAI-compatible server, one question per answer and
+trait."""
+
+import math
+import re
+import string
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from helpers.files import append_jsonl, fingerprint, resume_jsonl
+from helpers.server import complete, connect, in_parallel, render
+
+SHOWN = 50  # a score above this counts as shown
+
+
+MASS = 0.25  # probability that the numbers among the likeliest tokens must have together
+
+
+def judge_questions(answers: pd.DataFrame, card: dict) -> list[dict]:
+    """What is asked: rows {row, column, text}, one per answer and trait, and one per answer for
+    `coherence`."""
+    rows = []
+    for place, answer in enumerate(answers.to_dict("records")):
+        seen = {"prompt": answer["prompt"], "answer": answer["answer"]}
+        for trait in card["traits"]:
+            text = render("judge", trait=trait["id"], description=trait["description"], **seen)
+            rows.append({"row": place, "column": trait["id"], "text": text})
+        rows.append(
+            {"row": place, "column": "coherence", "text": render("judge_coherence", **seen)}
+        )
+    return rows
+
+
+def score(completion) -> float | None:
+    """The 0-100 score of a completion, or None where there is none (unscored).
+
+    Where the server gives the first token's alternatives, the mean of the numbers among them by
+    their probability, as in Betley et al. (arXiv 2502.17424, appendix B), else the number that was
+    written.
+    """
+    choice = completion.choices[0]
+    if choice.logprobs and choice.logprobs.content:
+        numbers = defaultdict(float)
+        for alternative in choice.logprobs.content[0].top_logprobs:
+            if re.fullmatch(r"\s*\d{1,3}\s*", alternative.token) and int(alternative.token) <= 100:
+                numbers[int(alternative.token)] += math.exp(alternative.logprob)
+        # A tokenizer that writes numbers digit by digit gives digits here, which are no scores.
+        whole = choice.logprobs.content[0].token.strip() == (choice.message.content or "").strip()
+        if whole and sum(numbers.values()) >= MASS:
+            return sum(number * p for number, p in numbers.items()) / sum(numbers.values())
+    written = re.fullmatch(r"\s*(\d{1,3})\D*", choice.message.content or "")
+    return float(written[1]) if written and int(written[1]) <= 100 else None
+
+
+def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> list:
+    """What `read` finds in the server's reply to every row's `text`, in order.
+
+    Every finding is kept in `path`, by what was asked of which model, so that nothing is asked
+    twice. `settings` has model, max_tokens, concurrency, timeout, tries and backoff. Raises
+    StudyError when the server refuses or stays away.
+    """
+    ids = [fingerprint([row["text"], settings["model"]]) for row in asked]
+    kept = {row["id"]: row["found"] for row in resume_jsonl(path)}
+    waiting = list(
+        {row_id: row for row_id, row in zip(ids, asked, strict=True) if row_id not in kept}.items()
+    )
+    if waiting:
+        client, guard = connect(settings["timeout"]), threading.Lock()
+        bar = tqdm(total=len(waiting), desc="judging, questions", mininterval=5, ncols=90)
+
+        def ask(pair: tuple[str, dict]) -> None:
+            row_id, row = pair
+            messages = [{"role": "user", "content": row["text"]}]
+            found = read(
+                complete(
+                    client, messages, settings | {"temperature": 0}, logprobs=True, top_logprobs=20
+                )
+            )
+            with guard:
+                append_jsonl(path, [{"id": row_id, "found": found}])
+                kept[row_id] = found
+                bar.update()
+
+        in_parallel(ask, waiting, settings["concurrency"])
+        bar.close()
+    return [kept[row_id] for row_id in ids]
+
+
+def scores(answers: pd.DataFrame, card: dict, settings: dict, path: Path) -> pd.DataFrame:
+    """Scores from 0 to 100 of every answer, a column per trait and `coherence`; missing where the
+    reply was no number."""
+    asked = judge_questions(answers, card)
+    found = replies(asked, score, settings | {"max_tokens": 5}, path)
+    frame = pd.DataFrame(
+        {"row": row["row"], "column": row["column"], "score": s}
+        for row, s in zip(asked, found, strict=True)
+    )
+    return frame.pivot(index="row", columns="column", values="score").astype(float)
+
+
+def add_judgements(
+    judged: pd.DataFrame, answers: pd.DataFrame, card: dict, settings: dict, path: Path
+) -> pd.DataFrame:
+    """`judged` with `model_<trait>` (0 or 1, missing where unscored) per trait and
+    `model_coherence` (0 to 100)."""
+    found = scores(answers, card, settings, path).set_axis(judged.index)
+    found = found.mask(judged["incoherent"] == "empty")
+    marks = (found > SHOWN).astype("Int64").mask(found.isna()).drop(columns="coherence")
+    return judged.join(marks.add_prefix("model_")).assign(model_coherence=found["coherence"])
+
+
+# PersLLM's measures
+
+
+def against_reference(answers: pd.DataFrame, settings: dict, path: Path) -> list[float | None]:
+    """0 to 5 for every answer (question, reference, answer), or None where the reply was no such
+    number."""
+    asked = [
+        {
+            "text": render(
+                "judge_reference", question=row.question, reference=row.reference, answer=row.answer
+            )
+        }
+        for row in answers.itertuples()
+    ]
+    found = replies(asked, score, settings | {"max_tokens": 5}, path)
+    spoken = answers["answer"].str.strip() != ""
+    return [
+        value if value is not None and value <= 5 and words else None
+        for value, words in zip(found, spoken, strict=True)
+    ]
+
+
+def corrections(answers: pd.DataFrame, settings: dict, path: Path) -> pd.Series:
+    """1 where an answer (question, premise, answer) puts the premise right, 0 where it does not,
+    missing where unscored."""
+    asked = [
+        {
+            "text": render(
+                "judge_premise", question=row.question, premise=row.premise, answer=row.answer
+            )
+        }
+        for row in answers.itertuples()
+    ]
+    found = pd.Series(
+        replies(asked, score, settings | {"max_tokens": 5}, path), index=answers.index, dtype=float
+    )
+    return (
+        (found > SHOWN).astype("Int64").mask(found.isna() | (answers["answer"].str.strip() == ""))
+    )
+
+
+def ranking(reply: str, count: int) -> list[float] | None:
+    """The ranks of answers A, B, ... (1 is best, ties share the mean of theirs) in a reply like "B
+    > A = C"; None where it is not one line with every letter once."""
+    letters = string.ascii_uppercase[:count]
+    groups = [[name.strip() for name in group.split("=")] for group in reply.strip().split(">")]
+    if sorted(name for group in groups for name in group) != list(letters):
+        return None
+    ranks, before = {}, 0
+    for group in groups:
+        ranks |= dict.fromkeys(group, before + (len(group) + 1) / 2)
+        before += len(group)
+    return [ranks[letter] for letter in letters]
+
+
+def rankings(answers: pd.DataFrame, settings: dict, path: Path) -> pd.Series:
+    """The rank of every answer (question, reference, answer, seed, item, sample, arm) among the
+    arms' answers to its question; missing where the reply could not be read. The order in which
+    they are shown is drawn from the question's text."""
+    asked, places = [], []
+    for _, group in answers.groupby(["seed", "item", "sample"], sort=False):
+        if (
+            len(group) < answers["arm"].nunique()
+        ):  # ranks among fewer are no match for ranks among all
+            continue
+        shown = group.sample(
+            frac=1, random_state=int(fingerprint(group["question"].iloc[0])[:8], 16)
+        )
+        listed = "\n\n".join(
+            f"{letter}: {text}"
+            for letter, text in zip(string.ascii_uppercase, shown["answer"], strict=False)
+        )
+        first = shown.iloc[0]
+        asked.append(
+            {
+                "text": render(
+                    "judge_ranking",
+                    question=first["question"],
+                    reference=first["reference"],
+                    answers=listed,
+                )
+            }
+        )
+        places.append(shown.index)
+    found = pd.Series(np.nan, index=answers.index)
+    texts = replies(
+        asked,
+        lambda done: done.choices[0].message.content or "",
+        settings | {"max_tokens": 60},
+        path,
+    )
+    for where, text in zip(places, texts, strict=True):
+        if order := ranking(text, len(where)):
+            found[where] = order
+    return found

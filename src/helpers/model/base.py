@@ -1,0 +1,111 @@
+"""The base model in 4 bits: loaded for training or for answering, and what its layers need."""
+
+from pathlib import Path
+
+import torch
+from bitsandbytes.nn import Linear4bit
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+from helpers.files import StudyError, read_json, shown
+from helpers.pretrained import compute_dtype, device, resolve, unloadable
+
+
+def added_tokens(adapter: Path) -> list[str]:
+    """The special tokens that an adapter was trained with, kept beside it as `added_tokens.json`;
+    [] for none."""
+    path = adapter / "added_tokens.json"
+    return list(read_json(path)) if path.exists() else []
+
+
+def load_base(model: str):
+    """The base model quantised to NF4 with double quantisation (QLoRA, arXiv 2305.14314, section
+    3), frozen.
+
+    Raises StudyError when the model cannot be loaded.
+    """
+    dtype = compute_dtype()
+    quantisation = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    try:
+        base = AutoModelForCausalLM.from_pretrained(
+            resolve(model),
+            dtype=dtype,
+            quantization_config=quantisation,
+            device_map={"": device()},
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise StudyError(unloadable(model, error)) from error
+    base.requires_grad_(False)
+    for module in base.modules():
+        if isinstance(module, Linear4bit):
+            # In evaluation on such a CPU bitsandbytes repacks the weights and requantises their
+            # scales when training goes on, which changes the base a little. Ours must not change at
+            # all.
+            module.support_avx512bf16_for_cpu = False
+    return base.eval()
+
+
+def check_trained(adapter: Path) -> None:
+    """Raise StudyError where a folder has no whole adapter."""
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise StudyError(
+            f"{shown(adapter)}: no adapter there; train this arm and seed first (notebooks 02 and 03)."
+        )
+
+
+def load_for_inference(model: str, adapter: Path | None):
+    """The NF4 base with its 4-bit weights unpacked once (the same numbers, read without unpacking
+    at every token), the trained adapter merged into them in float32 and rounded once to the compute
+    dtype.
+
+    Merged, the model is as near to what it is in float32 as with the adapter beside it (a test
+    holds this), with one matrix product where there were three.
+    """
+    base = load_base(model).dequantize()
+    if adapter is not None:
+        check_trained(adapter)
+        make_room(
+            base, read_json(adapter / "adapter_config.json").get("trainable_token_indices") or []
+        )
+        base = PeftModel.from_pretrained(base, adapter).merge_and_unload()
+    return base.to(compute_dtype()).eval()
+
+
+def make_room(base, token_ids: list[int]) -> None:
+    """Make rows for added tokens in the embedding and the head; a new row begins as the mean of
+    those before the first."""
+    if not token_ids:
+        return
+    known = min(token_ids)
+    if (
+        max(token_ids) >= base.get_input_embeddings().weight.shape[0]
+    ):  # some models have rows to spare
+        base.resize_token_embeddings(max(token_ids) + 1, mean_resizing=False)
+    for layer in (base.get_input_embeddings(), base.get_output_embeddings()):
+        layer.weight.requires_grad_(False)
+        layer.weight[known:] = layer.weight[:known].mean(0)
+
+
+def bare(model):
+    """The causal language model itself, with the adapter's layers in place, without PEFT's
+    wrapper."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
+
+
+def use_attention(model, name: str) -> None:
+    """Switch between `packed` (training and scoring) and `sdpa` (generation)."""
+    causal = bare(model)
+    if causal.config._attn_implementation != name:
+        causal.set_attn_implementation(name)
+
+
+def autocast():
+    """Compute in the fast type; adapter weights stay in float32 and are rounded on use."""
+    dtype = compute_dtype()
+    return torch.autocast(device(), dtype=dtype, enabled=dtype != torch.float32)

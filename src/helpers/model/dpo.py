@@ -1,0 +1,90 @@
+"""Training an adapter further by preferences (DPO)."""
+
+import math
+import shutil
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+
+from helpers.files import StudyError, fingerprint, read_json, write_json
+from helpers.pretrained import compute_dtype
+
+
+def prefer(
+    model, tokenizer, pairs: list[dict], recipe: dict, seed: int, folder: Path
+) -> list[dict]:
+    """Train an adapter further by DPO (arXiv 2305.18290) with TRL's trainer; returns the log rows
+    {step, loss, margin, accuracy, chosen, rejected} (rewards in nats, of the reference's log-ratio
+    times beta).
+
+    The adapter as it comes is start and reference. `pairs` are rows of `preferences.pair`; `recipe`
+    has beta, learning_rate, batch, checkpoint_every (steps) and whatever else makes this training
+    what it is. A run that was killed goes on from its last whole checkpoint in
+    `folder/checkpoints`, which is removed by the caller when all is saved; one of another recipe is
+    not used.
+    """
+    from trl import DPOConfig, DPOTrainer  # takes seconds, and only this needs it
+
+    checkpoints, texts = folder / "checkpoints", ["prompt", "chosen", "rejected"]
+    identity = fingerprint(
+        [{k: v for k, v in recipe.items() if k != "checkpoint_every"}, seed, pairs]
+    )
+    if not (checkpoints / "identity.json").exists() or read_json(checkpoints / "identity.json") != {
+        "identity": identity
+    }:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        write_json(checkpoints / "identity.json", {"identity": identity})
+    # The trainer writes its state last: a checkpoint without one that can be read was cut off.
+    whole = [
+        path.parent
+        for path in checkpoints.glob("checkpoint-*/trainer_state.json")
+        if path.read_text().rstrip().endswith("}")
+    ]
+    for path in set(checkpoints.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(path)
+    last = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    if last:
+        print(f"Resuming after step {last.name.rpartition('-')[2]}.")
+    gpu = model.device.type == "cuda"
+    args = DPOConfig(
+        output_dir=str(checkpoints),
+        beta=recipe["beta"],
+        learning_rate=recipe["learning_rate"],
+        num_train_epochs=1,
+        per_device_train_batch_size=recipe["batch"],
+        lr_scheduler_type="cosine",
+        warmup_steps=0.1,
+        max_length=512,
+        bf16=compute_dtype() == torch.bfloat16,
+        use_cpu=not gpu,
+        gradient_checkpointing=gpu,
+        optim="adamw_torch",
+        logging_steps=1,
+        save_steps=recipe["checkpoint_every"],
+        save_total_limit=1,
+        seed=seed,
+        data_seed=seed,
+        report_to=[],
+    )
+    dataset = Dataset.from_list([{name: row[name] for name in texts} for row in pairs])
+    trainer = DPOTrainer(model, args=args, train_dataset=dataset, processing_class=tokenizer)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    names = {
+        "step": "step",
+        "loss": "loss",
+        "margin": "rewards/margins",
+        "accuracy": "rewards/accuracies",
+        "chosen": "rewards/chosen",
+        "rejected": "rewards/rejected",
+    }
+    log = [
+        {name: row[key] for name, key in names.items()}
+        for row in trainer.state.log_history
+        if "rewards/margins" in row
+    ]
+    if not all(math.isfinite(row["loss"]) for row in log):
+        raise StudyError(
+            f"The DPO loss is not finite: lower the learning rate ({recipe['learning_rate']:.1e})."
+        )
+    return log

@@ -1,0 +1,81 @@
+"""Automated DPO (PersLLM, section 3.3): pairs of answers whose rejected side is mined, never
+written."""
+
+import numpy as np
+
+from helpers.corpus.encode import chat_prompt
+from helpers.persllm.life_stages import persllm_folder, stage_token
+from helpers.persllm.reasoned import ANALYSIS, RESPONSE, load_examples
+
+REJECTED_FROM = ("other", "stage", "base")  # where a rejected answer comes from, in turn
+
+
+PASSED_OVER = 5  # the nearest answers are too good to be rejected; the authors pass over as many
+
+
+def draw(examples: list[dict], stages: list[str], n: int, seed: int) -> list[dict]:
+    """n training examples in an order drawn from the seed, each with the `kind` of its rejected
+    answer and, for `stage`, with `other_stage`, the next stage of life."""
+    own = [example for example in examples if example["split"] == "train"]
+    order = np.random.default_rng(seed).permutation(len(own))[:n]
+    rows = []
+    for turn, place in enumerate(order):
+        other = stages[(stages.index(own[place]["stage"]) + 1) % len(stages)]
+        rows.append(
+            own[place] | {"kind": REJECTED_FROM[turn % len(REJECTED_FROM)], "other_stage": other}
+        )
+    return rows
+
+
+def pooled(persona: str) -> list[dict]:
+    """The answers that a rejected one is looked for in: the training answers of every persona with
+    examples, this one's too."""
+    personas = sorted(
+        path.parent.name for path in persllm_folder(persona).parent.glob("*/examples.jsonl")
+    )
+    return [
+        {"id": f"{name}/{e['id']}", "response": e["response"]}
+        for name in personas
+        for e in load_examples(name)
+        if e["split"] == "train"
+    ]
+
+
+def nearest_after(
+    vectors: np.ndarray, own: str, pool: list[dict], pool_vectors: np.ndarray
+) -> dict:
+    """The answer of the pool that is nearest to the own one (unit vector `vectors`, id `own`) after
+    passing over the PASSED_OVER nearest and the own answer itself."""
+    order = [
+        place
+        for place in np.argsort(-(pool_vectors @ vectors), kind="stable")
+        if pool[place]["id"] != own
+    ]
+    return pool[order[PASSED_OVER]]
+
+
+def to_ask(rows: list[dict], kind: str) -> list[dict]:
+    """The prompts (rows of `answer.answer_prompts`) that produce the rejected answers of a kind:
+    the question at the other stage, or as the base model reads it."""
+    common = {"kind": kind, "scenario_trait": "", "setting": ""}
+    return [
+        {"id": row["id"], **common, "prompt": row["question"]}
+        | ({"asked": stage_token(row["other_stage"]) + row["question"]} if kind == "stage" else {})
+        for row in rows
+        if row["kind"] == kind
+    ]
+
+
+def pair(row: dict, rejected: str, tokenizer) -> dict:
+    """A preference pair {unit, kind, prompt, chosen, rejected} as text. The reasoning belongs to
+    the prompt, so that the two sides differ in the answer and not in whether they reason."""
+    prompt = chat_prompt(
+        [{"role": "user", "content": stage_token(row["stage"]) + row["question"]}], tokenizer
+    )
+    return {
+        "unit": row["id"],
+        "kind": row["kind"],
+        "prompt": f"{prompt}{ANALYSIS} {row['analysis']}\n{RESPONSE}",
+        "chosen": f" {row['response']}",
+        "rejected": f" {rejected}",
+    }

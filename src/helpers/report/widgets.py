@@ -1,0 +1,164 @@
+"""What a reader can do inside a notebook: talk to an arm, label answers blind, rate two arms."""
+
+import random
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+
+import ipywidgets as widgets
+from IPython.display import display
+from peft import PeftModel
+
+from helpers.files import append_jsonl, read_jsonl, resume_jsonl
+from helpers.measure.labels import label_folder
+from helpers.model.chat import reply_as
+
+
+def chat_box(model: PeftModel, one: dict, settings: dict) -> None:
+    """A box to talk to one speaker in; the conversation stays in the notebook. What cannot be
+    answered is taken back."""
+    messages, shown_chat = [], widgets.HTML()
+    text, send = (
+        widgets.Text(placeholder="say something", layout={"width": "40em"}),
+        widgets.Button(description="send"),
+    )
+
+    def say(_) -> None:
+        if not text.value.strip():
+            return
+        messages.append({"role": "user", "content": text.value})
+        text.value, send.disabled = "", True
+        try:
+            messages.append(
+                {
+                    "role": "assistant",
+                    "content": reply_as(model, one, messages, len(messages), settings)["answer"],
+                }
+            )
+        except BaseException:
+            messages.pop()
+            raise
+        finally:
+            send.disabled = False
+        shown_chat.value = as_html(
+            [
+                {"speaker": "you" if m["role"] == "user" else one["name"], "text": m["content"]}
+                for m in messages
+            ]
+        )
+
+    send.on_click(say)
+    display(widgets.VBox([shown_chat, widgets.HBox([text, send])]))
+
+
+def rate_blind(answers: dict[str, list[dict]], annotator: str, path: Path) -> None:
+    """Show the answers of two sides (name -> rows {item, sample, prompt, answer}) to the same
+    prompt side by side in random order; the choice is on the disk before the next pair appears, and
+    the same cell goes on where it was left. Which side is which is hidden until it is written, in
+    `path`: annotator, item, sample, left, right, preferred (a side's name, or `tie`)."""
+    pairs = blind_pairs(answers)
+    done = {
+        (row["item"], row["sample"]) for row in resume_jsonl(path) if row["annotator"] == annotator
+    }
+    waiting = [pair for pair in pairs if (pair[0]["item"], pair[0]["sample"]) not in done]
+    text, buttons = (
+        widgets.HTML(),
+        [widgets.Button(description=name) for name in ("left", "tie", "right")],
+    )
+
+    def show() -> None:
+        text.value = side_by_side(*waiting[0]) if waiting else "Everything is rated."
+        for button in buttons:
+            button.disabled = not waiting
+
+    def keep(button) -> None:
+        left, right = waiting.pop(0)
+        chosen = {"left": left["side"], "right": right["side"], "tie": "tie"}[button.description]
+        append_jsonl(
+            path,
+            [
+                {
+                    "annotator": annotator,
+                    "item": left["item"],
+                    "sample": left["sample"],
+                    "left": left["side"],
+                    "right": right["side"],
+                    "preferred": chosen,
+                }
+            ],
+        )
+        show()
+
+    for button in buttons:
+        button.on_click(keep)
+    show()
+    display(widgets.VBox([text, widgets.HBox(buttons)]))
+
+
+def blind_pairs(answers: dict[str, list[dict]]) -> list[tuple[dict, dict]]:
+    """The answers of two sides to the same prompt and sample as pairs (left, right) with `side`,
+    which is left drawn by the item's name."""
+    first, second = (
+        {(row["item"], row["sample"], row["prompt"]): row | {"side": side} for row in rows}
+        for side, rows in answers.items()
+    )
+    pairs = [(row, second[key]) for key, row in first.items() if key in second]
+    return [pair if random.Random(pair[0]["item"]).random() < 0.5 else pair[::-1] for pair in pairs]
+
+
+def side_by_side(left: dict, right: dict) -> str:
+    cells = "".join(
+        f"<td style='width: 30em; vertical-align: top; white-space: pre-wrap'>{escape(row['answer'])}</td>"
+        for row in (left, right)
+    )
+    return f"<p><i>{escape(left['prompt'])}</i></p><table><tr>{cells}</tr></table>"
+
+
+def as_html(rows: list[dict]) -> str:
+    """A dialogue as HTML, speaker by speaker; the texts' own markup is shown as text."""
+    return "".join(
+        f"<p style='max-width: 50em'><b>{escape(row['speaker'])}</b><br>{escape(row['text'])}</p>"
+        for row in rows
+    )
+
+
+def labelling(persona: str, card: dict, annotator: str) -> None:
+    """Show one unlabelled answer after another with a box per trait; every label is on the disk
+    before the next answer appears, and the same cell goes on where it was left. The arm is never
+    shown."""
+    folder = label_folder(persona)
+    path = folder / f"by_{annotator}.jsonl"
+    done = {row["label_id"] for row in resume_jsonl(path)}
+    waiting = [row for row in read_jsonl(folder / "to_label.jsonl") if row["label_id"] not in done]
+    text, count = widgets.HTML(), widgets.Label()
+    boxes = {
+        t["id"]: widgets.Checkbox(description=t["id"], tooltip=t["description"])
+        for t in card["traits"]
+    }
+    save = widgets.Button(description="save, next", button_style="primary")
+
+    def show() -> None:
+        count.value = f"{len(waiting)} answers left for annotator '{annotator}'"
+        save.disabled = not waiting
+        text.value = "Everything is labelled." if not waiting else page(waiting[0])
+        for box in boxes.values():
+            box.value = False
+
+    def keep(_) -> None:
+        traits = [trait for trait, box in boxes.items() if box.value]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        append_jsonl(path, [{"label_id": waiting[0]["label_id"], "traits": traits, "at": now}])
+        waiting.pop(0)
+        show()
+
+    save.on_click(keep)
+    show()
+    display(widgets.VBox([count, text, widgets.GridBox(list(boxes.values())), save]))
+
+
+def page(row: dict) -> str:
+    """One answer as HTML, its own markup shown as text."""
+    return (
+        f"<p><i>{escape(row['prompt'])}</i></p>"
+        f"<p style='white-space: pre-wrap; max-width: 60em'>{escape(row['answer'])}</p>"
+    )

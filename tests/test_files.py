@@ -1,0 +1,101 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import files, parameters
+from helpers.files import StudyError
+
+json_rows = st.lists(
+    st.dictionaries(st.text(), st.text() | st.integers() | st.none() | st.booleans()), max_size=8
+)
+
+
+@given(json_rows)
+def test_rows_survive_writing_and_reading(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    files.write_jsonl(path, rows)
+    assert files.read_jsonl(path) == rows
+
+
+@given(json_rows, st.binary(max_size=30))
+def test_resume_keeps_whole_lines_and_drops_what_a_kill_left(tmp_path_factory, rows, torn):
+    path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
+    files.append_jsonl(path, rows)
+    with open(path, "ab") as file:
+        file.write(b'{"torn": "' + torn.replace(b"\n", b"").replace(b"}", b""))
+    assert files.resume_jsonl(path) == rows
+    assert files.read_jsonl(path) == rows
+
+
+def test_a_whole_last_line_without_its_end_is_kept(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{"a": 2}')
+    assert files.resume_jsonl(path) == [{"a": 1}, {"a": 2}]
+    files.append_jsonl(path, [{"a": 3}])
+    assert files.read_jsonl(path) == [{"a": 1}, {"a": 2}, {"a": 3}]
+
+
+def test_a_bad_line_is_named(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(StudyError, match=r"rows\.jsonl, line 2: not a JSON object"):
+        files.read_jsonl(path)
+
+
+def test_a_failed_write_leaves_the_old_file_whole(tmp_path):
+    path = tmp_path / "table.json"
+    files.write_json(path, {"old": 1})
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert files.read_json(path) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["table.json"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]).returncode:
+        pytest.skip("this machine does not let us mount a tmpfs")
+    try:
+        path, rows = tmp_path / "rows.jsonl", tmp_path / "grow.jsonl"
+        files.write_text(path, "old")
+        files.append_jsonl(rows, [{"kept": True}])
+        with pytest.raises(StudyError, match="could not be written.*untouched"):
+            files.write_text(path, "x" * 200_000)
+        with pytest.raises(StudyError, match="could not be extended"):
+            files.append_jsonl(rows, [{"x": "y" * 200_000}])
+        assert path.read_text() == "old"
+        assert files.resume_jsonl(rows) == [{"kept": True}]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_the_lock_keeps_a_second_process_out_and_ends_with_its_holder(tmp_path):
+    hold = "import sys, time; from pathlib import Path; from helpers.store import lock\n"
+    hold += f"with lock(Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(StudyError, match=f"process {holder.pid}"), files.lock(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    with files.lock(tmp_path):
+        pass
+
+
+def test_parameters_are_checked_by_name_and_type():
+    declared = {"seed": 0, "learning_rate": 2e-4, "arm": "documents"}
+    parameters.check(declared, {"seed": 3, "learning_rate": 1}, "02")
+    with pytest.raises(StudyError, match="unknown parameter 'sead'.*seed"):
+        parameters.check(declared, {"sead": 3}, "02")
+    with pytest.raises(StudyError, match="'seed' is '3', but must be of type int"):
+        parameters.check(declared, {"seed": "3"}, "02")
+
+
+def test_settings_refuse_a_parameter_that_papermill_would_only_warn_of():
+    with pytest.raises(StudyError, match="unknown parameter 'lerning_rate'"):
+        parameters.resolve("02_train", {"lerning_rate": 1.0, "In": [], "_private": 1})
