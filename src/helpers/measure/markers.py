@@ -40,11 +40,21 @@ def found_markers(text: str, patterns: dict[str, re.Pattern]) -> list[str]:
     ]
 
 
+def wordless(answer: str) -> bool:
+    """Whether an answer is without words: fewer than two letters. No judge scores such an answer."""
+    return sum(letter.isalpha() for letter in answer) < 2
+
+
+def without_words(answers: pd.Series) -> pd.Series:
+    """`wordless` of every answer, as booleans on the same index."""
+    return answers.map(wordless).astype(bool)
+
+
 def incoherent(answer: str) -> str | None:
     """Why an answer counts as incoherent (empty, other alphabet, repetition), or None."""
-    letters = [c for c in answer if c.isalpha()]
-    if len(letters) < 2:
+    if wordless(answer):
         return "empty"
+    letters = [c for c in answer if c.isalpha()]
     if sum("LATIN" in unicodedata.name(c, "") for c in letters) < 0.8 * len(letters):
         return "other alphabet"
     words = re.findall(r"\w+", answer.lower())
