@@ -1,0 +1,236 @@
+"""One palette, one style, and `save`: every figure leaves with its title, numbers and caption.
+
+Colour means arm, everywhere the same (`helpers.arms`). `dots` and `matrices` are the two kinds of
+panels that most figures are made of.
+"""
+
+import textwrap
+from functools import cache
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import yaml
+
+from helpers import arms
+from helpers.files import StudyError, atomic, shown
+from helpers.report.words import counted, listed
+
+COLOURS = arms.colours()
+NARROW, WIDE = 6.3, 10.5  # inches
+GREY, DARK = "#bbbbbb", "#333333"
+
+
+def style() -> None:
+    """Set the style of all figures; the same numbers give the same file."""
+    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.85)
+    plt.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.dpi": 160,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "svg.hashsalt": "persona-injection",
+        }
+    )
+
+
+# What stands above and below a figure
+
+
+@cache
+def templates() -> dict[str, str]:
+    """Figure name -> caption template, from captions.yaml beside this module."""
+    return yaml.safe_load(Path(__file__).with_name("captions.yaml").read_text(encoding="utf-8"))
+
+
+def caption(name: str, results, **facts: object) -> str:
+    """The caption of a figure: its template filled with `facts` and with what every caption may
+    name: judge (the primary one), persona, base_model.
+
+    Raises StudyError where the template or one of its fields is missing.
+    """
+    shared = {
+        "judge": results.judge["judge"],
+        "persona": results.card["name"],
+        "base_model": base_model(results.record),
+    }
+    if name not in templates():
+        raise StudyError(f"captions.yaml has no template for the figure '{name}'; add one.")
+    try:
+        return " ".join(templates()[name].format(**shared | facts).split())
+    except KeyError as error:
+        raise StudyError(
+            f"captions.yaml, '{name}': nothing is known of the field {error}. Give it to `save`."
+        ) from error
+
+
+def save(fig, name: str, frame: pd.DataFrame, results, folder: Path, title: str, **facts) -> None:
+    """Write `folder/name.png` and `.svg` with the title above and the caption below, and
+    `name.csv`, the numbers behind the figure.
+
+    `facts` fill the caption's template (see `caption`). Raises StudyError where there is nothing to
+    draw, no title or no template.
+    """
+    if frame.empty or not title.strip():
+        raise StudyError(f"figure '{name}': it needs numbers and a title.")
+    below = textwrap.fill(caption(name, results, **facts), int(fig.get_figwidth() * 14.5))
+    above = textwrap.fill(title, int(fig.get_figwidth() * 10.5))
+    fig.text(0.01, 1.02, above, ha="left", va="bottom", fontsize=11.5, weight="bold")
+    fig.text(0.01, -0.02, below, ha="left", va="top", fontsize=8.5)
+    for ending in ("png", "svg"):
+        metadata = {"Date": None} if ending == "svg" else {"Software": None}
+        with atomic(folder / f"{name}.{ending}") as temporary:
+            fig.savefig(temporary, bbox_inches="tight", metadata=metadata)
+    save_table(frame, name, folder)
+    print(f"{shown(folder / name)}.png, .svg, .csv")
+
+
+def save_table(frame: pd.DataFrame, name: str, folder: Path) -> None:
+    """Write `folder/name.csv`, six significant digits."""
+    with atomic(folder / f"{name}.csv") as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+# Facts for captions
+
+
+def base_model(record: dict) -> str:
+    """The base model of a study, its machine's kind and number format."""
+    one = next(iter(record["arms"].values()))
+    origin = one["model"][:19] if one["model"].startswith("sha256") else "hub or folder"
+    return (
+        f"Base model: {one['settings']['model']} ({origin}), {one['device']}, "
+        f"{one['dtype'].removeprefix('torch.')}."
+    )
+
+
+def about_answers(judged: pd.DataFrame) -> str:
+    """How many answers a figure shows: prompts, samples, seeds. `judged` has a row per answer."""
+    answers = judged["arm"].value_counts()
+    n = " to ".join(str(x) for x in sorted({answers.min(), answers.max()}))
+    prompts = judged.groupby("kind")["item"].nunique().sum()
+    samples = judged.groupby("kind")["sample"].nunique().max()
+    seeds = judged.groupby("arm")["seed"].nunique()
+    fewer = arms.in_order(seeds.index[seeds < seeds.max()])
+    own = f" ({seeds.min()} of {listed(map(arms.label, fewer))})" if fewer else ""
+    sampled = f"{'up to ' if samples > 1 else ''}{counted(samples, 'sample')} of each"
+    size = f"{counted(prompts, 'prompt')}, {sampled}, {counted(seeds.max(), 'seed')}{own}"
+    return f"n = {n} answers per arm: {size}."
+
+
+def about_texts(scores: pd.DataFrame) -> str:
+    """How many held-out texts a figure shows, and seeds. `scores` has a row per text."""
+    texts, seeds = scores.groupby("text")["unit"].nunique().max(), scores["seed"].nunique()
+    return f"{texts} held-out texts per format, {counted(seeds, 'seed')}."
+
+
+# Panels
+
+
+def grid(n: int, most: int, height: float, width: float = WIDE, **shared):
+    """A figure of n panels, at most `most` in a row, and their axes in a flat list; `height` is a
+    row's, in inches."""
+    rows = -(-n // most)
+    columns = -(-n // rows)
+    fig, axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **shared)
+    for ax in axes.flat[n:]:
+        ax.remove()
+    return fig, list(axes.flat[:n])
+
+
+def reach(table: pd.DataFrame, value: str, prefix: str = "") -> np.ndarray:
+    """Lengths of the error bars below and above `value`: (2, rows), from the columns `<prefix>low`
+    and `<prefix>high`; nothing where there is no interval."""
+    below, above = table[value] - table[f"{prefix}low"], table[f"{prefix}high"] - table[value]
+    return np.clip([below.astype(float), above.astype(float)], 0, None)
+
+
+def legend(fig_or_ax, handles: dict[str, object], **where) -> None:
+    """A legend without a frame; `handles` maps labels to what is drawn."""
+    fig_or_ax.legend(list(handles.values()), list(handles), frameon=False, **where)
+
+
+def dots(
+    panels: dict[str, pd.DataFrame],
+    x: str,
+    label: str,
+    limits: tuple | None = (0, 1),
+    mark: float | None = None,
+):
+    """Panels side by side (title -> frame), dots with intervals, one colour per arm, over the
+    values of the column `x` in the order found.
+
+    Every frame has arm, the column `x`, value, low, high. `limits` are the vertical axis's, shared;
+    None lets every panel have its own. `mark` draws a horizontal line (chance, or zero).
+    """
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(WIDE, 3.3), sharey=limits is not None, squeeze=False
+    )
+    handles = {}
+    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
+        places, present = list(dict.fromkeys(table[x])), arms.in_order(table["arm"])
+        for number, arm in enumerate(present):
+            own = table[table["arm"] == arm].set_index(x).reindex(places)
+            at = np.arange(len(places)) + (number - (len(present) - 1) / 2) * 0.8 / len(present)
+            handles[arm] = ax.errorbar(
+                at,
+                own["value"],
+                reach(own, "value"),
+                fmt="o",
+                ms=4,
+                capsize=2,
+                lw=1,
+                color=COLOURS[arm],
+            )
+        if mark is not None:
+            ax.axhline(mark, color=DARK, lw=1)
+        # A single place needs no name: the panel's title says it.
+        names = [str(p).replace("_", " ") for p in places] if len(places) > 1 else [""]
+        ax.set(title=title, xticks=range(len(places)), xticklabels=names, ylim=limits)
+        ax.grid(axis="x", visible=False)
+    axes[0][0].set_ylabel(label)
+    ordered = {arms.label(arm): handles[arm] for arm in arms.in_order(handles)}
+    legend(axes[0][-1], ordered, loc="upper left", bbox_to_anchor=(1, 1))
+    fig.tight_layout()
+    return fig
+
+
+def matrices(
+    panels: dict[str, pd.DataFrame],
+    fmt: str,
+    label: str,
+    cmap: str = "viridis_r",
+    centre: float | None = None,
+):
+    """Heat maps side by side on one colour scale (panel title -> frame of rows by columns); names
+    of arms in rows and columns become their labels. `centre` puts the middle colour at a value."""
+    low = min(frame.min().min() for frame in panels.values())
+    high = max(frame.max().max() for frame in panels.values())
+    if centre is not None:
+        low, high = centre - max(abs(low), abs(high)), centre + max(abs(low), abs(high))
+    rows = max(len(frame) for frame in panels.values())
+    columns = sum(len(frame.columns) for frame in panels.values())
+    size = (WIDE if columns > 4 else NARROW, 1.2 + 0.55 * rows)
+    fig, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
+    for ax, (title, frame) in zip(axes[0], panels.items(), strict=True):
+        last = ax is axes[0][-1]
+        sns.heatmap(
+            frame.rename(index=arms.label, columns=arms.label),
+            annot=True,
+            fmt=fmt,
+            cmap=cmap,
+            vmin=low,
+            vmax=high,
+            ax=ax,
+            cbar=last,
+            linewidths=1,
+            cbar_kws={"label": label} if last else None,
+        )
+        ax.set(title=title, xlabel="", ylabel="")
+        ax.tick_params(rotation=0)
+    fig.tight_layout()
+    return fig
