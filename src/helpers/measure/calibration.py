@@ -5,9 +5,11 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
-from helpers.measure.stats import difference, effective_n, side, wilson
+from helpers.measure.stats import difference, effective_n, wilson
+from helpers.measure.triplets import side
 
-YOUDEN = 0.15  # a judge whose sensitivity + specificity - 1 is below this tells too little to correct anything
+# A judge whose sensitivity + specificity - 1 is below this tells too little to correct anything.
+YOUDEN = 0.15
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> dict:
@@ -42,11 +44,8 @@ def errors(judged: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> dict:
     over clusters (Cochran 1977, section 6.3) over the binomial one; where all are right, n is the
     number of answers.
     """
-    judged, truth, answers = (
-        np.asarray(judged, dtype=bool),
-        np.asarray(truth, dtype=bool),
-        np.asarray(answers),
-    )
+    judged, truth = np.asarray(judged, dtype=bool), np.asarray(truth, dtype=bool)
+    answers = np.asarray(answers)
     row = {}
     for name, where, right in (("sensitivity", truth, judged), ("specificity", ~truth, ~judged)):
         n, hits = int(where.sum()), int((where & right).sum())
@@ -57,12 +56,8 @@ def errors(judged: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> dict:
             low, high = wilson(hits / n * effective, effective)
         else:
             low = high = np.nan
-        row |= {
-            name: hits / n if n else np.nan,
-            f"{name}_low": low,
-            f"{name}_high": high,
-            f"{name}_n": n,
-        }
+        row |= {name: hits / n if n else np.nan, f"{name}_low": low, f"{name}_high": high}
+        row[f"{name}_n"] = n
     return row
 
 
@@ -90,22 +85,16 @@ def ac1_interval(
 
 def per_arm(labelled: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Agreement and errors of judges per group: `labelled` has a row per labelled answer and trait
-    with label_id, arm, trait, judge, shown (the judge's) and label; unscored judgements are left
+    with label_id, arm, trait, judge, outcome (the judge's) and label; unscored judgements are left
     out. Intervals take an answer's judgements together."""
     rows = []
     for key, group in labelled.dropna(subset=["outcome", "label"]).groupby(by, sort=False):
-        found, truth = (
-            group["outcome"].astype(int).to_numpy(),
-            group["label"].astype(int).to_numpy(),
-        )
+        found, truth = (group[name].to_numpy(int) for name in ("outcome", "label"))
         ids = group["label_id"].to_numpy()
-        bounds = dict(zip(("ac1_low", "ac1_high"), ac1_interval(found, truth, ids), strict=True))
-        rows.append(
-            dict(zip(by, key, strict=True))
-            | agreement(found, truth)
-            | bounds
-            | errors(found, truth, ids)
-        )
+        low, high = ac1_interval(found, truth, ids)
+        bounds = {"ac1_low": low, "ac1_high": high}
+        names = dict(zip(by, key, strict=True))
+        rows.append(names | agreement(found, truth) | bounds | errors(found, truth, ids))
     counted = ["n", "agreed", "kappa", "ac1", "ac1_low", "ac1_high"]
     errors_of = [
         f"{name}{end}"
@@ -139,11 +128,8 @@ def corrected(
         return nothing
     z = norm.ppf(0.975)
     point = (rate + specificity - 1) / (sensitivity + specificity - 1)
-    p, q0, q1 = (
-        (n * rate + z**2 / 2) / (n + z**2),
-        (m0 * specificity + 1) / (m0 + 2),
-        (m1 * sensitivity + 1) / (m1 + 2),
-    )
+    p = (n * rate + z**2 / 2) / (n + z**2)
+    q0, q1 = (m0 * specificity + 1) / (m0 + 2), (m1 * sensitivity + 1) / (m1 + 2)
     n, m0, m1 = n + z**2, m0 + 2, m1 + 2
     if q0 + q1 - 1 <= 0:
         return nothing
@@ -154,11 +140,8 @@ def corrected(
     low, high = smooth + shift - z * error, smooth + shift + z * error
     if high <= 0 or low >= 1:
         return nothing
-    return {
-        "corrected": float(np.clip(point, 0, 1)),
-        "corrected_low": float(np.clip(low, 0, 1)),
-        "corrected_high": float(np.clip(high, 0, 1)),
-    }
+    inside = np.clip([point, low, high], 0, 1)
+    return dict(zip(nothing, map(float, inside), strict=True))
 
 
 def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
@@ -166,98 +149,91 @@ def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
     them, from the errors of the same arm and trait in `quality` (see `per_arm`); where there are
     none, the corrected form is missing."""
     keep = ["arm", "trait", "sensitivity", "sensitivity_n", "specificity", "specificity_n"]
-    table = rates.merge(
-        quality[keep] if len(quality) else pd.DataFrame(columns=keep),
-        on=["arm", "trait"],
-        how="left",
-    )
+    known = quality[keep] if len(quality) else pd.DataFrame(columns=keep)
+    table = rates.merge(known, on=["arm", "trait"], how="left")
     table[["sensitivity_n", "specificity_n"]] = table[["sensitivity_n", "specificity_n"]].fillna(0)
-    columns = [
-        "rate",
-        "effective_n",
-        "sensitivity",
-        "sensitivity_n",
-        "specificity",
-        "specificity_n",
-    ]
-    found = [corrected(*row) for row in table[columns].astype(float).itertuples(index=False)]
+    given = table[["rate", "effective_n", *keep[2:]]].astype(float)
+    found = [corrected(*row) for row in given.itertuples(index=False)]
     return table.assign(**pd.DataFrame(found, index=table.index))
 
 
 def prediction_powered(judged: pd.DataFrame, labelled: pd.DataFrame) -> tuple[float, float]:
-    """A judged rate corrected by prediction-powered inference (Angelopoulos et al., Science 382,
-    2023, algorithm 1), and its standard error: the rate of all answers plus the mean of label minus
-    judgement where there are labels.
+    """`powered` from tidy frames: `judged` has seed, item and outcome, `labelled` outcome and
+    label, drawn like the answers."""
+    off = labelled["label"].to_numpy(float) - labelled["outcome"].to_numpy(float)
+    return powered(float(judged["outcome"].mean()), effective_n(judged), off)
 
-    `judged` has seed, item and shown, `labelled` shown and label, drawn like the answers. The
-    labels' part of the variance is at least that of one miss and one false alarm: a few labels that
-    happen to agree do not prove a judge.
+
+def powered(rate: float, n: float, off: np.ndarray) -> tuple[float, float]:
+    """A judged rate corrected by prediction-powered inference (Angelopoulos et al., Science 382,
+    2023, algorithm 1), and its standard error: the rate of all answers plus the mean of `off`,
+    label minus judgement where there are labels. `n` is the (effective) number of answers.
+
+    The labels' part of the variance is at least that of one miss and one false alarm: a few labels
+    that happen to agree do not prove a judge.
     """
-    rate, off = (
-        float(judged["outcome"].mean()),
-        labelled["label"].astype(float) - labelled["outcome"].astype(float),
-    )
-    variance = max(off.var() / len(off), 2 / (len(off) + 2) ** 2)
-    return rate + off.mean(), float(np.sqrt(rate * (1 - rate) / effective_n(judged) + variance))
+    variance = max(off.var(ddof=1) / len(off), 2 / (len(off) + 2) ** 2)
+    return rate + off.mean(), float(np.sqrt(rate * (1 - rate) / n + variance))
 
 
 def interval(middle: float, error: float, least: float = 0) -> tuple[float, float, float]:
     """A value and its normal 95 % interval, cut at `least` and 1."""
     reach = norm.ppf(0.975) * error
-    return tuple(
-        float(value) for value in np.clip([middle, middle - reach, middle + reach], least, 1)
-    )
+    found = np.clip([middle, middle - reach, middle + reach], least, 1)
+    return tuple(float(value) for value in found)
+
+
+def apart(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float, float]:
+    """One (value, standard error) minus another that is independent of it, with its interval."""
+    return interval(a[0] - b[0], float(np.hypot(a[1], b[1])), -1)
 
 
 def over_traits(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
-    """The rates of saying and doing over all traits per arm, corrected (`prediction_powered`), with
-    a normal 95 % interval: arm, measure, labels (their number), corrected, corrected_low,
-    corrected_high.
+    """The rates of saying and doing over all traits per arm, corrected (`powered`), with a normal
+    95 % interval: arm, measure, labels (their number), corrected, corrected_low, corrected_high.
 
     `measured` has a row per answer judged for its scenario's trait (arm, measure, seed, item,
-    shown), `labelled` a row per labelled one with shown (the judge's) and label, drawn evenly over
-    the traits.
+    outcome), `labelled` a row per labelled one with outcome (the judge's) and label, drawn evenly
+    over the traits.
     """
     rows = []
     for (arm, measure), own in labelled.groupby(["arm", "measure"], sort=False):
-        judged = measured[(measured["arm"] == arm) & (measured["measure"] == measure)].dropna(
-            subset=["outcome"]
-        )
+        judged = side(measured, arm, measure).dropna(subset=["outcome"])
         if len(judged) and len(own) > 1:
             rows.append((arm, measure, len(own), *interval(*prediction_powered(judged, own))))
-    return pd.DataFrame(
-        rows, columns=["arm", "measure", "labels", "corrected", "corrected_low", "corrected_high"]
-    )
+    corrected = ["corrected", "corrected_low", "corrected_high"]
+    return pd.DataFrame(rows, columns=["arm", "measure", "labels", *corrected])
+
+
+def estimate(measured: pd.DataFrame, labelled: pd.DataFrame, arm: str, measure: str):
+    """One side of a contrast as (value, standard error): corrected where it is judged, as it is
+    where it is scored by likelihood (knowing). None for a judged side that has no labels, and for
+    one without answers."""
+    own = side(measured, arm, measure).dropna(subset=["outcome"])
+    labels = side(labelled, arm, measure).dropna(subset=["outcome"])
+    if measure.startswith("know") and len(own):
+        rate = float(own["outcome"].mean())
+        return rate, float(np.sqrt(rate * (1 - rate) / effective_n(own)))
+    return prediction_powered(own, labels) if len(own) and len(labels) > 1 else None
 
 
 def correct_contrasts(
     contrasts: list[dict], measured: pd.DataFrame, labelled: pd.DataFrame
 ) -> pd.DataFrame:
-    """The contrasts with both sides corrected where they are judged (knowing is scored, not
-    judged): contrast, corrected, corrected_low, corrected_high, a normal 95 % interval that carries
-    judge error and takes the sides as independent. Where every answer of both sides has a `label`
-    in `measured`, nothing is left to correct: the difference is the labels' own
-    (`stats.difference`). Contrasts with a judged side that has no labels are left out."""
+    """The contrasts with both sides corrected where they are judged: contrast, corrected,
+    corrected_low, corrected_high, a normal 95 % interval that carries judge error and takes the
+    sides as independent. Where every answer of both sides has a `label` in `measured`, nothing is
+    left to correct: the difference is the labels' own (`stats.difference`). Contrasts with a judged
+    side that has no labels are left out."""
     rows = []
     for contrast in contrasts:
-        scored = [
-            side(measured, **contrast[name]).dropna(subset=["outcome"]) for name in ("a", "b")
-        ]
+        sides = [contrast["a"], contrast["b"]]
+        scored = [side(measured, **one).dropna(subset=["outcome"]) for one in sides]
         if all(len(own) and "label" in own and own["label"].notna().all() for own in scored):
             read = difference(*(own.assign(outcome=own["label"]) for own in scored))
             rows.append((contrast["id"], read["difference"], read["low"], read["high"]))
             continue
-        found = []
-        for one in (contrast["a"], contrast["b"]):
-            own, labels = (
-                side(frame, **one).dropna(subset=["outcome"]) for frame in (measured, labelled)
-            )
-            if one["measure"].startswith("know") and len(own):
-                rate = float(own["outcome"].mean())
-                found.append((rate, np.sqrt(rate * (1 - rate) / effective_n(own))))
-            elif len(own) and len(labels) > 1:
-                found.append(prediction_powered(own, labels))
-        if len(found) == 2:
-            (a, error_a), (b, error_b) = found
-            rows.append((contrast["id"], *interval(a - b, np.hypot(error_a, error_b), -1)))
+        found = [estimate(measured, labelled, **one) for one in sides]
+        if all(found):
+            rows.append((contrast["id"], *apart(*found)))
     return pd.DataFrame(rows, columns=["contrast", "corrected", "corrected_low", "corrected_high"])

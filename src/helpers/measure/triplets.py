@@ -1,0 +1,109 @@
+"""What the triplets tell: knowing by likelihood, saying and doing by judged answers, and the
+contrasts between arms that were fixed in advance."""
+
+import numpy as np
+import pandas as pd
+
+from helpers.measure.stats import cells, compare, difference, holm, long, paired, rates
+
+
+def choose(choices: pd.DataFrame) -> pd.DataFrame:
+    """Scored options (arm, seed, item, measure, scenario_trait, setting, option, n_tokens, nll) as
+    a row per item: `outcome` is 1 where option 0, the true or in-persona one, has the highest
+    likelihood per token, and `probability` is its share of the options' total probability."""
+    keys = ["arm", "seed", "measure", "item", "scenario_trait", "setting"]
+    least = choices.groupby(keys)["nll"].transform("min")
+    table = choices.assign(
+        per_token=choices["nll"] / choices["n_tokens"], weight=np.exp(least - choices["nll"])
+    )
+    first = table[table["option"] == 0].set_index(keys)
+    others = table[table["option"] > 0].groupby(keys)
+    best = others["per_token"].min().reindex(first.index)
+    rest = others["weight"].sum().reindex(first.index)
+    rows = pd.DataFrame(
+        {
+            "outcome": (first["per_token"] < best).astype(int),
+            "probability": first["weight"] / (first["weight"] + rest),
+        }
+    ).reset_index()
+    return rows.assign(trait=rows["scenario_trait"], kind=rows["measure"])
+
+
+def measures(judged: pd.DataFrame, chosen: pd.DataFrame, judge: str) -> pd.DataFrame:
+    """One tidy frame of everything that was measured on the triplets: arm, seed, item, trait,
+    setting, measure, outcome.
+
+    `say` and `do` are the answers judged for the scenario's own trait; `know`, `know_you`,
+    `say_pair` and `do_pair` come from likelihoods (see `helpers.corpus.items.choices`).
+    """
+    answers = long(judged[judged["scenario_trait"] != ""], judge)
+    answers = answers[answers["trait"] == answers["scenario_trait"]]
+    answers = answers.assign(measure=answers["kind"])
+    keep = ["arm", "seed", "item", "trait", "setting", "measure", "outcome"]
+    scored = chosen[chosen["scenario_trait"] != ""]
+    return pd.concat([answers[keep], scored[keep]], ignore_index=True)
+
+
+def side(measured: pd.DataFrame, arm: str, measure: str) -> pd.DataFrame:
+    """The rows of one side of a contrast in `data/contrasts.yaml`: a measure, or
+    `<measure>_everyday` for the triplets of everyday life alone."""
+    name = measure.removesuffix("_everyday")
+    rows = measured[(measured["arm"] == arm) & (measured["measure"] == name)]
+    return rows if name == measure else rows[rows["setting"] == "everyday"]
+
+
+def knowing(measured: pd.DataFrame, expressed: pd.DataFrame) -> pd.DataFrame:
+    """Knowledge beside expression per arm and trait: the table `expressed` (arm, trait, rate, low,
+    high, ...) of the `do` answers with know, know_low, know_high, gap = know - rate with its
+    interval, and `unexpressed`, the share of scenarios (seed by seed) whose true option wins and
+    whose answers do not show the trait, on average over their samples."""
+    know = rates(measured[measured["measure"] == "know"], ["arm", "trait"])
+    know = know.rename(columns={"rate": "know", "low": "know_low", "high": "know_high"})
+    keys = ["arm", "trait", "seed", "item"]
+    of_item = measured.groupby(["measure", *keys])["outcome"].mean()
+    unexpressed = (of_item.loc["know"] * (1 - of_item.loc["do"])).groupby(keys[:2]).mean()
+    return (
+        expressed.merge(know[["arm", "trait", "know", "know_low", "know_high"]], on=keys[:2])
+        .merge(gaps(measured, keys[:2]), on=keys[:2])
+        .merge(unexpressed.rename("unexpressed").reset_index(), on=keys[:2])
+    )
+
+
+def gaps(measured: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Knowing minus doing per group: the columns `by`, then gap, gap_low, gap_high (the interval of
+    `stats.difference`)."""
+    rows = []
+    for key, group in measured.groupby(by, sort=False):
+        found = difference(*(group[group["measure"] == measure] for measure in ("know", "do")))
+        rows.append((*key, found["difference"], found["low"], found["high"]))
+    return pd.DataFrame(rows, columns=[*by, "gap", "gap_low", "gap_high"])
+
+
+def gap_cells(measured: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Knowing minus doing of one arm, per seed (rows) and scenario (columns)."""
+    return paired(*(cells(side(measured, arm, measure)) for measure in ("know", "do")))
+
+
+def gaps_over_base(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """Each arm's gap minus the gap of `base` on the same scenarios, since `base` has one too: arm,
+    and the columns of `stats.compare`."""
+    base = gap_cells(measured, "base")
+    rows = [
+        {"arm": arm} | compare(paired(gap_cells(measured, arm), base).to_numpy())
+        for arm in arms
+        if arm != "base"
+    ]
+    return pd.DataFrame(rows)
+
+
+def contrast_table(measured: pd.DataFrame, contrasts: list[dict]) -> pd.DataFrame:
+    """The contrasts of `data/contrasts.yaml` whose arms were measured: contrast, a, b, the columns
+    of `stats.difference`, and `p_holm`, corrected over these."""
+    rows = []
+    for contrast in contrasts:
+        sides = [side(measured, **contrast[name]) for name in ("a", "b")]
+        if all(len(frame) for frame in sides):
+            names = {n: f"{contrast[n]['arm']}, {contrast[n]['measure']}" for n in ("a", "b")}
+            rows.append({"contrast": contrast["id"], **names, **difference(*sides)})
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=holm(table["p"].tolist())) if rows else table
