@@ -145,8 +145,8 @@ def test_the_questionnaire_is_turned_round_where_it_is_keyed_so():
             "arm": "a",
             "seed": 0,
             "item": item,
-            "scenario_trait": "order",
-            "setting": keyed,
+            "domain": "order",
+            "keyed": keyed,
             "option": k,
             "nll": 0.0 if k == 4 else 40.0,
         }

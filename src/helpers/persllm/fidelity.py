@@ -2,17 +2,19 @@
 questionnaire, ranks."""
 
 import re
+from functools import cache
 
 import numpy as np
 import pandas as pd
-from sacrebleu.metrics import BLEU
+
+from helpers.measure import markers
 
 TIE = 0.5  # scores that round to the same multiple of this are tied
 
 
 def leaks(answers: pd.DataFrame, stages: list[dict]) -> pd.DataFrame:
-    """A row per answer (arm, seed, item, kind, stage, sample, shown, words): `shown` is 1 where the
-    answer uses a `first_known` expression of a stage that its own does not know, and that its
+    """A row per answer (arm, seed, item, kind, stage, sample, outcome, words): `outcome` is 1 where
+    the answer uses a `first_known` expression of a stage that its own does not know, and that its
     prompt did not use; missing for an answer without words."""
     known = {stage["id"]: stage["knows"] for stage in stages}
     words = {
@@ -40,7 +42,7 @@ def leaks(answers: pd.DataFrame, stages: list[dict]) -> pd.DataFrame:
                 "kind": row.kind,
                 "stage": row.stage,
                 "sample": row.sample,
-                "outcome": int(bool(found)) if row.answer.strip() else pd.NA,
+                "outcome": pd.NA if markers.wordless(row.answer) else int(bool(found)),
                 "words": ", ".join(found),
             }
         )
@@ -49,7 +51,7 @@ def leaks(answers: pd.DataFrame, stages: list[dict]) -> pd.DataFrame:
 
 def recognised(scored: pd.DataFrame) -> pd.DataFrame:
     """Held-out replies scored under every stage (arm, seed, unit, stage, own, nll) as a row per
-    reply: `shown` is 1 where its own stage makes it likeliest (chance: one over the number of
+    reply: `outcome` is 1 where its own stage makes it likeliest (chance: one over the number of
     stages)."""
     best = scored.loc[scored.groupby(["arm", "seed", "unit"])["nll"].idxmin()]
     return best.assign(item=best["unit"], outcome=(best["stage"] == best["own"]).astype(int))[
@@ -58,7 +60,7 @@ def recognised(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Answers against their reference answers, from 0 to 5: five times the cosine of their unit
+    """Answers against their target answers, from 0 to 5: five times the cosine of their unit
     vectors, at least 0."""
     return 5 * np.clip((a * b).sum(1), 0, 1)
 
@@ -73,10 +75,19 @@ def ranks(scores: pd.DataFrame) -> pd.Series:
     return rounded.groupby(by).rank(method="average", ascending=False).where(everybody)
 
 
+@cache
+def sentence_bleu():
+    """sacrebleu's sentence BLEU. Loaded when it is first asked for: chapters that only read tables
+    need none of it."""
+    from sacrebleu.metrics import BLEU
+
+    return BLEU(effective_order=True)
+
+
 def bleu(a: str, b: str) -> float:
     """Sentence BLEU (0 to 100) of one text against another, both ways and averaged, with
     sacrebleu's exponential smoothing (Post, WMT 2018)."""
-    metric = BLEU(effective_order=True)
+    metric = sentence_bleu()
     return (metric.sentence_score(a, [b]).score + metric.sentence_score(b, [a]).score) / 2
 
 
@@ -89,21 +100,16 @@ def distinctness(answers: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     persona (`others`, empty for none; drawn with other random numbers, so that an arm without a
     persona is as alike there as within). Answers without words are left out.
     """
-    spoken = answers[answers["answer"].str.strip() != ""]
+    spoken = answers[~markers.without_words(answers["answer"])]
     first = spoken[(spoken["kind"] == "everyday") & (spoken["sample"] == 0)]
     keys = ["arm", "seed", "item"]
     again = spoken[(spoken["kind"] == "everyday") & (spoken["sample"] == 1)]
     elsewhen = spoken[spoken["kind"] == "elsewhen"]
     elsewhen = elsewhen.assign(item=elsewhen["item"].str.split("@").str[0])
-    theirs = (
-        others[
-            (others["kind"] == "everyday")
-            & (others["sample"] == 1)
-            & (others["answer"].str.strip() != "")
-        ]
-        if len(others)
-        else first[:0]
-    )
+    theirs = first[:0]
+    if len(others):
+        again_theirs = others[(others["kind"] == "everyday") & (others["sample"] == 1)]
+        theirs = again_theirs[~markers.without_words(again_theirs["answer"])]
     rows = []
     for comparison, second in (
         ("within", again),

@@ -1,0 +1,269 @@
+"""The figures of the chapters on PersLLM, one function a figure.
+
+Every function takes a table of `helpers.report.persllm_tables` (all arms, and all of it goes into
+the CSV), the study, the folder to save in, and the arms to draw. It returns the figure.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.report import drawing, persllm_findings
+from helpers.report.drawing import COLOURS, DARK, NARROW, WIDE, reach, save
+from helpers.report.persllm_tables import JUDGE, ORDINARY, PRESSED, READERS, SCORE
+from helpers.report.words import counted, listed
+
+
+def drawn(frame: pd.DataFrame, study, arms: list[str]) -> pd.DataFrame:
+    """The rows of the chosen arms (StudyError for an unknown one), the arms in their order."""
+    order = {name: place for place, name in enumerate(study.present(arms))}
+    rows = frame[frame["arm"].isin(list(order))]
+    return rows.sort_values("arm", key=lambda names: names.map(order), kind="stable")
+
+
+def about(rows: pd.DataFrame) -> str:
+    """How many answers and seeds are behind a figure's dots."""
+    seeds = rows.groupby("arm")["seeds"].max()
+    fewer = table_of_arms.in_order(seeds.index[seeds < seeds.max()])
+    own = f" ({seeds.min()} of {listed(map(table_of_arms.label, fewer))})" if fewer else ""
+    n = " to ".join(str(n) for n in sorted({rows["n"].min(), rows["n"].max()}))
+    return f"n = {n} per dot; {counted(int(seeds.max()), 'seed')}{own}."
+
+
+def arm_rows(ax, names: list[str]) -> None:
+    """Arms as rows of an axis, the first on top."""
+    ax.set_yticks(range(len(names)), [table_of_arms.label(name) for name in names])
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+
+
+def percents(axis) -> None:
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+
+
+# Stages of life
+
+
+def own_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
+    rows = drawn(frame, study, arms)
+    chance = 1 / rows["stage"].nunique()
+    fig = drawing.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", mark=chance)
+    percents(fig.axes[0].yaxis)
+    fig.axes[0].annotate("chance", (1, chance), (3, 0), xycoords=("axes fraction", "data"),
+                         textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
+    title = persllm_findings.own_stage(rows)
+    save(fig, "own_stage", frame, study, folder, title, about=about(rows))
+    return fig
+
+
+def stage_leaks(frame: pd.DataFrame, study, folder, arms: list[str]):
+    rows = drawn(frame, study, arms)
+    asked = rows["kind"].map({k: f"asked about {v}" for k, v in persllm_findings.ASKED.items()})
+    fig = drawing.dots({"": rows.assign(asked=asked)}, "asked", "answers that leak", (0, None))
+    percents(fig.axes[0].yaxis)
+    title = persllm_findings.leaks(rows)
+    save(fig, "stage_leaks", frame, study, folder, title, about=about(rows))
+    return fig
+
+
+def distinctness(frame: pd.DataFrame, told: pd.DataFrame, study, folder, arms: list[str]):
+    """`told` is `told_apart`, which the title speaks of."""
+    rows = drawn(frame, study, arms)
+    label = "BLEU of two answers\n(lower: more distinct)"
+    fig = drawing.dots({"": rows}, "comparison", label, (0, None))
+    title = persllm_findings.distinctness(drawn(told, study, arms))
+    save(fig, "distinctness", frame, study, folder, title, about=about(rows))
+    return fig
+
+
+# False premises
+
+
+def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
+    rows = drawn(frame, study, arms)
+    names = table_of_arms.in_order(rows["arm"])
+    fig, ax = plt.subplots(figsize=(NARROW * 1.25, 0.8 + 0.38 * len(names)))
+    two_judgements(ax, {by: own for by, own in rows.groupby("by")}, names)
+    ax.set(xlim=(0, 1), xlabel="false premises put right (share of answers)")
+    percents(ax.xaxis)
+    read = rows[rows["by"] == READERS]
+    title = persllm_findings.premises(rows)
+    facts = {"about": about(rows[rows["by"] == JUDGE]), "read": about(read)}
+    save(fig, "induction_resistance", frame, study, folder, title, **facts)
+    return fig
+
+
+def two_judgements(ax, tables: dict[str, pd.DataFrame], names: list[str]) -> None:
+    """Rows of arms with a filled dot (as read) and a hollow one (as judged), intervals at both."""
+    for by, shift, fill in ((READERS, -0.12, None), (JUDGE, 0.12, "white")):
+        own = tables[by].set_index("arm").reindex(names)
+        for place, name in enumerate(names):
+            one = own.loc[[name]]
+            ax.errorbar(one["value"], [place + shift], xerr=reach(one, "value"), fmt="o", ms=6,
+                        color=COLOURS[name], mfc=fill, lw=1, capsize=2)  # fmt: skip
+    arm_rows(ax, names)
+    handles = {
+        by: plt.Line2D([], [], ls="none", marker="o", color=DARK, mfc=fill)
+        for by, fill in ((READERS, DARK), (JUDGE, "white"))
+    }
+    drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
+    rows = drawn(frame[frame["by"] == READERS], study, arms)
+    fig = drawing.dots({"": rows}, "questions", "put right, as read blind", (0, None))
+    percents(fig.axes[0].yaxis)
+    title = persllm_findings.premises_by_stage(rows)
+    save(fig, "induction_by_stage", frame, study, folder, title, about=about(rows))
+    return fig
+
+
+# Likeness and questionnaire
+
+
+def likeness(frame: pd.DataFrame, study, folder, arms: list[str]):
+    rows = drawn(frame, study, arms)
+    scores, ranks = rows[rows["measure"] == "score"], rows[rows["measure"] == "rank"]
+    panels = {
+        "score (0 to 5, higher is nearer)": scores,
+        f"rank among all {frame['arm'].nunique()} arms (1 is nearest, on top)": ranks,
+    }
+    fig = drawing.dots(panels, "aim", "", None)
+    fig.axes[1].invert_yaxis()
+    title = persllm_findings.likeness(rows)
+    save(fig, "likeness", frame, study, folder, title, about=about(scores))
+    return fig
+
+
+def questionnaire(frame: pd.DataFrame, study, folder, arms: list[str]):
+    """The difference to base, so that `base` itself is not drawn."""
+    rows = drawn(frame[frame["arm"] != "base"], study, arms)
+    apart = ["minus_base", "minus_base_low", "minus_base_high"]
+    rows = rows.drop(columns=["value", "low", "high"])
+    rows = rows.rename(columns=dict(zip(apart, ("value", "low", "high"), strict=True)))
+    label = "expected reply minus base's\n(points from 1 to 5)"
+    fig = drawing.dots({"": rows}, "domain", label, None, 0)
+    title = persllm_findings.questionnaire(drawn(frame, study, arms))
+    save(fig, "questionnaire", frame, study, folder, title, about=about(rows))
+    return fig
+
+
+# Long conversations
+
+
+def expression_over_turns(frame, halves, study, folder, arms: list[str], name: str):
+    """Lines over fifths of the conversation, one an arm; `halves` is `wearing_off`, which the title
+    speaks of, and `name` the figure's."""
+    rows = drawn(frame, study, arms)
+    fig, axes = drawing.grid(2, 2, 3.3, sharey=True)
+    handles = {}
+    for ax, pressed in zip(axes, (ORDINARY, PRESSED), strict=True):
+        own = rows[rows["pressed"] == pressed]
+        for arm, line in own.groupby("arm", sort=False):
+            at = np.arange(len(line))
+            (handles[arm],) = ax.plot(at, line["value"], "o-", color=COLOURS[arm], ms=4)
+            ax.fill_between(at, line["low"], line["high"], color=COLOURS[arm], alpha=0.1, lw=0)
+        turns = list(dict.fromkeys(own["turns"]))
+        ax.set(title=pressed, xlabel="turns", xticks=range(len(turns)), xticklabels=turns)
+        percents(ax.yaxis)
+    axes[0].set(ylabel="traits shown per reply", ylim=(0, None))
+    labels = {table_of_arms.label(arm): line for arm, line in handles.items()}
+    drawing.legend(axes[-1], labels, loc="upper left", bbox_to_anchor=(1, 1))
+    fig.tight_layout()
+    title = persllm_findings.wearing_off(drawn(halves, study, arms))
+    scripts = counted(int(halves["items"].max()), "script")
+    facts = {"about": about(rows).replace("per dot", "per dot (replies times traits)")}
+    save(fig, name, frame, study, folder, title, scripts=scripts, **facts)
+    return fig
+
+
+def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
+    rows = drawn(frame, study, arms)
+    names = table_of_arms.in_order(rows["arm"])
+    fig, ax = plt.subplots(figsize=(NARROW * 1.25, 0.8 + 0.34 * len(names)))
+    handles = {}
+    for where, fill in (("conversations", None), ("single prompts", "white")):
+        own = rows[rows["where"] == where].set_index("arm").loc[names, "repetitive"]
+        for place, name in enumerate(names):
+            ax.plot(own[name], place, "o", color=COLOURS[name], mfc=fill, ms=8, clip_on=False)
+        handles[where] = plt.Line2D([], [], ls="none", marker="o", color=DARK, mfc=fill or DARK)
+    arm_rows(ax, names)
+    ax.set(xlim=(0, None), xlabel="replies that repeat themselves")
+    percents(ax.xaxis)
+    drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
+    talk = rows[rows["where"] == "conversations"]
+    title = persllm_findings.repetitive(rows)
+    save(fig, "repetitive_replies", frame, study, folder, title, about=about(talk))
+    return fig
+
+
+# Parts of the method
+
+
+def persllm_ablation(frame: pd.DataFrame, study, folder):
+    measures = list(dict.fromkeys(frame["measure"]))
+    names = table_of_arms.in_order(frame["arm"])
+    height = 1.5 + 0.32 * len(names)
+    fig, axes = drawing.grid(len(measures), len(measures), height, sharey=True)
+    for ax, measure in zip(axes, measures, strict=True):
+        own = frame[frame["measure"] == measure].set_index("arm").reindex(names)
+        for place, name in enumerate(names):
+            one = own.loc[[name]]
+            ax.errorbar(one["value"], [place], xerr=reach(one, "value"), fmt="o", ms=5,
+                        color=COLOURS[name], lw=1.2, capsize=2)  # fmt: skip
+        ax.axvline(0, color=DARK, lw=1)
+        far = 1.1 * own[["low", "high"]].abs().max().max()
+        by = "".join(f"\n({by})" for by in set(own["by"].dropna()) if by)
+        ax.set(title=measure.replace("the persona's ", "the\npersona's ") + by, xlim=(-far, far))
+        ax.title.set_fontsize(9)
+        if measure != SCORE:
+            ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+        ax.set_xlabel("points of 0 to 5" if measure == SCORE else "percentage points", fontsize=9)
+        arm_rows(ax, names)
+    fig.tight_layout()
+    title = persllm_findings.parts(frame)
+    save(fig, "persllm_ablation", frame, study, folder, title, about=persllm_findings.one_seed(frame))
+    return fig
+
+
+def persllm_contrasts(frame: pd.DataFrame, study, folder):
+    """The contrasts about PersLLM; the CSV holds all that the study's arms allow."""
+    rows = frame[frame["persllm"]].reset_index(drop=True)
+    fig, ax = plt.subplots(figsize=(WIDE * 0.75, 1 + 0.55 * len(rows)))
+    handles = {}
+    read = rows.assign(value=rows["corrected"])
+    judged = rows.assign(value=rows["difference"])
+    for by, own, prefix, shift, fill in (
+        ("as read blind, or corrected by labels", read, "corrected_", -0.13, DARK),
+        (JUDGE, judged, "", 0.13, "white"),
+    ):
+        handles[by] = ax.errorbar(own["value"], own.index + shift, xerr=reach(own, "value", prefix),
+                                  fmt="o", color=DARK, mfc=fill, ms=6, lw=1, capsize=2)  # fmt: skip
+    ax.axvline(0, color=DARK, lw=1)
+    ax.set_yticks(range(len(rows)), [persllm_findings.contrast(row) for row in rows.itertuples()])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.grid(axis="y", visible=False)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    ax.set_xlabel("difference in percentage points")
+    drawing.legend(ax, handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    title = persllm_findings.contrasts(rows)
+    seeds = counted(int(rows["seeds"].max()), "seed")
+    save(fig, "persllm_contrasts", frame, study, folder, title, seeds=seeds)
+    return fig
+
+
+def preference_curves(log: pd.DataFrame, study, folder):
+    labels = {"accuracy": "pairs preferred", "margin": "reward margin (nats)", "loss": "loss"}
+    fig, axes = drawing.grid(3, 3, 2.8)
+    for ax, (name, label) in zip(axes, labels.items(), strict=True):
+        for (arm, _), run in log.groupby(["arm", "seed"]):
+            smooth = run[name].rolling(3, min_periods=1).mean()
+            ax.plot(run["step"], smooth, color=COLOURS[arm], alpha=0.8)
+        ax.set(xlabel="step", ylabel=label)
+    percents(axes[0].yaxis)
+    fig.tight_layout()
+    title = persllm_findings.preferences(log)
+    seeds = counted(log["seed"].nunique(), "seed")
+    save(fig, "preference_curves", log, study, folder, title, seeds=seeds)
+    return fig

@@ -1,0 +1,271 @@
+"""What the tables of the PersLLM chapters say: a figure's title, and a chapter's summary.
+
+Every function takes the tables of `helpers.report.persllm_tables` and returns a sentence (a title)
+or sentences (a summary); all numbers in them are computed.
+"""
+
+import pandas as pd
+
+from helpers import arms
+from helpers.report.persllm_tables import JUDGE, READERS, WHOLE
+from helpers.report.words import apart, counted, listed, percent, points
+
+
+def labels(names) -> str:
+    """The labels of arms, in the order of the table of arms: `persllm and persllm DPO`."""
+    return listed(arms.label(name) for name in arms.in_order(names))
+
+
+def within(row) -> str:
+    """A share with its interval: `10 % (4 % to 20 %)`."""
+    return f"{percent(row.value)} ({percent(row.low)} to {percent(row.high)})"
+
+
+def one_seed(table: pd.DataFrame) -> str:
+    """The sentence that names the arms of a table with a single seed; empty where there are
+    none."""
+    single = table.groupby("arm")["seeds"].max()
+    single = single.index[single == 1]
+    if not len(single):
+        return ""
+    verb = "has" if len(single) == 1 else "have"
+    return f"One seed: {labels(single)} {verb} one seed, whose interval says nothing about others."
+
+
+# Stages of life
+
+ASKED = {"question": "its own stage", "outside": "another stage"}
+
+
+def own_stage(table: pd.DataFrame) -> str:
+    chance = 1 / table["stage"].nunique()
+    above = table[table["low"] > chance]
+    if above.empty:
+        return "A reply's own stage of life is likeliest no more often than by chance"
+    return (
+        f"A reply's own stage of life is likeliest more often than by chance in {len(above)} of "
+        f"{len(table)} cases"
+    )
+
+
+def leaks(table: pd.DataFrame) -> str:
+    most = table.loc[table["value"].idxmax()]
+    return (
+        f"At most {percent(most['value'])} of answers mention what their stage of life cannot know "
+        f"({arms.label(most['arm'])}, asked about {ASKED[most['kind']]})"
+    )
+
+
+def distinctness(told: pd.DataFrame) -> str:
+    """`told` is `told_apart`, of the arms that are drawn."""
+    parts = []
+    for comparison, own in told.groupby("comparison", sort=False):
+        who = labels(own.loc[own["high"] < 0, "arm"]) if (own["high"] < 0).any() else "no arm"
+        verb = "tells" if (own["high"] < 0).sum() < 2 else "tell"
+        what = {"between stages": "stages of life", "between personas": "the two personas"}
+        parts.append(f"{who} {verb} {what[comparison]} apart")
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> str:
+    """The summary of the chapter on stages of life, all arms."""
+    sums = stage.groupby("arm")[["successes", "n"]].sum()
+    shares = sums["successes"] / sums["n"]
+    each = [f"{arms.label(name)} {percent(shares[name])}" for name in arms.in_order(shares.index)]
+    outside = leaked[leaked["kind"] == "outside"].set_index("arm")
+    outside = outside.loc[arms.in_order(set(outside.index) & {"base", WHOLE, "persllm_dpo"})]
+    asked = [f"{arms.label(row.Index)} {within(row)}" for row in outside.itertuples()]
+    return bullets(
+        f"{own_stage(stage)} (chance {percent(1 / stage['stage'].nunique())}): {listed(each)}.",
+        f"Asked about another stage, answers leak in this share: {listed(asked)}.",
+        f"{distinctness(told)}, by BLEU on the same prompts "
+        f"({counted(int(told['seeds'].min()), 'seed')} at least).",
+        one_seed(stage),
+    )
+
+
+# False premises
+
+
+def premises(table: pd.DataFrame) -> str:
+    span = {
+        by: f"{percent(own['value'].min())} to {percent(own['value'].max())}"
+        for by, own in table.groupby("by")
+    }
+    return (
+        f"Readers find {span[READERS]} of false premises put right where the offline judge finds "
+        f"{span[JUDGE]}"
+    )
+
+
+def premises_by_stage(table: pd.DataFrame) -> str:
+    alike = table[(table["by"] == READERS) & (table["questions"] == "default stage")]
+    best = alike.loc[alike["value"].idxmax()]
+    return (
+        f"Where all arms are asked alike (default stage), {arms.label(best['arm'])} puts most "
+        f"premises right: {within(best)}"
+    )
+
+
+def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.DataFrame) -> str:
+    """The summary of the chapter on false premises; `compared` is `contrasts`."""
+    read = table[table["by"] == READERS]
+    over = judge.set_index("arm").loc["all"]
+    best = read.loc[read["value"].idxmax()]
+    return bullets(
+        f"{premises(table)}. Most by readers: {arms.label(best['arm'])}, {within(best)}.",
+        f"The offline judge is of no use: it takes {percent(over['right_taken'])} of the answers "
+        f"that readers found right for right, and {percent(over['wrong_taken'])} of those they "
+        f"found wrong ({over['n']:.0f} answers were read). Only the readings count.",
+        *[resistance(row) for row in compared.itertuples() if row.a.endswith("resist")],
+        one_seed(read),
+    )
+
+
+def resistance(row) -> str:
+    """A contrast of resistance in words: as judged, as read, and with the seeds as units; empty
+    where not all was read."""
+    if pd.isna(row.corrected):
+        return ""
+    a, b = (arms.label(side.partition(",")[0]) for side in (row.a, row.b))
+    read = points(row.corrected, row.corrected_low, row.corrected_high)
+    judged = points(row.difference, row.low, row.high)
+    seeds = points(row.seeds_mean, row.seeds_low, row.seeds_high)
+    return (
+        f"{a} minus {b}, premises put right: {read} as read blind; {judged} as judged. With "
+        f"{counted(row.seeds, 'seed')} as units, as read: {seeds}."
+    )
+
+
+# Likeness and questionnaire
+
+
+def likeness(table: pd.DataFrame) -> str:
+    scores = table[table["measure"] == "score"].groupby("arm")["value"].mean()
+    near, far = scores.idxmax(), scores.idxmin()
+    return (
+        f"{arms.label(near)} comes nearest to the persona's own answers ({scores[near]:.1f} of 5), "
+        f"{arms.label(far)} stays farthest ({scores[far]:.1f})"
+    )
+
+
+def questionnaire(table: pd.DataFrame) -> str:
+    others = table[table["arm"] != "base"]
+    off = others[(others["minus_base_low"] > 0) | (others["minus_base_high"] < 0)]
+    if off.empty:
+        return f"No arm describes itself otherwise than base ({len(others)} comparisons)"
+    widest = off.loc[off["minus_base"].abs().idxmax()]
+    return (
+        f"{len(off)} of {len(others)} self-descriptions differ from base's, by at most "
+        f"{abs(widest['minus_base']):.1f} of 4 points"
+    )
+
+
+def likeness_summary(table: pd.DataFrame, replies: pd.DataFrame) -> str:
+    scores = table[table["measure"] == "score"]
+    aims = scores.groupby("aim")["value"].agg(["min", "max"])
+    spans = [f"{aim} {row['min']:.1f} to {row['max']:.1f}" for aim, row in aims.iterrows()]
+    return bullets(
+        f"{likeness(table)}. Over all arms, by aim of the question: {listed(spans)}.",
+        f"{questionnaire(replies)}. Nothing is corrected for their number, so that one in twenty "
+        "differs by chance.",
+        one_seed(table[table["measure"] == "score"]),
+    )
+
+
+# Long conversations
+
+
+def wearing_off(table: pd.DataFrame) -> str:
+    """`table` is `wearing_off`, of the arms that are drawn."""
+    less, more = table[table["high"] < 0], table[table["low"] > 0]
+    text = f"In the second half of a conversation {changed(less, 'less') or 'no arm shows less'}"
+    return f"{text} of the persona" + (f"; {changed(more, 'more')}" if len(more) else "")
+
+
+def changed(table: pd.DataFrame, how: str) -> str:
+    if table.empty:
+        return ""
+    return f"{labels(table['arm'])} {'shows' if len(table) == 1 else 'show'} {how}"
+
+
+def repetitive(table: pd.DataFrame) -> str:
+    talk = table[table["where"] == "conversations"].nlargest(3, "repetitive")
+    shares = [f"{percent(row.repetitive)} of {arms.label(row.arm)}'s" for row in talk.itertuples()]
+    return f"In long conversations {listed(shares)} replies repeat themselves"
+
+
+def wearing_summary(halves: pd.DataFrame, replies: pd.DataFrame) -> str:
+    talk = replies[replies["where"] == "conversations"]
+    none = talk[talk["repetitive"] == 0]
+    still = f" No reply of {labels(none['arm'])} does." if len(none) else ""
+    silent = talk[talk["wordless"] > 0]
+    words = f"some of {labels(silent['arm'])}" if len(silent) else "none"
+    return bullets(
+        f"{wearing_off(halves)}.",
+        f"{repetitive(replies)}.{still} Replies without words: {words}.",
+        f"{counted(int(halves['items'].max()), 'script')}, "
+        f"{counted(int(halves['seeds'].max()), 'seed')}: the intervals are over scripts, and say "
+        "nothing about other seeds.",
+    )
+
+
+# Parts of the method
+
+
+def parts(table: pd.DataFrame) -> str:
+    off = [row for row in table.itertuples() if apart(row.low, row.high)]
+    if not off:
+        return f"None of {len(table)} differences to persllm leaves out zero"
+    named = listed(f"{arms.label(row.arm)} ({row.measure})" for row in off)
+    return f"{len(off)} of {len(table)} differences to persllm leave out zero: {named}"
+
+
+def contrast(row) -> str:
+    """The two sides of a contrast, as a label of two lines: `persllm - demonstrations`, `does`."""
+    (a, measure), (b, _) = (side.split(", ") for side in (row.a, row.b))
+    what = {"know": "knows", "do": "does", "resist": "puts premises right"}
+    return f"{arms.label(a)} - {arms.label(b)}:\n{what.get(measure, measure)}"
+
+
+def contrasts(table: pd.DataFrame) -> str:
+    known = table.dropna(subset=["corrected"])
+    if known.empty:
+        off = [row for row in table.itertuples() if apart(row.low, row.high)]
+        return f"{len(off)} of {counted(len(table), 'contrast')} leave out zero, as judged"
+    turned = known[known["difference"] * known["corrected"] < 0]
+    return (
+        f"Blind reading turns the sign of {len(turned)} of {counted(len(known), 'contrast')}, "
+        "against the offline judges"
+    )
+
+
+def preferences(log: pd.DataFrame) -> str:
+    last = log[log["step"] > log["step"].max() - 5]
+    return (
+        f"After DPO the chosen answer is preferred in {percent(last['accuracy'].mean())} of pairs, "
+        f"by {last['margin'].mean():.1f} nats of reward"
+    )
+
+
+def parts_summary(table: pd.DataFrame, compared: pd.DataFrame, log: pd.DataFrame) -> str:
+    lines = []
+    for row in compared.itertuples():
+        judged = points(row.difference, row.low, row.high)
+        read = points(row.corrected, row.corrected_low, row.corrected_high)
+        known = f"; {read} once read or corrected" if pd.notna(row.corrected) else "; nothing read"
+        lines.append(f"{row.question} {judged} as judged{known}.")
+    resisted = [resistance(row) for row in compared.itertuples() if row.a.endswith("resist")]
+    return bullets(
+        f"{parts(table)}.",
+        *lines,
+        *resisted,
+        f"{preferences(log)}: training did what it was asked, which is not yet a better persona.",
+        one_seed(table),
+    )
+
+
+def bullets(*lines: str) -> str:
+    """The lines that say something, as a list in Markdown."""
+    return "\n".join(f"- {line[:1].upper()}{line[1:]}" for line in lines if line)

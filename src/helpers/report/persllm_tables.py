@@ -1,0 +1,307 @@
+"""The tables behind the chapters on PersLLM, one function a table, from a study's results.
+
+Every table holds all arms of the study; a figure draws a choice of them. `results` is what
+`helpers.report.results.load` returns.
+"""
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy.stats import t as student
+
+from helpers import arms as table_of_arms
+from helpers import files
+from helpers.measure import calibration, markers, stats, triplets
+from helpers.persllm import fidelity, life_stages
+
+WHOLE = "persllm"  # PersLLM's method without DPO: its parts are measured against this arm
+JUDGE, READERS = "as judged", "as read blind"
+KNOWS, DOES, PREMISES = "knows", "does", "puts premises right"
+SCORE, STAGE = "likeness to the persona's answers", "own stage likeliest"
+PRESSED, ORDINARY = "accused, flattered, misled", "ordinary turns"
+
+
+# Stages of life
+
+
+def own_stage(results) -> pd.DataFrame:
+    """How often a held-out reply is likeliest under the token of its own stage, by arm and stage:
+    arm, stage, n, successes, value (a share), low, high, effective_n, unscored, seeds. Only arms
+    that were taught stages have rows."""
+    told = stats.rates(fidelity.recognised(results.stages), ["arm", "own"])
+    return told.rename(columns={"own": "stage", "rate": "value"})
+
+
+def leaks(results) -> pd.DataFrame:
+    """The share of answers that use what the stage of their question cannot know, by arm and kind
+    of question (`question`: about the stage; `outside`: about another): the columns of
+    `own_stage`, with kind for stage."""
+    return stats.rates(results.leaks, ["arm", "kind"]).rename(columns={"rate": "value"})
+
+
+def distinctness(results) -> pd.DataFrame:
+    """Mean BLEU (0 to 100) of two answers to one everyday prompt, by arm and comparison: arm,
+    comparison, value, low, high, n, items, seeds."""
+    return stats.means(results.distinctness, ["arm", "comparison"], "bleu")
+
+
+def told_apart(results) -> pd.DataFrame:
+    """BLEU of two answers across stages, or across personas, minus that of two answers within, on
+    the same prompts and seeds, by arm: arm, comparison, difference, low, high, seeds, items. Below
+    zero, the arm tells them apart."""
+    alike = results.distinctness.rename(columns={"bleu": "outcome"})
+    rows = []
+    for (arm, comparison), across in alike.groupby(["arm", "comparison"], sort=False):
+        within = alike[(alike["arm"] == arm) & (alike["comparison"] == "within")]
+        within = within[within["seed"].isin(across["seed"])]
+        found = stats.difference(across, within)
+        kept = {name: found[name] for name in ("difference", "low", "high", "seeds", "items")}
+        rows.append({"arm": arm, "comparison": comparison} | kept)
+    return pd.DataFrame(rows).query("comparison != 'within'").reset_index(drop=True)
+
+
+# False premises
+
+
+def readings(results) -> pd.DataFrame:
+    """The answers to false premises that were read blind, each once, the label as `outcome`."""
+    read = results.resisted.dropna(subset=["label"]).drop_duplicates(["arm", "label_id"])
+    return read.assign(outcome=read["label"])
+
+
+def premises(results) -> pd.DataFrame:
+    """The share of false premises put right, by arm, as judged and as read blind: by, arm, n,
+    successes, value, low, high, effective_n, unscored, seeds."""
+    return _premises(results, ["by", "arm"])
+
+
+def premises_by_stage(results) -> pd.DataFrame:
+    """`premises` with `questions`: those of the default stage, in which every arm is asked alike,
+    and those of other stages, which only an arm that knows stages is told."""
+    return _premises(results, ["by", "arm", "questions"])
+
+
+def _premises(results, by: list[str]) -> pd.DataFrame:
+    both = {JUDGE: results.resisted, READERS: readings(results)}
+    rows = pd.concat(frame.assign(by=name) for name, frame in both.items())
+    default = rows["stage"] == life_stages.load_stages(results.persona)["default"]
+    rows["questions"] = default.map({True: "default stage", False: "other stages"})
+    return stats.rates(rows, by).rename(columns={"rate": "value"})
+
+
+def judge_against_readers(results) -> pd.DataFrame:
+    """What the offline judge makes of the answers that were read: a row per arm and one for all,
+    with n, read_right and judged_right (the shares put right), and of the answers that readers
+    found right and wrong the share that the judge takes for right: right_taken, wrong_taken."""
+    read = results.resisted.dropna(subset=["label", "outcome"])
+    read = read.drop_duplicates(["arm", "label_id"])
+    groups = [(arm, read[read["arm"] == arm]) for arm in table_of_arms.in_order(read["arm"])]
+    rows = []
+    for arm, own in [*groups, ("all", read)]:
+        taken = own["outcome"].astype(float)
+        rows.append(
+            {
+                "arm": arm,
+                "n": len(own),
+                "read_right": own["label"].mean(),
+                "judged_right": taken.mean(),
+                "right_taken": taken[own["label"] == 1].mean(),
+                "wrong_taken": taken[own["label"] == 0].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def wordless(results) -> pd.DataFrame:
+    """The share of answers without words, which are unscored: a row per arm, a column per kind of
+    question."""
+    answers = results.answers
+    empty = answers.assign(empty=markers.without_words(answers["answer"]))
+    shares = empty.groupby(["arm", "kind"], sort=False)["empty"].mean().unstack()
+    return shares.reindex(table_of_arms.in_order(shares.index)).reset_index()
+
+
+# Likeness and questionnaire
+
+
+def likeness(results) -> pd.DataFrame:
+    """How near answers are to the persona's own, by arm and aim of the question (knowledge or
+    attitude): arm, aim, value, low, high, n, items, seeds, measure. `score`: 0 to 5; `rank`: among
+    the study's arms, 1 is nearest, where every arm has a score."""
+    tables = [
+        stats.means(results.questions, ["arm", "aim"], measure).assign(measure=measure)
+        for measure in ("score", "rank")
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def questionnaire(results) -> pd.DataFrame:
+    """The expected reply (1 to 5) to the statements of the questionnaire, by arm and domain: arm,
+    domain, value, low, high, n, items, seeds, and the difference to base on the same statements:
+    minus_base, minus_base_low, minus_base_high."""
+    replies = fidelity.profile(results.questionnaire)
+    table = stats.means(replies, ["arm", "domain"], "score")
+    replies = replies.rename(columns={"score": "outcome"})
+    apart = []
+    for row in table.itertuples():
+        own = replies[replies["domain"] == row.domain]
+        found = stats.difference(own[own["arm"] == row.arm], own[own["arm"] == "base"])
+        apart.append([found["difference"], found["low"], found["high"]])
+    table[["minus_base", "minus_base_low", "minus_base_high"]] = np.array(apart, dtype=float)
+    return table
+
+
+# Long conversations
+
+
+def conversations(results) -> pd.DataFrame:
+    """The judged replies to the scripted interlocutor, a row per reply and trait: arm, seed, item
+    (the script: what is said in one conversation is alike), turn, turns (the fifth of the
+    conversation, as `1-4`), half, pressed, incoherent, trait, outcome."""
+    talked = results.judged[results.judged["kind"] == "interlocutor"]
+    turn = talked["item"].str.rpartition("-")[2].astype(int)
+    fifth = (turn - 1) * 5 // turn.max()
+    bounds = turn.groupby(fifth).agg(["min", "max"])
+    names = {f: f"{row['min']}-{row['max']}" for f, row in bounds.iterrows()}
+    replies = results.answers[results.answers["kind"] == "interlocutor"]
+    moves = replies.drop_duplicates("item").set_index("item")["move"]
+    pressed = (
+        talked["item"].map(moves).map(lambda move: ORDINARY if move == "ordinary" else PRESSED)
+    )
+    half = (turn * 2 > turn.max()).map({False: "first half", True: "second half"})
+    talked = talked.assign(turn=turn, turns=fifth.map(names), half=half, pressed=pressed)
+    talked = talked.assign(item=talked["item"].str.split("-").str[0], order=fifth)
+    talked = talked.sort_values("order", kind="stable")
+    return stats.long(talked, results.judge["judge"], "turns", "pressed", "turn", "half")
+
+
+def expression_over_turns(results) -> pd.DataFrame:
+    """The share of all traits that a reply shows, by arm, kind of turn and fifth of the
+    conversation: arm, pressed, turns, n, successes, value, low, high, effective_n, unscored,
+    seeds."""
+    spoken = conversations(results)
+    return stats.rates(spoken, ["arm", "pressed", "turns"]).rename(columns={"rate": "value"})
+
+
+def expression_by_turn(results) -> pd.DataFrame:
+    """`expression_over_turns` by single turns, all kinds of turns together."""
+    return stats.rates(conversations(results), ["arm", "turn"])
+
+
+def wearing_off(results) -> pd.DataFrame:
+    """Traits shown per reply in the second half of a conversation minus the first, by arm: arm,
+    first, second, difference, low, high (over scripts), seeds, items."""
+    spoken = conversations(results)
+    rows = []
+    for arm in table_of_arms.in_order(spoken["arm"]):
+        own = spoken[spoken["arm"] == arm]
+        first, second = (own[own["half"] == half] for half in ("first half", "second half"))
+        found = stats.difference(second, first)
+        kept = {name: found[name] for name in ("difference", "low", "high", "seeds", "items")}
+        means = {"first": first["outcome"].mean(), "second": second["outcome"].mean()}
+        rows.append({"arm": arm, **means, **kept})
+    return pd.DataFrame(rows).astype({"first": float, "second": float})
+
+
+def incoherent_replies(results) -> pd.DataFrame:
+    """What goes wrong with replies, in long conversations and with single everyday prompts: arm,
+    where, n, repetitive and wordless (shares), seeds."""
+    judged = results.judged
+    where = judged["kind"].map({"everyday": "single prompts", "interlocutor": "conversations"})
+    judged = judged.assign(
+        where=where,
+        repetitive=judged["incoherent"] == "repetition",
+        wordless=judged["incoherent"] == "empty",
+    ).dropna(subset=["where"])
+    table = judged.groupby(["arm", "where"], sort=False).agg(
+        n=("item", "size"),
+        repetitive=("repetitive", "mean"),
+        wordless=("wordless", "mean"),
+        seeds=("seed", "nunique"),
+    )
+    return table.reset_index()
+
+
+# Parts of the method
+
+
+def measured(results) -> pd.DataFrame:
+    """Everything measured on the triplets (see `triplets.measures`)."""
+    chosen = triplets.choose(results.choices)
+    return triplets.measures(results.judged, chosen, results.judge["judge"])
+
+
+def parts(results) -> pd.DataFrame:
+    """Every ablation, and DPO, minus `persllm` on five measures, on the seeds that both have: arm,
+    measure, value, low, high, detectable, p, seeds, items, n_a, n_b, by.
+
+    `by` says who found premises put right: blind readers where they read every arm, else the
+    offline judge. Likeness is in points of 0 to 5, all else in shares.
+    """
+    names = table_of_arms.in_order(set(results.judged["arm"]) - {WHOLE})
+    others = [a for a in names if a in table_of_arms.trained_on("reasoned", "preferences")]
+    triplets, read = measured(results), readings(results)
+    all_read = {WHOLE, *others} <= set(read["arm"])
+    frames = {
+        KNOWS: triplets[triplets["measure"] == "know"],
+        DOES: triplets[triplets["measure"] == "do"],
+        PREMISES: read if all_read else results.resisted,
+        SCORE: results.questions.rename(columns={"score": "outcome"}),
+        STAGE: fidelity.recognised(results.stages),
+    }
+    rows = []
+    for measure, frame in frames.items():
+        for arm in others:
+            one, whole = (frame[frame["arm"] == name] for name in (arm, WHOLE))
+            found = stats.difference(one, whole[whole["seed"].isin(one["seed"])])
+            rows.append({"arm": arm, "measure": measure} | found)
+    table = pd.DataFrame(rows).query("n_a > 0").reset_index(drop=True)
+    by = READERS if all_read else JUDGE
+    table["by"] = np.where(table["measure"] == PREMISES, by, "")
+    return table.rename(columns={"difference": "value"})
+
+
+def contrasts(results) -> pd.DataFrame:
+    """The contrasts fixed in advance whose arms the study has: contrast, question, a, b, the
+    columns of `stats.difference` (as judged), p_holm over all of these; corrected, corrected_low,
+    corrected_high (as read blind where every answer of both arms was read, else the judge's rates
+    corrected by the labels); seeds_mean, seeds_low, seeds_high with the seeds as units (as read
+    where every answer was, else as judged); and `persllm`: is the contrast about PersLLM?"""
+    asked = yaml.safe_load((files.DATA / "contrasts.yaml").read_text(encoding="utf-8"))
+    compared = pd.concat([measured(results), results.resisted.assign(measure="resist")])
+    table = triplets.contrast_table(compared, asked)
+    corrected = calibration.correct_contrasts(asked, compared, _labelled(results))
+    table = table.merge(corrected, on="contrast", how="left")
+    by_id = {contrast["id"]: contrast for contrast in asked}
+    rows = [over_seeds(compared, by_id[name]) for name in table["contrast"]]
+    table[["seeds_mean", "seeds_low", "seeds_high"]] = np.array(rows, dtype=float)
+    own = table_of_arms.trained_on("reasoned", "preferences")
+    table["persllm"] = [by_id[name]["a"]["arm"] in own for name in table["contrast"]]
+    table.insert(1, "question", [by_id[name]["question"] for name in table["contrast"]])
+    return table
+
+
+def _labelled(results) -> pd.DataFrame:
+    """The blind labels that correct a contrast: of the scenarios' own traits, and of premises."""
+    labels = results.labelled
+    own = (labels["judge"] == results.judge["judge"]) & (
+        labels["trait"] == labels["scenario_trait"]
+    )
+    triplets = labels[own & labels["kind"].isin(["say", "do"])]
+    triplets = triplets.assign(measure=triplets["kind"]).dropna(subset=["outcome", "label"])
+    read = results.resisted.dropna(subset=["outcome", "label"])
+    read = read.drop_duplicates(["arm", "label_id"]).assign(measure="resist")
+    return pd.concat([triplets, read])
+
+
+def over_seeds(compared: pd.DataFrame, contrast: dict) -> tuple[float, float, float]:
+    """Mean difference of a contrast and its 95 % interval with the seeds as units (Student's t over
+    one difference a seed): what it says about seeds that were not run. The answers' labels count
+    where each has one, else the judge's outcome. Without two seeds the interval is nan."""
+    sides = [triplets.side(compared, **contrast[name]).dropna(subset=["outcome"]) for name in "ab"]
+    if all(side["label"].notna().all() for side in sides):
+        sides = [side.assign(outcome=side["label"]) for side in sides]
+    a, b = (side.astype({"outcome": float}).groupby("seed")["outcome"].mean() for side in sides)
+    each = (a - b).dropna()
+    reach = student.ppf(0.975, len(each) - 1) * each.sem() if len(each) > 1 else np.nan
+    return each.mean(), each.mean() - reach, each.mean() + reach
