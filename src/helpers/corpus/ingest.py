@@ -3,22 +3,24 @@ texts."""
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
-from datasets.exceptions import DatasetsError
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from helpers.corpus.formats import FORMATS, messages_error, text_error
+from helpers.corpus.formats import (
+    FORMATS,
+    ChatRow,
+    TextRow,
+    first_units,
+    load_corpora,
+    load_units,
+)
 from helpers.files import StudyError, fingerprint, scan_jsonl
 from helpers.pretrained import embed
+from helpers.rows import row_error
 
 HELDOUT_SHARE = 60 / 560
-
-
 NEAR = 0.85  # texts at least this alike (cosine) stay on one side of the split
 
 
@@ -54,7 +56,8 @@ def read_corpora(
         if len(rows) < 2:
             reason = f" The first bad row: {rejected[-1]['reason']}." if rejected else ""
             raise StudyError(
-                f"{source}: it has {len(rows)} usable rows for '{name}'; at least two are needed.{reason}"
+                f"{source}: it has {len(rows)} usable rows for '{name}'; at least two are "
+                f"needed.{reason}"
             )
         corpora[name] = split_rows(rows)
     return corpora, None, rejected
@@ -70,28 +73,36 @@ def read_source(source: str) -> Iterator[tuple[int, dict | str]]:
             yield from read_csv(path)
         else:
             yield from enumerate(open_dataset(source, path), 1)
-    except (OSError, ValueError, csv.Error, DatasetsError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         first = str(error).split("\n")[0]
         raise StudyError(
-            f"{source}: it could not be read ({first}). Give a .jsonl, .csv or .parquet file, a folder made by "
-            "`save_to_disk`, or a hub dataset's id (which needs a connection)."
+            f"{source}: it could not be read ({first}). Give a .jsonl, .csv or .parquet file, a "
+            "folder made by `save_to_disk`, or a hub dataset's id (which needs a connection)."
         ) from error
 
 
 def read_csv(path: Path) -> Iterator[tuple[int, dict | str]]:
-    with open(
-        path, newline="", encoding="utf-8-sig"
-    ) as file:  # spreadsheets write a byte-order mark
+    # Spreadsheets write a byte-order mark.
+    with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         for row in reader:
             wrong = None in row or None in row.values()
             yield reader.line_num, "it has more or fewer fields than the header" if wrong else row
 
 
-def open_dataset(source: str, path: Path) -> Dataset:
-    if path.suffix == ".parquet":
-        return Dataset.from_parquet(str(path))
-    data = load_from_disk(str(path)) if path.is_dir() else load_dataset(source)
+def open_dataset(source: str, path: Path) -> Iterable[dict]:
+    """The rows of a Parquet file, a saved dataset or one of the hub; raises OSError or ValueError
+    where there is none."""
+    # Loading the library takes a second, and JSONL and CSV do without.
+    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+    from datasets.exceptions import DatasetsError
+
+    try:
+        if path.suffix == ".parquet":
+            return Dataset.from_parquet(str(path))
+        data = load_from_disk(str(path)) if path.is_dir() else load_dataset(source)
+    except DatasetsError as error:
+        raise ValueError(str(error)) from error
     if isinstance(data, DatasetDict):
         data = data["train"] if "train" in data else next(iter(data.values()))
     return data
@@ -104,7 +115,7 @@ def normalise(raw: dict, field: str) -> dict | str:
     message lists.
     """
     if field == "text":
-        return text_error(raw.get("text"), "text") or {"text": raw["text"]}
+        return row_error(TextRow.model_validate, raw) or {"text": raw["text"]}
     messages = raw.get("messages")
     if isinstance(messages, str):  # CSV holds lists as JSON
         try:
@@ -117,7 +128,8 @@ def normalise(raw: dict, field: str) -> dict | str:
     if messages is None:
         return "it has neither messages, nor prompt and completion, nor user and assistant"
     messages = list(messages) if isinstance(messages, tuple | np.ndarray) else messages
-    return messages_error(messages) or {"messages": messages}
+    chat = {"messages": messages}
+    return row_error(ChatRow.model_validate, chat) or chat
 
 
 def as_turn(value: object, role: str) -> list:
@@ -131,6 +143,9 @@ def split_rows(rows: list[dict]) -> list[dict]:
     held-out side in an order drawn from their content, so that the same data give the same split.
     Groups larger than what is still wanted stay in train.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     whole = [
         "\n".join(m["content"] for m in row["messages"]) if "messages" in row else row["text"]
         for row in rows
@@ -149,3 +164,17 @@ def split_rows(rows: list[dict]) -> list[dict]:
             "The texts are all near-duplicates of each other: nothing can be held out."
         )
     return [row | {"split": "heldout" if i in heldout else "train"} for i, row in enumerate(rows)]
+
+
+def run_corpora(
+    persona: str, sources: dict[str, str], n_train: int, n_heldout: int
+) -> tuple[dict[str, list[dict]], list[dict], list[dict]]:
+    """What a run uses: (format -> rows, content units, rejected rows), the first so many units of
+    each split. From `sources` (see `read_corpora`) where some are given, which have no units, else
+    the persona's own corpus."""
+    if sources:
+        corpora, units, rejected = read_corpora(sources, most=4 * (n_train + n_heldout))
+    else:
+        corpora, units, rejected = load_corpora(persona), load_units(persona), []
+    corpora = {name: first_units(rows, n_train, n_heldout) for name, rows in corpora.items()}
+    return corpora, first_units(units or [], n_train, n_heldout), rejected

@@ -1,4 +1,8 @@
-"""Batched generation of answers."""
+"""Free answers: prompts in the chat template, batches of samples, rows on the disk.
+
+`generate_batch` samples token ids; `answer_prompts` turns prompts into rows and resumes; `sampling`
+says what the answers depend on.
+"""
 
 from pathlib import Path
 
@@ -7,8 +11,9 @@ from tqdm import tqdm
 from transformers import DynamicCache
 
 from helpers.corpus.encode import plain_ids
-from helpers.files import append_jsonl, fingerprint, resume_jsonl, write_jsonl
+from helpers.files import append_jsonl, file_hash, fingerprint, resume_jsonl, write_jsonl
 from helpers.model.base import autocast, bare, use_attention
+from helpers.pretrained import compute_dtype, model_hash
 
 
 def prompt_ids(prompt: str, system: str | None, tokenizer) -> list[int]:
@@ -139,6 +144,38 @@ def cut(ids: list[int], ends: set[int]) -> list[int]:
     return ids[: next((i for i, token in enumerate(ids) if token in ends), len(ids))]
 
 
+def sampling(settings: dict, model: str, folder: Path) -> dict:
+    """What an arm's answers depend on beside their prompts: those of a notebook's `settings` that
+    say how they are sampled, and the weights: base model, the adapter in `folder` (None for an arm
+    without one) and number format."""
+    names = ("answer_batch", "max_new_tokens", "temperature", "top_p", "seed")
+    weights = {
+        "model": model_hash(model),
+        "adapter": file_hash(folder / "adapter_model.safetensors"),
+        "dtype": str(compute_dtype()),
+    }
+    return {name: settings[name] for name in names} | weights
+
+
+def answer_kinds(
+    model,
+    tokenizer,
+    prompts: dict[str, list[dict]],
+    system: str | None,
+    settings: dict,
+    samples: dict[str, int],
+    tags: dict,
+    folder: Path,
+) -> list[dict]:
+    """`answer_prompts` for kind -> prompts, with as many samples of a kind as `samples` says, into
+    `folder/answers_<kind>.jsonl`; returns all rows, kind after kind."""
+    rows = []
+    for kind, own in prompts.items():
+        path, often = folder / f"answers_{kind}.jsonl", {"samples": samples[kind]}
+        rows += answer_prompts(model, tokenizer, own, system, settings | often, tags, path)
+    return rows
+
+
 def answer_prompts(
     model,
     tokenizer,
@@ -155,7 +192,7 @@ def answer_prompts(
     every batch has its own seed, so that an interrupted and resumed step gives the same answers.
     `prompts` are rows of `items.prompts`, with `asked` where the model reads something else than
     `prompt`; `settings` has samples, answer_batch, max_new_tokens, temperature, top_p and seed, and
-    for an arm that reasons what `reasoned.form` gives: `start`, the beginning of every reply, and
+    for an arm that reasons what `asking.form` gives: `start`, the beginning of every reply, and
     `reveal`, the text up to which a reply is kept apart as `analysis`, a further field, for which
     there are `analysis_tokens` more tokens. A reply that does not get there is an empty answer.
     """

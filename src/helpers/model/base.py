@@ -55,7 +55,8 @@ def check_trained(adapter: Path) -> None:
     """Raise StudyError where a folder has no whole adapter."""
     if not (adapter / "adapter_model.safetensors").is_file():
         raise StudyError(
-            f"{shown(adapter)}: no adapter there; train this arm and seed first (notebooks 02 and 03)."
+            f"{shown(adapter)}: no adapter there; train this arm and seed first "
+            "(notebooks formats/02_train and persllm/02_prefer)."
         )
 
 

@@ -9,7 +9,8 @@ from helpers.model.answer import generate_batch, reply_fields
 from helpers.model.base import load_base, make_room
 from helpers.pretrained import compute_dtype
 
-MEMORY = 1500  # tokens of a conversation that a reply is made from; what was said first is forgotten first
+# Tokens of a conversation that a reply is made from; what was said first is forgotten first.
+MEMORY = 1500
 
 
 def recent_ids(
@@ -48,7 +49,7 @@ def answer_chats(
 ) -> list[dict]:
     """One reply to each chat (messages in turn, the user's first and last): the fields of
     `answer.reply_fields`. `settings` has max_new_tokens, temperature, top_p and what
-    `reasoned.form` gives.
+    `asking.form` gives.
 
     A reply that ends within its analysis is made to go on to its response by the mark of it, as
     Muennighoff et al. end a model's thinking (arXiv 2501.19393, section 3.1): the earlier replies
@@ -94,9 +95,6 @@ def load_together(model: str, speakers: list[dict]) -> PeftModel:
     for other in others:
         together.load_adapter(other["adapter"], adapter_name=other["place"])
     return together.to(compute_dtype()).eval()
-
-
-# A person
 
 
 def reply_as(model: PeftModel, one: dict, messages: list[dict], seed: int, settings: dict) -> dict:

@@ -51,9 +51,8 @@ def plain_attention(query, key, value, scaling: float) -> torch.Tensor:
     return (weights.view(rows, groups, -1, tokens) @ value).view(rows, heads, tokens, size)
 
 
-AttentionInterface.register(
-    "packed", packed_attention
-)  # without a mask function, so transformers makes no mask
+# Without a mask function, so transformers makes no mask.
+AttentionInterface.register("packed", packed_attention)
 
 
 def pack(examples: list[dict], where: str) -> dict:
@@ -120,7 +119,8 @@ def refuse_special_heads(causal) -> None:
     odd += ["attention sinks"] * any("sinks" in name for name, _ in causal.named_parameters())
     if odd:
         raise StudyError(
-            f"{type(causal).__name__}: models with {odd[0]} are not supported. Choose another base model."
+            f"{type(causal).__name__}: models with {odd[0]} are not supported. "
+            "Choose another base model."
         )
 
 

@@ -1,11 +1,13 @@
-"""Likelihoods of given answers and of held-out texts."""
+"""Likelihoods, in nats: of given answers (`score_choices`) and of held-out texts
+(`score_heldout`)."""
 
 from itertools import groupby
 
 import torch
 from tqdm import tqdm
 
-from helpers.corpus.encode import plain_ids
+from helpers.corpus import formats
+from helpers.corpus.encode import encode, plain_ids
 from helpers.model.answer import prompt_ids, read_prompts
 from helpers.model.base import autocast, bare, use_attention
 from helpers.model.packed import FrozenHeadLoss, pack, packed_loss, refuse_special_heads
@@ -102,4 +104,19 @@ def score_texts(model, examples: list[dict], batch: int = 16) -> list[dict]:
             rows.append(
                 {"unit": example["unit"], "n_tokens": len(nll), "nll": nll.double().sum().item()}
             )
+    return rows
+
+
+def score_heldout(
+    model, tokenizer, run: str, persona: str, control: str, max_length: int
+) -> list[dict]:
+    """The prepared held-out texts of every format, and the control character's on the same units
+    (none where `control` is ""): rows {subject, text, unit, n_tokens, nll}, `text` the format."""
+    rows, others = [], formats.load_corpora(control) if control else {}
+    for name in formats.prepared_formats(run):
+        heldout = [row for row in formats.prepared(run, name) if row["split"] == "heldout"]
+        theirs = formats.same_units(others.get(name, []), heldout)
+        for subject, part in ((persona, heldout), (control, theirs)):
+            texts = [encode(row, tokenizer, max_length) for row in part]
+            rows += [{"subject": subject, "text": name} | row for row in score_texts(model, texts)]
     return rows

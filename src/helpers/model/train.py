@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
+from helpers import arms
 from helpers.corpus.encode import trained_tokens, unit_order
 from helpers.files import (
     StudyError,
@@ -22,6 +23,12 @@ from helpers.files import (
     write_jsonl,
 )
 from helpers.model.packed import pack, packed_loss
+
+
+def epochs_of(arm: str, epochs: int) -> int:
+    """How many times an arm's rows are read: `epochs`, but once those of a reasoned arm, which are
+    repeated and mixed with general instructions when they are prepared."""
+    return 1 if arm in arms.trained_on("reasoned") else epochs
 
 
 def schedule(n_examples: int, epochs: int, batch: int) -> int:
@@ -98,9 +105,8 @@ def train_adapter(
     log_path = folder / "log.jsonl"
 
     start = load_checkpoint(folder / "checkpoint.safetensors", identity, weights, optimizer)
-    optimizer.param_groups[0]["initial_lr"] = recipe[
-        "learning_rate"
-    ]  # what a schedule that starts in the middle wants
+    # A schedule that starts in the middle wants to know where it began.
+    optimizer.param_groups[0]["initial_lr"] = recipe["learning_rate"]
     warmup = round(recipe["warmup"] * n_steps)
     scheduler = get_cosine_schedule_with_warmup(optimizer, warmup, n_steps, last_epoch=start - 1)
     log = [row for row in resume_jsonl(log_path) if row["step"] <= start]
@@ -188,7 +194,8 @@ def load_checkpoint(path: Path, identity: str, weights: dict, optimizer) -> int:
             metadata = file.metadata()
             if metadata["identity"] != identity:
                 print(
-                    f"{shown(path)} was made with another recipe or other data: training starts anew."
+                    f"{shown(path)} was made with another recipe or other data: "
+                    "training starts anew."
                 )
                 return 0
             step = int(metadata["step"])

@@ -1,6 +1,14 @@
-"""How an arm is asked: with the token of a life stage, with its analysis hidden or skipped."""
+"""How an arm is asked: with the token of a life stage, with its analysis hidden or skipped.
+
+Every function takes any arm: what an arm was taught comes from `helpers.arms`, and one that was
+taught nothing of this is asked plainly.
+"""
+
+import pandas as pd
 
 from helpers import arms
+from helpers.corpus.encode import encode
+from helpers.model.score import score_texts
 from helpers.parameters import check_choice
 from helpers.persllm.life_stages import load_stages, stage_token
 from helpers.persllm.reasoned import (
@@ -10,8 +18,6 @@ from helpers.persllm.reasoned import (
     load_examples,
     over_types_and_stages,
 )
-
-# Asking an arm
 
 
 def form(arm: str, analysis: str, analysis_tokens: int) -> dict:
@@ -24,6 +30,11 @@ def form(arm: str, analysis: str, analysis_tokens: int) -> dict:
     if analysis == "skipped":
         return {"start": RESPONSE}
     return {"start": ANALYSIS, "reveal": RESPONSE, "analysis_tokens": analysis_tokens}
+
+
+def default_token(arm: str, persona: str) -> str:
+    """The token of the persona's default stage, for an arm that knows stages; "" for others."""
+    return stage_token(load_stages(persona)["default"]) if arms.knows_stages(arm) else ""
 
 
 def at_stage(prompts: list[dict], arm: str, persona: str) -> list[dict]:
@@ -70,11 +81,25 @@ def stage_variants(persona: str, arm: str, at_most: int) -> list[dict]:
     ]
 
 
+def score_stages(
+    model, tokenizer, persona: str, arm: str, at_most: int, max_length: int
+) -> pd.DataFrame:
+    """The likelihood of every reply of `stage_variants`: stage, own, unit, n_tokens, nll (nats,
+    summed); no row for an arm that does not know stages."""
+    variants = stage_variants(persona, arm, at_most)
+    scored = score_texts(model, [encode(row, tokenizer, max_length) for row in variants])
+    rows = [
+        {"stage": variant["stage"], "own": variant["own"]} | row
+        for variant, row in zip(variants, scored, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["stage", "own", "unit", "n_tokens", "nll"])
+
+
 def held_out_prompts(persona: str, everyday: list[dict], at_most: int) -> list[dict]:
     """What PersLLM's measures ask, as prompts {id, kind, scenario_trait, setting, stage, prompt}:
-    the held-out held_out_prompts (`question`), those about what lies outside a stage (`outside`),
-    and the prompts `everyday` at the stages that are not the default (`elsewhen`); at most so many
-    of each."""
+    the held-out questions (`question`), those about what lies outside a stage (`outside`), and the
+    prompts `everyday` at the stages that are not the default (`elsewhen`); at most so many of
+    each."""
     common = {"scenario_trait": "", "setting": ""}
     held_out = [
         {"id": e["id"], "kind": "question", **common, "stage": e["stage"], "prompt": e["question"]}

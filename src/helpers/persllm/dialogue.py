@@ -19,7 +19,8 @@ from helpers.files import (
 )
 from helpers.model.base import added_tokens, check_trained
 from helpers.model.chat import answer_chats, reply_as
-from helpers.persllm.life_stages import load_stages, persllm_folder, stage_token
+from helpers.persllm.asking import default_token
+from helpers.persllm.life_stages import persllm_folder
 from helpers.pretrained import load_tokenizer
 
 # A scripted interlocutor
@@ -29,8 +30,11 @@ def load_scripts(persona: str, turns: int) -> list[list[dict]]:
     """The scripts of `data/persllm/<persona>/interlocutor.jsonl`, each the first `turns` rows {id,
     script, turn, move, text} in order.
 
-    Raises StudyError with the script where a turn is missing.
+    Raises StudyError with the script where a turn is missing. No turns: no scripts, and no file is
+    needed.
     """
+    if not turns:
+        return []
     path, scripts = persllm_folder(persona) / "interlocutor.jsonl", {}
     for row in read_jsonl(path):
         scripts.setdefault(row["script"], []).append(row)
@@ -60,6 +64,8 @@ def converse(
     when it is whole, and a run that was stopped goes on after the last one. `settings` as for
     `answer_chats`, with seed.
     """
+    if not scripts:
+        return []
     identity = fingerprint([settings, tags, token, system, scripts])
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
     done = len(rows) // len(scripts)
@@ -112,7 +118,7 @@ def speaker(
 ) -> dict:
     """Who speaks: `place` (the name of the adapter on the base), the name that is shown, adapter
     (None for an arm without one), tokenizer, the system prompt (of `prompted`) and the token of the
-    persona's default stage (or none), how it is asked (`reasoned.form`), and what identifies all
+    persona's default stage (or none), how it is asked (`asking.form`), and what identifies all
     this."""
     if arm in arms.untrained():
         system = load_persona(persona)["system_prompt"] if arms.ARMS[arm].prompted else None
@@ -127,17 +133,16 @@ def speaker(
             "identity": [name, model, system],
         }
     check_trained(adapter)
-    token = stage_token(load_stages(persona)["default"]) if arms.knows_stages(arm) else ""
     weights = file_hash(adapter / "adapter_model.safetensors")
     return {
         "place": place,
         "name": name,
         "adapter": adapter,
         "tokenizer": load_tokenizer(model, added_tokens(adapter)),
-        "token": token,
+        "token": default_token(arm, persona),
         "form": form,
         "system": None,
-        "identity": [name, model, weights, token, form],
+        "identity": [name, model, weights, default_token(arm, persona), form],
     }
 
 

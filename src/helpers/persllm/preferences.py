@@ -5,7 +5,8 @@ import numpy as np
 
 from helpers.corpus.encode import chat_prompt
 from helpers.persllm.life_stages import persllm_folder, stage_token
-from helpers.persllm.reasoned import ANALYSIS, RESPONSE, load_examples
+from helpers.persllm.reasoned import ANALYSIS, RESPONSE, load_examples, whole_sentences
+from helpers.pretrained import embed
 
 REJECTED_FROM = ("other", "stage", "base")  # where a rejected answer comes from, in turn
 
@@ -52,6 +53,29 @@ def nearest_after(
         if pool[place]["id"] != own
     ]
     return pool[order[PASSED_OVER]]
+
+
+def of_others(rows: list[dict], persona: str) -> dict[str, str]:
+    """The rejected answers of kind `other`, by example: for each, an answer near to its own (see
+    `nearest_after`) among those of all personas."""
+    pool = pooled(persona)
+    vectors = embed([answer["response"] for answer in pool])
+    place = {answer["id"]: number for number, answer in enumerate(pool)}
+    found = {}
+    for row in (row for row in rows if row["kind"] == "other"):
+        own = f"{persona}/{row['id']}"
+        found[row["id"]] = nearest_after(vectors[place[own]], own, pool, vectors)["response"]
+    return found
+
+
+def whole(answers: list[dict]) -> dict[str, str]:
+    """Answers by their item; one that was cut off is kept up to its last whole sentence, and left
+    out where it has none."""
+    texts = {
+        row["item"]: row["answer"] if row["finished"] else whole_sentences(row["answer"])
+        for row in answers
+    }
+    return {item: text for item, text in texts.items() if text}
 
 
 def to_ask(rows: list[dict], kind: str) -> list[dict]:
