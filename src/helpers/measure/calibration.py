@@ -5,8 +5,8 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
-from helpers.measure.stats import difference, effective_n, wilson
-from helpers.measure.triplets import side
+from helpers.measure.stats import components, difference, effective_n, paired, wilson
+from helpers.measure.triplets import gap_cells, side
 
 # A judge whose sensitivity + specificity - 1 is below this tells too little to correct anything.
 YOUDEN = 0.15
@@ -172,8 +172,13 @@ def powered(rate: float, n: float, off: np.ndarray) -> tuple[float, float]:
     The labels' part of the variance is at least that of one miss and one false alarm: a few labels
     that happen to agree do not prove a judge.
     """
-    variance = max(off.var(ddof=1) / len(off), 2 / (len(off) + 2) ** 2)
-    return rate + off.mean(), float(np.sqrt(rate * (1 - rate) / n + variance))
+    return rate + off.mean(), float(np.sqrt(rate * (1 - rate) / n + labels_variance(off)))
+
+
+def labels_variance(off: np.ndarray) -> float:
+    """Variance of the mean of `off`, label minus judgement, at least that of one miss and one false
+    alarm."""
+    return float(max(off.var(ddof=1) / len(off), 2 / (len(off) + 2) ** 2))
 
 
 def interval(middle: float, error: float, least: float = 0) -> tuple[float, float, float]:
@@ -237,3 +242,34 @@ def correct_contrasts(
         if all(found):
             rows.append((contrast["id"], *apart(*found)))
     return pd.DataFrame(rows, columns=["contrast", "corrected", "corrected_low", "corrected_high"])
+
+
+def corrected_gaps_over_base(
+    measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]
+) -> pd.DataFrame:
+    """Each arm's gap (knowing minus doing) minus the gap of `base`, doing corrected in both: arm,
+    corrected, corrected_low, corrected_high. Arms without labels are left out.
+
+    The value is made of the rates over all answers (`estimate`). Its normal 95 % interval carries
+    the variance of the judged gaps, paired by scenario (`triplets.gaps_over_base`), and that of the
+    labels in both arms.
+    """
+
+    def of_labels(arm: str) -> float:
+        own = side(labelled, arm, "do").dropna(subset=["outcome", "label"])
+        return labels_variance(own["label"].to_numpy(float) - own["outcome"].to_numpy(float))
+
+    def sides(arm: str) -> list:
+        return [estimate(measured, labelled, arm, measure) for measure in ("know", "do")]
+
+    rows, base = [], sides("base")
+    for arm in arms:
+        own = sides(arm)
+        if arm != "base" and all([*own, *base]):
+            (know, do), (base_know, base_do) = (
+                [value for value, _ in pair] for pair in (own, base)
+            )
+            table = paired(gap_cells(measured, arm), gap_cells(measured, "base")).to_numpy()
+            variance = components(table)["variance"] + of_labels(arm) + of_labels("base")
+            rows.append((arm, *interval(know - do - base_know + base_do, np.sqrt(variance), -1)))
+    return pd.DataFrame(rows, columns=["arm", "corrected", "corrected_low", "corrected_high"])
