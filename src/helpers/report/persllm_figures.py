@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.report import drawing, persllm_findings
-from helpers.report.drawing import COLOURS, DARK, NARROW, WIDE, reach, save
+from helpers.report.drawing import COLOURS, DARK, WIDE, reach, save
 from helpers.report.persllm_tables import JUDGE, ORDINARY, PRESSED, READERS, SCORE
 from helpers.report.words import counted, listed
 
@@ -42,6 +42,10 @@ def percents(axis) -> None:
     axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
 
 
+def signed_points(axis) -> None:
+    axis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
+
+
 # Stages of life
 
 
@@ -50,8 +54,8 @@ def own_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     chance = 1 / rows["stage"].nunique()
     fig = drawing.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", mark=chance)
     percents(fig.axes[0].yaxis)
-    fig.axes[0].annotate("chance", (1, chance), (3, 0), xycoords=("axes fraction", "data"),
-                         textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
+    at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+    fig.axes[0].annotate("chance", (1, chance), (3, 0), fontsize=8.5, **at)
     title = persllm_findings.own_stage(rows)
     save(fig, "own_stage", frame, study, folder, title, about=about(rows))
     return fig
@@ -70,10 +74,14 @@ def stage_leaks(frame: pd.DataFrame, study, folder, arms: list[str]):
 def distinctness(frame: pd.DataFrame, told: pd.DataFrame, study, folder, arms: list[str]):
     """`told` is `told_apart`, which the title speaks of."""
     rows = drawn(frame, study, arms)
+    order = ["within", "between stages", "between personas"]
+    rows = rows.sort_values("comparison", key=lambda c: c.map(order.index), kind="stable")
     label = "BLEU of two answers\n(lower: more distinct)"
     fig = drawing.dots({"": rows}, "comparison", label, (0, None))
     title = persllm_findings.distinctness(drawn(told, study, arms))
-    save(fig, "distinctness", frame, study, folder, title, about=about(rows))
+    seeds = rows.groupby("comparison", sort=False)["seeds"].max()
+    seeds = listed(f"{counted(n, 'seed')} {comparison}" for comparison, n in seeds.items())
+    save(fig, "distinctness", frame, study, folder, title, seeds=seeds)
     return fig
 
 
@@ -83,10 +91,11 @@ def distinctness(frame: pd.DataFrame, told: pd.DataFrame, study, folder, arms: l
 def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     names = table_of_arms.in_order(rows["arm"])
-    fig, ax = plt.subplots(figsize=(NARROW * 1.25, 0.8 + 0.38 * len(names)))
+    fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.38 * len(names)))
     two_judgements(ax, {by: own for by, own in rows.groupby("by")}, names)
     ax.set(xlim=(0, 1), xlabel="false premises put right (share of answers)")
     percents(ax.xaxis)
+    fig.tight_layout()
     read = rows[rows["by"] == READERS]
     title = persllm_findings.premises(rows)
     facts = {"about": about(rows[rows["by"] == JUDGE]), "read": about(read)}
@@ -100,8 +109,8 @@ def two_judgements(ax, tables: dict[str, pd.DataFrame], names: list[str]) -> Non
         own = tables[by].set_index("arm").reindex(names)
         for place, name in enumerate(names):
             one = own.loc[[name]]
-            ax.errorbar(one["value"], [place + shift], xerr=reach(one, "value"), fmt="o", ms=6,
-                        color=COLOURS[name], mfc=fill, lw=1, capsize=2)  # fmt: skip
+            marks = {"fmt": "o", "ms": 6, "color": COLOURS[name], "mfc": fill, "clip_on": False}
+            ax.errorbar(one["value"], [place + shift], xerr=reach(one, "value"), lw=1, **marks)
     arm_rows(ax, names)
     handles = {
         by: plt.Line2D([], [], ls="none", marker="o", color=DARK, mfc=fill)
@@ -163,7 +172,6 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
         for arm, line in own.groupby("arm", sort=False):
             at = np.arange(len(line))
             (handles[arm],) = ax.plot(at, line["value"], "o-", color=COLOURS[arm], ms=4)
-            ax.fill_between(at, line["low"], line["high"], color=COLOURS[arm], alpha=0.1, lw=0)
         turns = list(dict.fromkeys(own["turns"]))
         ax.set(title=pressed, xlabel="turns", xticks=range(len(turns)), xticklabels=turns)
         percents(ax.yaxis)
@@ -181,7 +189,7 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
 def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     names = table_of_arms.in_order(rows["arm"])
-    fig, ax = plt.subplots(figsize=(NARROW * 1.25, 0.8 + 0.34 * len(names)))
+    fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
     handles = {}
     for where, fill in (("conversations", None), ("single prompts", "white")):
         own = rows[rows["where"] == where].set_index("arm").loc[names, "repetitive"]
@@ -192,6 +200,7 @@ def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
     ax.set(xlim=(0, None), xlabel="replies that repeat themselves")
     percents(ax.xaxis)
     drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
+    fig.tight_layout()
     talk = rows[rows["where"] == "conversations"]
     title = persllm_findings.repetitive(rows)
     save(fig, "repetitive_replies", frame, study, folder, title, about=about(talk))
@@ -210,43 +219,48 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
         own = frame[frame["measure"] == measure].set_index("arm").reindex(names)
         for place, name in enumerate(names):
             one = own.loc[[name]]
-            ax.errorbar(one["value"], [place], xerr=reach(one, "value"), fmt="o", ms=5,
-                        color=COLOURS[name], lw=1.2, capsize=2)  # fmt: skip
+            marks = {"fmt": "o", "ms": 5, "color": COLOURS[name], "capsize": 2}
+            ax.errorbar(one["value"], [place], xerr=reach(one, "value"), lw=1.2, **marks)
         ax.axvline(0, color=DARK, lw=1)
         far = 1.1 * own[["low", "high"]].abs().max().max()
         by = "".join(f"\n({by})" for by in set(own["by"].dropna()) if by)
         ax.set(title=measure.replace("the persona's ", "the\npersona's ") + by, xlim=(-far, far))
         ax.title.set_fontsize(9)
         if measure != SCORE:
-            ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+            signed_points(ax.xaxis)
         ax.set_xlabel("points of 0 to 5" if measure == SCORE else "percentage points", fontsize=9)
         arm_rows(ax, names)
     fig.tight_layout()
     title = persllm_findings.parts(frame)
-    save(fig, "persllm_ablation", frame, study, folder, title, about=persllm_findings.one_seed(frame))
+    save(
+        fig, "persllm_ablation", frame, study, folder, title, about=persllm_findings.one_seed(frame)
+    )
     return fig
 
 
 def persllm_contrasts(frame: pd.DataFrame, study, folder):
     """The contrasts about PersLLM; the CSV holds all that the study's arms allow."""
     rows = frame[frame["persllm"]].reset_index(drop=True)
-    fig, ax = plt.subplots(figsize=(WIDE * 0.75, 1 + 0.55 * len(rows)))
+    fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.55 * len(rows)))
     handles = {}
-    read = rows.assign(value=rows["corrected"])
+    scored = rows["a"].str.endswith("know")  # nobody judges what is known, so nobody corrects it
+    read = rows.assign(value=rows["corrected"].mask(scored))
     judged = rows.assign(value=rows["difference"])
     for by, own, prefix, shift, fill in (
         ("as read blind, or corrected by labels", read, "corrected_", -0.13, DARK),
-        (JUDGE, judged, "", 0.13, "white"),
+        ("as judged, or scored", judged, "", 0.13, "white"),
     ):
-        handles[by] = ax.errorbar(own["value"], own.index + shift, xerr=reach(own, "value", prefix),
-                                  fmt="o", color=DARK, mfc=fill, ms=6, lw=1, capsize=2)  # fmt: skip
+        marks = {"fmt": "o", "ms": 6, "color": DARK, "mfc": fill, "capsize": 2}
+        bars = reach(own, "value", prefix)
+        handles[by] = ax.errorbar(own["value"], own.index + shift, xerr=bars, lw=1, **marks)
     ax.axvline(0, color=DARK, lw=1)
     ax.set_yticks(range(len(rows)), [persllm_findings.contrast(row) for row in rows.itertuples()])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    signed_points(ax.xaxis)
     ax.set_xlabel("difference in percentage points")
     drawing.legend(ax, handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    fig.tight_layout()
     title = persllm_findings.contrasts(rows)
     seeds = counted(int(rows["seeds"].max()), "seed")
     save(fig, "persllm_contrasts", frame, study, folder, title, seeds=seeds)

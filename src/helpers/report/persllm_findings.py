@@ -7,6 +7,7 @@ or sentences (a summary); all numbers in them are computed.
 import pandas as pd
 
 from helpers import arms
+from helpers.measure import calibration
 from helpers.report.persllm_tables import JUDGE, READERS, WHOLE
 from helpers.report.words import apart, counted, listed, percent, points
 
@@ -58,13 +59,14 @@ def leaks(table: pd.DataFrame) -> str:
 
 def distinctness(told: pd.DataFrame) -> str:
     """`told` is `told_apart`, of the arms that are drawn."""
-    parts = []
-    for comparison, own in told.groupby("comparison", sort=False):
-        who = labels(own.loc[own["high"] < 0, "arm"]) if (own["high"] < 0).any() else "no arm"
-        verb = "tells" if (own["high"] < 0).sum() < 2 else "tell"
-        what = {"between stages": "stages of life", "between personas": "the two personas"}
-        parts.append(f"{who} {verb} {what[comparison]} apart")
-    text = "; ".join(parts)
+    names = {"between stages": "stages of life", "between personas": "the two personas"}
+    found = []
+    for comparison, what in names.items():
+        own = told[told["comparison"] == comparison]
+        by = own.loc[own["high"] < 0, "arm"]
+        if len(own):
+            found.append(f"{what} are {f'told apart by {labels(by)}' if len(by) else 'not'}")
+    text = "; ".join(found).replace("are not", "are not told apart")
     return text[:1].upper() + text[1:]
 
 
@@ -73,14 +75,16 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> str
     sums = stage.groupby("arm")[["successes", "n"]].sum()
     shares = sums["successes"] / sums["n"]
     each = [f"{arms.label(name)} {percent(shares[name])}" for name in arms.in_order(shares.index)]
+    seeds = told.groupby("comparison")["seeds"].max().map(lambda n: counted(n, "seed"))
+    personas = f"; personas: {seeds['between personas']}" if "between personas" in seeds else ""
     outside = leaked[leaked["kind"] == "outside"].set_index("arm")
     outside = outside.loc[arms.in_order(set(outside.index) & {"base", WHOLE, "persllm_dpo"})]
     asked = [f"{arms.label(row.Index)} {within(row)}" for row in outside.itertuples()]
     return bullets(
         f"{own_stage(stage)} (chance {percent(1 / stage['stage'].nunique())}): {listed(each)}.",
         f"Asked about another stage, answers leak in this share: {listed(asked)}.",
-        f"{distinctness(told)}, by BLEU on the same prompts "
-        f"({counted(int(told['seeds'].min()), 'seed')} at least).",
+        f"{distinctness(told)} (BLEU on the same prompts; stages: {seeds['between stages']}"
+        f"{personas}).",
         one_seed(stage),
     )
 
@@ -94,8 +98,7 @@ def premises(table: pd.DataFrame) -> str:
         for by, own in table.groupby("by")
     }
     return (
-        f"Readers find {span[READERS]} of false premises put right where the offline judge finds "
-        f"{span[JUDGE]}"
+        f"Readers find {span[READERS]} of false premises put right, the offline judge {span[JUDGE]}"
     )
 
 
@@ -112,12 +115,14 @@ def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.Data
     """The summary of the chapter on false premises; `compared` is `contrasts`."""
     read = table[table["by"] == READERS]
     over = judge.set_index("arm").loc["all"]
+    useless = over["right_taken"] - over["wrong_taken"] < calibration.YOUDEN
     best = read.loc[read["value"].idxmax()]
     return bullets(
         f"{premises(table)}. Most by readers: {arms.label(best['arm'])}, {within(best)}.",
-        f"The offline judge is of no use: it takes {percent(over['right_taken'])} of the answers "
-        f"that readers found right for right, and {percent(over['wrong_taken'])} of those they "
-        f"found wrong ({over['n']:.0f} answers were read). Only the readings count.",
+        f"The offline judge {'is of no use' if useless else 'helps'}: it takes "
+        f"{percent(over['right_taken'])} of the answers that readers found right for right, and "
+        f"{percent(over['wrong_taken'])} of those that they found wrong ({over['n']:.0f} answers "
+        f"were read).{' Only the readings count.' if useless else ''}",
         *[resistance(row) for row in compared.itertuples() if row.a.endswith("resist")],
         one_seed(read),
     )
@@ -133,7 +138,7 @@ def resistance(row) -> str:
     judged = points(row.difference, row.low, row.high)
     seeds = points(row.seeds_mean, row.seeds_low, row.seeds_high)
     return (
-        f"{a} minus {b}, premises put right: {read} as read blind; {judged} as judged. With "
+        f"Premises put right, {a} minus {b}: {read} as read blind; {judged} as judged. With "
         f"{counted(row.seeds, 'seed')} as units, as read: {seeds}."
     )
 
@@ -145,8 +150,8 @@ def likeness(table: pd.DataFrame) -> str:
     scores = table[table["measure"] == "score"].groupby("arm")["value"].mean()
     near, far = scores.idxmax(), scores.idxmin()
     return (
-        f"{arms.label(near)} comes nearest to the persona's own answers ({scores[near]:.1f} of 5), "
-        f"{arms.label(far)} stays farthest ({scores[far]:.1f})"
+        f"Nearest to the persona's own answers: {arms.label(near)} ({scores[near]:.1f} of 5); "
+        f"farthest: {arms.label(far)} ({scores[far]:.1f})"
     )
 
 
@@ -157,8 +162,8 @@ def questionnaire(table: pd.DataFrame) -> str:
         return f"No arm describes itself otherwise than base ({len(others)} comparisons)"
     widest = off.loc[off["minus_base"].abs().idxmax()]
     return (
-        f"{len(off)} of {len(others)} self-descriptions differ from base's, by at most "
-        f"{abs(widest['minus_base']):.1f} of 4 points"
+        f"In {len(off)} of {len(others)} cases an arm describes itself otherwise than base, by "
+        f"{abs(widest['minus_base']):.1f} points at most"
     )
 
 
@@ -199,7 +204,7 @@ def repetitive(table: pd.DataFrame) -> str:
 def wearing_summary(halves: pd.DataFrame, replies: pd.DataFrame) -> str:
     talk = replies[replies["where"] == "conversations"]
     none = talk[talk["repetitive"] == 0]
-    still = f" No reply of {labels(none['arm'])} does." if len(none) else ""
+    still = f" None of the replies of {labels(none['arm'])} does." if len(none) else ""
     silent = talk[talk["wordless"] > 0]
     words = f"some of {labels(silent['arm'])}" if len(silent) else "none"
     return bullets(
@@ -217,7 +222,10 @@ def wearing_summary(halves: pd.DataFrame, replies: pd.DataFrame) -> str:
 def parts(table: pd.DataFrame) -> str:
     off = [row for row in table.itertuples() if apart(row.low, row.high)]
     if not off:
-        return f"None of {len(table)} differences to persllm leaves out zero"
+        return (
+            "No part of the method can be seen to matter: none of "
+            f"{len(table)} differences to persllm leaves out zero"
+        )
     named = listed(f"{arms.label(row.arm)} ({row.measure})" for row in off)
     return f"{len(off)} of {len(table)} differences to persllm leave out zero: {named}"
 
@@ -236,16 +244,16 @@ def contrasts(table: pd.DataFrame) -> str:
         return f"{len(off)} of {counted(len(table), 'contrast')} leave out zero, as judged"
     turned = known[known["difference"] * known["corrected"] < 0]
     return (
-        f"Blind reading turns the sign of {len(turned)} of {counted(len(known), 'contrast')}, "
-        "against the offline judges"
+        f"Judges and blind labels disagree on the sign of {len(turned)} of "
+        f"{counted(len(known), 'contrast')}"
     )
 
 
 def preferences(log: pd.DataFrame) -> str:
     last = log[log["step"] > log["step"].max() - 5]
     return (
-        f"After DPO the chosen answer is preferred in {percent(last['accuracy'].mean())} of pairs, "
-        f"by {last['margin'].mean():.1f} nats of reward"
+        f"After DPO the chosen answer is preferred in {percent(last['accuracy'].mean())} of the "
+        f"pairs it trained on, by {last['margin'].mean():.1f} nats of reward"
     )
 
 
@@ -254,8 +262,9 @@ def parts_summary(table: pd.DataFrame, compared: pd.DataFrame, log: pd.DataFrame
     for row in compared.itertuples():
         judged = points(row.difference, row.low, row.high)
         read = points(row.corrected, row.corrected_low, row.corrected_high)
-        known = f"; {read} once read or corrected" if pd.notna(row.corrected) else "; nothing read"
-        lines.append(f"{row.question} {judged} as judged{known}.")
+        known = f"; {read} once read or corrected" if pd.notna(row.corrected) else "; none was read"
+        how = " as scored" if row.a.endswith("know") else f" as judged{known}"
+        lines.append(f"{row.question} {judged}{how}.")
     resisted = [resistance(row) for row in compared.itertuples() if row.a.endswith("resist")]
     return bullets(
         f"{parts(table)}.",
