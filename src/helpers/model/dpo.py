@@ -10,7 +10,6 @@ from datasets import Dataset
 from helpers.files import StudyError, fingerprint, read_json, write_json
 from helpers.pretrained import compute_dtype
 
-
 TOKENS_PER_SECOND = 120  # of DPO with the embedded model, on two cores
 
 
