@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.report import drawing, persllm_findings
 from helpers.report.drawing import COLOURS, DARK, WIDE, reach, save
-from helpers.report.persllm_tables import JUDGE, ORDINARY, PRESSED, READERS, SCORE
+from helpers.report.persllm_tables import JUDGE, ORDINARY, PRESSED, READERS, SCORE, best_known
 from helpers.report.words import counted, listed
 
 
@@ -72,8 +72,8 @@ def stage_leaks(frame: pd.DataFrame, study, folder, arms: list[str]):
 
 
 def distinctness(frame: pd.DataFrame, told: pd.DataFrame, study, folder, arms: list[str]):
-    """`told` is `told_apart`, which the title speaks of."""
-    rows = drawn(frame, study, arms)
+    """`told` is `told_apart`, which the title speaks of; arms without it are not drawn."""
+    rows = drawn(frame[frame["arm"].isin(told["arm"])], study, arms)
     order = ["within", "between stages", "between personas"]
     rows = rows.sort_values("comparison", key=lambda c: c.map(order.index), kind="stable")
     label = "BLEU of two answers\n(lower: more distinct)"
@@ -96,7 +96,7 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     ax.set(xlim=(0, 1), xlabel="false premises put right (share of answers)")
     percents(ax.xaxis)
     fig.tight_layout()
-    read = rows[rows["by"] == READERS]
+    read = best_known(rows)
     title = persllm_findings.premises(rows)
     facts = {"about": about(rows[rows["by"] == JUDGE]), "read": about(read)}
     save(fig, "induction_resistance", frame, study, folder, title, **facts)
@@ -105,7 +105,8 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
 
 def two_judgements(ax, tables: dict[str, pd.DataFrame], names: list[str]) -> None:
     """Rows of arms with a filled dot (as read) and a hollow one (as judged), intervals at both."""
-    for by, shift, fill in ((READERS, -0.12, None), (JUDGE, 0.12, "white")):
+    styles = ((READERS, -0.12, None), (JUDGE, 0.12, "white"))
+    for by, shift, fill in [style for style in styles if style[0] in tables]:
         own = tables[by].set_index("arm").reindex(names)
         for place, name in enumerate(names):
             one = own.loc[[name]]
@@ -120,8 +121,9 @@ def two_judgements(ax, tables: dict[str, pd.DataFrame], names: list[str]) -> Non
 
 
 def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
-    rows = drawn(frame[frame["by"] == READERS], study, arms)
-    fig = drawing.dots({"": rows}, "questions", "put right, as read blind", (0, None))
+    rows = drawn(best_known(frame), study, arms)
+    label = f"put right,\n{rows['by'].iloc[0]}"
+    fig = drawing.dots({"": rows}, "questions", label, (0, None))
     percents(fig.axes[0].yaxis)
     title = persllm_findings.premises_by_stage(rows)
     save(fig, "induction_by_stage", frame, study, folder, title, about=about(rows))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from helpers import arms
 from helpers.measure import calibration
-from helpers.report.persllm_tables import JUDGE, READERS, WHOLE
+from helpers.report.persllm_tables import JUDGE, READERS, WHOLE, best_known
 from helpers.report.words import apart, counted, listed, percent, points
 
 
@@ -75,16 +75,15 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> str
     sums = stage.groupby("arm")[["successes", "n"]].sum()
     shares = sums["successes"] / sums["n"]
     each = [f"{arms.label(name)} {percent(shares[name])}" for name in arms.in_order(shares.index)]
-    seeds = told.groupby("comparison")["seeds"].max().map(lambda n: counted(n, "seed"))
-    personas = f"; personas: {seeds['between personas']}" if "between personas" in seeds else ""
+    seeds = told.groupby("comparison")["seeds"].max()
+    seeds = listed(f"{counted(n, 'seed')} {comparison}" for comparison, n in seeds.items())
     outside = leaked[leaked["kind"] == "outside"].set_index("arm")
     outside = outside.loc[arms.in_order(set(outside.index) & {"base", WHOLE, "persllm_dpo"})]
     asked = [f"{arms.label(row.Index)} {within(row)}" for row in outside.itertuples()]
     return bullets(
         f"{own_stage(stage)} (chance {percent(1 / stage['stage'].nunique())}): {listed(each)}.",
         f"Asked about another stage, answers leak in this share: {listed(asked)}.",
-        f"{distinctness(told)} (BLEU on the same prompts; stages: {seeds['between stages']}"
-        f"{personas}).",
+        f"{distinctness(told)} (BLEU on the same prompts; {seeds}).",
         one_seed(stage),
     )
 
@@ -97,26 +96,32 @@ def premises(table: pd.DataFrame) -> str:
         by: f"{percent(own['value'].min())} to {percent(own['value'].max())}"
         for by, own in table.groupby("by")
     }
+    if READERS not in span:
+        return f"Nobody has read these answers; the offline judge finds {span[JUDGE]} put right"
     return (
         f"Readers find {span[READERS]} of false premises put right, the offline judge {span[JUDGE]}"
     )
 
 
 def premises_by_stage(table: pd.DataFrame) -> str:
-    alike = table[(table["by"] == READERS) & (table["questions"] == "default stage")]
+    """`table` has what is best known: readings, or judgements where there are none."""
+    alike = table[table["questions"] == "default stage"]
     best = alike.loc[alike["value"].idxmax()]
+    by = "" if best["by"] == READERS else ", says the offline judge"
     return (
         f"Where all arms are asked alike (default stage), {arms.label(best['arm'])} puts most "
-        f"premises right: {within(best)}"
+        f"premises right: {within(best)}{by}"
     )
 
 
 def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.DataFrame) -> str:
     """The summary of the chapter on false premises; `compared` is `contrasts`."""
-    read = table[table["by"] == READERS]
+    read = best_known(table)
     over = judge.set_index("arm").loc["all"]
     useless = over["right_taken"] - over["wrong_taken"] < calibration.YOUDEN
     best = read.loc[read["value"].idxmax()]
+    if not over["n"]:
+        return bullets(f"{premises(table)}, which is not to be trusted before some are read.")
     return bullets(
         f"{premises(table)}. Most by readers: {arms.label(best['arm'])}, {within(best)}.",
         f"The offline judge {'is of no use' if useless else 'helps'}: it takes "

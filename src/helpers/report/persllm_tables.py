@@ -89,6 +89,12 @@ def _premises(results, by: list[str]) -> pd.DataFrame:
     return stats.rates(rows, by).rename(columns={"rate": "value"})
 
 
+def best_known(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `premises` or `premises_by_stage` that were read, else all of them."""
+    read = table[table["by"] == READERS]
+    return read if len(read) else table
+
+
 def judge_against_readers(results) -> pd.DataFrame:
     """What the offline judge makes of the answers that were read: a row per arm and one for all,
     with n, read_right and judged_right (the shares put right), and of the answers that readers
