@@ -68,19 +68,29 @@ def caption(name: str, results, **facts: object) -> str:
         ) from error
 
 
-def save(fig, name: str, frame: pd.DataFrame, results, folder: Path, title: str, **facts) -> None:
+def save(
+    fig,
+    name: str,
+    frame: pd.DataFrame,
+    results,
+    folder: Path,
+    title: str,
+    drop: float = 0.02,
+    **facts,
+) -> None:
     """Write `folder/name.png` and `.svg` with the title above and the caption below, and
     `name.csv`, the numbers behind the figure.
 
-    `facts` fill the caption's template (see `caption`). Raises StudyError where there is nothing to
-    draw, no title or no template.
+    `drop` is how far below the figure the caption starts, in figure heights; `facts` fill the
+    caption's template (see `caption`). Raises StudyError where there is nothing to draw, no title
+    or no template.
     """
     if frame.empty or not title.strip():
         raise StudyError(f"figure '{name}': it needs numbers and a title.")
     below = textwrap.fill(caption(name, results, **facts), int(fig.get_figwidth() * 14.5))
     above = textwrap.fill(title, int(fig.get_figwidth() * 10.5))
     fig.text(0.01, 1.02, above, ha="left", va="bottom", fontsize=11.5, weight="bold")
-    fig.text(0.01, -0.02, below, ha="left", va="top", fontsize=8.5)
+    fig.text(0.01, -drop, below, ha="left", va="top", fontsize=8.5)
     for ending in ("png", "svg"):
         metadata = {"Date": None} if ending == "svg" else {"Software": None}
         with atomic(folder / f"{name}.{ending}") as temporary:
@@ -147,6 +157,54 @@ def reach(table: pd.DataFrame, value: str, prefix: str = "") -> np.ndarray:
     and `<prefix>high`; nothing where there is no interval."""
     below, above = table[value] - table[f"{prefix}low"], table[f"{prefix}high"] - table[value]
     return np.clip([below.astype(float), above.astype(float)], 0, None)
+
+
+def arm_rows(ax, names: list[str]) -> None:
+    """Arms as the rows of a panel, the first on top."""
+    ax.set_yticks(range(len(names)), [arms.label(name) for name in names])
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+
+
+def arm_dots(
+    ax,
+    own: pd.DataFrame,
+    value: str,
+    prefix: str = "",
+    up: float = 0,
+    down: float = 0,
+    hollow: bool = False,
+) -> None:
+    """A dot with its interval per arm (the index of `own`), in rows (see `arm_rows`); `up` and
+    `down` move it within its row."""
+    bars = reach(own, value, prefix)
+    for place, arm in enumerate(own.index):
+        ax.errorbar(
+            own[value].iloc[place],
+            place - up + down,
+            xerr=bars[:, [place]],
+            fmt="o",
+            ms=4.5 if hollow else 7,
+            color=COLOURS[arm],
+            mfc="white" if hollow else COLOURS[arm],
+            elinewidth=0.8 if hollow else 1.6,
+            capsize=2,
+        )
+
+
+def mark(shape: str, colour: str, face: str = ""):
+    """A mark for a legend."""
+    return plt.Line2D([], [], ls="none", marker=shape, color=colour, mfc=face or colour)
+
+
+def percents(axis) -> None:
+    """Label an axis of shares in percent."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+
+
+def signed_points(axis) -> None:
+    """Label an axis of differences of shares in percentage points."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
 
 
 def legend(fig_or_ax, handles: dict[str, object], **where) -> None:
