@@ -11,69 +11,14 @@ import sys
 import time
 from pathlib import Path
 
-from study import load_study, places
+from chain import refuse_missing_talker
+from plan import describe
+from study import Study, load_study
 
-from helpers.formats import FORMATS, PREFERRED, REASONED, arms_and_seeds
-from helpers.items import load_items, prompts
-from helpers.models import compute_dtype, device
-from helpers.reasoned import questions
-from helpers.store import ROOT, RUNS, StudyError, declared_parameters, lock, write_text
+from helpers.files import ROOT, RUNS, StudyError, lock
+from helpers.report import book
 
-# Trained tokens a second of the default model on two cores (float32, bfloat16), for the estimate
-# before the first step; each training measures its own time before it begins.
-CPU_SPEED = {"torch.float32": 100, "torch.bfloat16": 200}
-TOKENS_PER_TEXT = 103  # trained tokens of a text of the shipped corpus, on average
-TOKENS_PER_EXAMPLE, N_EXAMPLES = (
-    150,
-    420,
-)  # of a reasoned example, and how many the shipped personas have at most
-SECONDS_PER_PAIR = 4  # of DPO
-
-
-def plan(study: dict) -> None:
-    values = declared_parameters(ROOT / "notebooks" / "01_data.ipynb")
-    for step in ("02_train", "03_prefer", "04_answer"):
-        values |= declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
-    values |= study["parameters"]
-    runs = [arm for arm, _ in arms_and_seeds(study["arms"], study["seeds"])]
-    formats, reasoned = (sum(arm in known for arm in runs) for known in (FORMATS, REASONED))
-    asked = prompts(load_items(study["persona"], values["n_items"]))
-    if values["use_reasoned"]:
-        asked += questions(study["persona"], [], values["n_items"])
-    answers = sum(values["samples"].get(p["kind"], 0) for p in asked) * len(runs)
-    rows = values["repeat"] * min(N_EXAMPLES, values["train_units"]) + values["general_prompts"]
-    tokens = (
-        formats * values["epochs"] * values["train_units"] * TOKENS_PER_TEXT
-        + reasoned * rows * TOKENS_PER_EXAMPLE
-    )
-    preferring = runs.count(PREFERRED)
-    print(f"Study '{study['name']}': {study['title']}")
-    print(f"  arms      {', '.join(study['arms'])}; seeds {', '.join(map(str, study['seeds']))}")
-    print(f"  model     {values['model']} on {device()}, computing in {compute_dtype()}")
-    print(
-        f"  training  {formats} adapters on {values['train_units']} texts each, {values['epochs']} epoch(s)"
-    )
-    if reasoned:
-        print(
-            f"            {reasoned} adapters on {rows} reasoned and general texts; {preferring} by DPO on {values['pairs']} pairs"
-        )
-    print(f"  answers   {answers}; held-out texts {values['heldout_units']} per format")
-    for name, value in study["parameters"].items():
-        print(f"            {name} = {value!r}")
-    print(f"  results   {', '.join(places(study))}")
-    if device() == "cpu" and values["model"] == "embedded":
-        room = values["turn_tokens"] + values["analysis_tokens"]
-        talked = 8 * values["turns"] * len(study["arms"]) * room / 300 / 60
-        length = values["max_new_tokens"] + values["analysis_tokens"] * (
-            reasoned + preferring
-        ) // len(runs)
-        minutes = tokens / CPU_SPEED[str(compute_dtype())] / 60 + answers * length / 300 / 60
-        minutes += preferring * values["pairs"] * SECONDS_PER_PAIR / 60 + talked
-        steps = 3 + 2 * len(runs)
-        print(
-            f"  expected  about {minutes + steps * 0.4:.0f} minutes on two cores, less what is done already"
-        )
-    sys.stdout.flush()
+HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
@@ -84,62 +29,45 @@ def main() -> None:
     parser.add_argument(
         "--profile", default="local", help="a folder of workflow/profiles (local, slurm)"
     )
-    own, _, more = " ".join(sys.argv[1:]).partition(" -- ")
-    args, more = parser.parse_args(own.split()), more.split()
+    given = sys.argv[1:]
+    split = given.index("--") if "--" in given else len(given)
+    args, more = parser.parse_args(given[:split]), given[split + 1 :]
     began = time.time()
     try:
         study = load_study(args.study)
-        plan(study)
-        with lock(
-            RUNS
-        ) as held:  # one study at a time: Snakemake's own locks are the checkout's, not the study's
-            code = snakemake(study["name"], args.profile, more, held)
+        print(describe(study), flush=True)
+        refuse_missing_talker(study)
+        with lock(RUNS):  # one at a time: Snakemake's own locks are the checkout's, not the study's
+            done = chain(study, args.profile, more)
+        if done and study.publish and not more:
+            book.publish(study.name, study.seeds[0])
     except StudyError as error:
         sys.exit(f"error: {error}")
-    if code:
-        sys.exit(
-            f"The study stopped; see the message above. Executed notebooks: data/runs/{args.study}/logs/"
+    if not done:
+        sys.exit(f"The study stopped; see the message above. Executed notebooks: {study.run}/logs/")
+    if not more:  # else a dry run or a part of the chain: what is done is for Snakemake to say
+        print(
+            f"Done in {(time.time() - began) / 60:.1f} minutes. Notebooks: {study.run}/notebooks/, "
+            f"tables and figures: {study.results}, {study.figures}"
         )
-    if more:
-        return  # a dry run, a part of the chain: what is done is for Snakemake to say
-    if study["publish"]:
-        publish_notebooks(study)
-    print(
-        f"Done in {(time.time() - began) / 60:.1f} minutes. Notebooks: data/runs/{args.study}/notebooks/, "
-        f"tables and figures: {', '.join(places(study))}"
-    )
 
 
-def snakemake(study: str, profile: str, more: list[str], held: int) -> int:
-    """Run the chain; we hold the lock, so a lock that Snakemake finds is a dead run's and may be
-    cleared."""
-    here = Path(__file__).parent
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        here / "Snakefile",
-        "--config",
-        f"study={study}",
-    ]
-    command += ["--profile", here / "profiles" / profile, "--directory", ROOT]
-    subprocess.run([*command, "--unlock"], capture_output=True)
-    return subprocess.run(
-        [*command, *more], pass_fds=[held]
-    ).returncode  # holds the lock as long as it lives
+def chain(study: Study, profile: str, more: list[str]) -> bool:
+    """Run the chain in this process, and say whether it came to its end. We hold the lock, so a
+    lock that Snakemake finds is a dead run's and is cleared."""
+    from snakemake import cli  # takes a second, which a mistyped study need not
 
-
-def publish_notebooks(study: dict) -> None:
-    """Copy the executed notebooks of the first seed beside the figures, for readers."""
-    first = study["seeds"][0]
-    for path in sorted((RUNS / study["name"] / "notebooks").glob("*.ipynb")):
-        if path.stem[-1].isdigit() and not path.stem.endswith(f"-{first}"):
-            continue
-        text = path.read_text(encoding="utf-8").replace(
-            f"{ROOT}/", ""
-        )  # warnings name the files that they come from
-        write_text(ROOT / study["publish"] / path.name, text)
+    options = ["--snakefile", HERE / "Snakefile", "--directory", ROOT]
+    options += ["--profile", HERE / "profiles" / profile, "--config", f"study={study.name}"]
+    options = list(map(str, options))
+    if any((ROOT / ".snakemake" / "locks").glob("*")):
+        command = [sys.executable, "-m", "snakemake", *options, "--unlock"]
+        subprocess.run(command, capture_output=True)
+    try:
+        cli.main([*options, *more])
+    except SystemExit as end:
+        return not end.code
+    return True
 
 
 if __name__ == "__main__":

@@ -1,223 +1,168 @@
-"""Study files: read, validate, and turn into the parameters of each notebook."""
+"""Study files: read, checked, and inherited from one another."""
 
-import ast
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from chapters import CHAPTERS, defaults
 
-from helpers.formats import ANCHORS, ARMS, PREFERRED, REASONED, arms_and_seeds
-from helpers.personas import load_persona
-from helpers.store import ROOT, StudyError, check_parameters, declared_parameters, read_json
+from helpers import arms, parameters
+from helpers.corpus.personas import load_persona
+from helpers.files import StudyError
 
 STUDIES = Path(__file__).parent / "studies"
-STEPS = (
-    "01_data",
-    "02_train",
-    "03_prefer",
-    "04_answer",
-    "05_judge",
-    "06_findings",
-    "08_conversations",
-)
-# The files that notebook 05 writes.
-TABLES = (
-    "judged.csv",
-    "choices.csv",
-    "scores.csv",
-    "audit.csv",
-    "classifier.csv",
-    "labelled.csv",
-    "labelled_twice.csv",
-    "training.csv",
-    "answers.parquet",
-    "record.json",
-)
-# And those it writes besides in a study of reasoned data.
-REASONED_TABLES = (
-    "resisted.csv",
-    "questions.csv",
-    "leaks.csv",
-    "distinctness.csv",
-    "stages.csv",
-    "questionnaire.csv",
-)
-# Parameters that the chain sets itself.
-OWN = {"run", "arm", "seed", "arms", "seeds", "results", "figures"}
+# Parameters that the chain sets itself, from the study's other fields.
+OWN = {"run", "persona", "arm", "seed", "arms", "seeds", "results", "figures"}
 
 
-def load_study(name: str) -> dict:
-    """The validated study `workflow/studies/<name>.yaml`: name, title, publish, persona, arms,
-    seeds, and `parameters`, the values that differ from the notebooks' defaults.
+@dataclass(frozen=True)
+class Study:
+    """One study: which arms of which persona with which seeds, and what differs from the notebooks'
+    defaults."""
+
+    name: str
+    title: str
+    persona: str
+    arms: list[str]
+    seeds: list[int]
+    publish: bool = False  # whether results, figures and chapters go into the repository
+    shown: list[str] = field(default_factory=list)  # the arms that the formats' figures draw
+    adapters_from: str = ""  # the study whose adapters are taken where the recipe is the same
+    parameters: dict = field(default_factory=dict)
+
+    @property
+    def run(self) -> str:
+        return f"data/runs/{self.name}"
+
+    @property
+    def results(self) -> str:
+        return f"data/results/{self.name}" if self.publish else f"{self.run}/results"
+
+    @property
+    def figures(self) -> str:
+        return f"figures/{self.name}" if self.publish else f"{self.run}/figures"
+
+    @property
+    def pairs(self) -> list[tuple[str, int]]:
+        """Every arm with its seeds."""
+        return arms.with_seeds(self.arms, self.seeds)
+
+    @property
+    def has_persllm(self) -> bool:
+        return bool(set(self.arms) & set(arms.trained_on("reasoned", "preferences")))
+
+
+# Reading a study file
+
+FIELDS = {
+    "extends": str,
+    "title": str,
+    "publish": bool,
+    "persona": str,
+    "arms": list,
+    "seeds": list,
+    "shown": list,
+    "adapters_from": str,
+    "parameters": dict,
+}
+NEEDED = ("title", "publish", "persona", "arms", "seeds", "parameters")
+
+
+def load_study(name: str) -> Study:
+    """The validated study `workflow/studies/<name>.yaml`.
 
     Raises StudyError that names the file, the field and the known values.
     """
-    path = STUDIES / f"{name}.yaml"
-    known = sorted(p.stem for p in STUDIES.glob("*.yaml"))
-    if name not in known:
-        raise StudyError(f"study '{name}' is unknown. Choose one of: {', '.join(known)}.")
-    try:
-        study = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path.name}: not valid YAML: {error}") from error
-    wanted = {"title", "publish", "persona", "arms", "seeds", "parameters"}
-    if not isinstance(study, dict) or set(study) != wanted:
-        raise StudyError(
-            f"{path.name}: a study has exactly the fields {', '.join(sorted(wanted))}."
-        )
-    for field, kind in (("arms", list), ("seeds", list), ("parameters", dict), ("publish", str)):
-        if not isinstance(study[field], kind):
+    values = inherited(name, ())
+    where = f"{name}.yaml"
+    values.pop("extends", None)
+    for needed in NEEDED:
+        if needed not in values:
             raise StudyError(
-                f"{path.name}, field '{field}': a {kind.__name__} is needed, found {study[field]!r}."
+                f"{where}: the field '{needed}' is missing, here and in what it extends."
             )
-    if not study["seeds"] or not all(type(seed) is int and seed >= 0 for seed in study["seeds"]):
-        raise StudyError(f"{path.name}, field 'seeds': a list of whole numbers from 0 is needed.")
-    load_persona(study["persona"])
-    if control := study["parameters"].get("control"):
+    study = Study(name=name, **{"shown": values["arms"]} | values)
+    check_arms(study, where)
+    if not study.seeds or not all(type(seed) is int and seed >= 0 for seed in study.seeds):
+        raise StudyError(f"{where}, field 'seeds': a list of whole numbers from 0 is needed.")
+    load_persona(study.persona)
+    if control := study.parameters.get("control"):
         load_persona(control)
-    for arm in study["arms"]:
-        if arm not in ARMS:
-            raise StudyError(
-                f"{path.name}, field 'arms': {arm!r} is unknown. Known: {', '.join(ARMS)}."
-            )
-    if "base" not in study["arms"] or not set(study["arms"]) - set(ANCHORS):
+    if study.adapters_from and study.adapters_from not in known():
         raise StudyError(
-            f"{path.name}, field 'arms': 'base' and at least one trained arm are needed to compare."
+            f"{where}, field 'adapters_from': study '{study.adapters_from}' is unknown. "
+            f"Choose one of: {', '.join(known())}."
         )
-    if PREFERRED in study["arms"] and "persllm" not in study["arms"]:
-        raise StudyError(
-            f"{path.name}, field 'arms': '{PREFERRED}' goes on from 'persllm'; list that too."
-        )
-    study["name"] = name
-    declared = {step: declared_parameters(ROOT / "notebooks" / f"{step}.ipynb") for step in STEPS}
-    everything = {
-        key: value for own in declared.values() for key, value in own.items() if key not in OWN
+    declared = {
+        parameter: value
+        for chapter in CHAPTERS
+        for parameter, value in defaults(chapter).items()
+        if parameter not in OWN
     }
-    check_parameters(everything, study["parameters"], f"{path.name}, field 'parameters'")
-    if set(study["arms"]) & {*REASONED, PREFERRED} and not study["parameters"].get("use_reasoned"):
-        raise StudyError(
-            f"{path.name}, field 'parameters': PersLLM's arms need `use_reasoned: true`."
-        )
-    if study["parameters"].get("use_reasoned") and "question" not in study["parameters"].get(
-        "samples", {}
-    ):
-        raise StudyError(
-            f"{path.name}, field 'parameters': with `use_reasoned`, `samples` needs `question: 1`."
-        )
+    parameters.check(declared, study.parameters, f"{where}, field 'parameters'")
     return study
 
 
-def places(study: dict) -> tuple[str, str]:
-    """Where a study's result tables and figures go: into the repository if it is published
-    (`publish` is the folder of its figures), else into its run."""
-    run = f"data/runs/{study['name']}"
-    return (
-        (f"data/results/{study['name']}", study["publish"])
-        if study["publish"]
-        else (f"{run}/results", f"{run}/figures")
-    )
+def known() -> list[str]:
+    return sorted(path.stem for path in STUDIES.glob("*.yaml"))
 
 
-def tables(study: dict) -> list[str]:
-    """The result tables of a study, by the path that they are written to."""
-    names = (*TABLES, *(REASONED_TABLES if study["parameters"].get("use_reasoned") else ()))
-    return [f"{places(study)[0]}/{name}" for name in names]
-
-
-def talkers(study: dict) -> list[tuple[str, str]]:
-    """The run and arm of the two personas that talk in notebook 08, and of the arm to talk to, as
-    far as they have adapters."""
-    values = (
-        declared_parameters(ROOT / "notebooks" / "08_conversations.ipynb") | study["parameters"]
-    )
-    own = {values["first_arm"], values["chat_arm"]} - set(ANCHORS)
-    return [
-        *((study["name"], arm) for arm in sorted(own)),
-        (values["other_run"], values["other_arm"]),
-    ]
-
-
-def arm_parameters(study: dict, step: str, arm: str | None = None, seed: int | None = None) -> dict:
-    """The parameters that one step of a study gets: those of the study that its notebook declares,
-    and the chain's."""
-    results, figures = places(study)
-    values = study["parameters"] | {
-        "run": study["name"],
-        "persona": study["persona"],
-        "arm": arm,
-        "seed": seed,
-        "arms": study["arms"],
-        "seeds": study["seeds"],
-        "results": results,
-        "figures": figures,
-    }
-    if "turns" in values and seed not in (None, study["seeds"][0]):
-        # Long conversations cost as much as all other answers: they are held with the first seed,
-        # like ablations.
-        values["turns"] = 0
-    declared = declared_parameters(ROOT / "notebooks" / f"{step}.ipynb")
-    return {name: values[name] for name in declared if name in values}
-
-
-def refuse_stale_recipe(study: dict, record: dict) -> None:
-    """Raise StudyError when published results were made with other parameters than the study has
-    now, naming the arm and the parameter. `record` is the record.json of the results."""
-    made = {f"{arm}/seed{seed}" for arm, seed in arms_and_seeds(study["arms"], study["seeds"])}
-    if odd := made ^ set(record["arms"]):
+def inherited(name: str, below: tuple[str, ...]) -> dict:
+    """The fields of a study file over those of the study that it extends; parameters are taken over
+    one by one. `below` names the studies that extend this one."""
+    if name not in known():
+        what = f"{below[-1]}.yaml, field 'extends': study" if below else "study"
+        raise StudyError(f"{what} '{name}' is unknown. Choose one of: {', '.join(known())}.")
+    if name in below:
+        raise StudyError(f"{below[-1]}.yaml, field 'extends': '{name}' would extend itself.")
+    path = STUDIES / f"{name}.yaml"
+    try:
+        own = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path.name}: not valid YAML: {error}") from error
+    if not isinstance(own, dict) or set(own) - set(FIELDS):
+        odd = sorted(map(str, set(own) - set(FIELDS))) if isinstance(own, dict) else [own]
         raise StudyError(
-            f"the results of study '{study['name']}' are stale: {sorted(odd)[0]} is in only one of study and results."
+            f"{path.name}: a study has the fields {', '.join(FIELDS)}; {odd[0]!r} is none of them."
         )
-    if untrained := {name for name in made if name.split("/")[0] not in ANCHORS} - set(
-        record["training"]
-    ):
-        raise StudyError(
-            f"the results of study '{study['name']}' are stale: {sorted(untrained)[0]} has no training record."
-        )
-    for step, part in (("01_data", "prepared"), ("04_answer", "arms"), ("02_train", "training")):
-        for name, own in record[part].items():
-            arm, _, seed = name.partition("/seed")
-            notebook = "03_prefer" if (step, arm) == ("02_train", PREFERRED) else step
-            defaults = declared_parameters(ROOT / "notebooks" / f"{notebook}.ipynb")
-            wanted = defaults | arm_parameters(study, notebook, arm, int(seed or 0))
-            # A parameter that came later was at its default then.
-            had = {
-                field: own["settings"].get(field, defaults.get(field))
-                for field in wanted.keys() | own["settings"].keys()
-            }
-            for field, value in had.items():
-                # The run's name alone may differ: an adapter can come from another study's run.
-                if field != "run" and wanted.get(field) != value:
-                    raise StudyError(
-                        f"the results of study '{study['name']}' are stale: {name} was made with {field} = {value!r}, the "
-                        f"study has {wanted.get(field)!r}. Run the study again."
-                    )
-
-
-def sources(step: str) -> list[str]:
-    """The notebook of a step and every helper module that it imports, itself or through others: its
-    code inputs."""
-    cells = read_json(ROOT / "notebooks" / f"{step}.ipynb")["cells"]
-    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    found, waiting = set(), imported(code)
-    while waiting:
-        module = waiting.pop()
-        if module not in found:
-            found.add(module)
-            waiting |= imported(
-                (ROOT / "src" / "helpers" / f"{module}.py").read_text(encoding="utf-8")
+    for name_of_field, value in own.items():
+        if not isinstance(value, kind := FIELDS[name_of_field]):
+            raise StudyError(
+                f"{path.name}, field '{name_of_field}': a {kind.__name__} is needed, "
+                f"found {value!r}."
             )
-    if step != "06_findings":
-        found.discard("plots")  # a changed plot is drawn again; it does not train again
-    if step == "04_answer":
-        found.discard("stats")  # which only sums up there what was answered
-    return [f"notebooks/{step}.ipynb", *(f"src/helpers/{module}.py" for module in sorted(found))]
+    if "extends" not in own:
+        return own
+    base = inherited(own["extends"], (*below, name))
+    merged = base.get("parameters", {}) | own.get("parameters", {})
+    if "arms" in own:  # the arms to show were chosen for the arms that this study replaces
+        base.pop("shown", None)
+    return base | own | {"parameters": merged}
 
 
-def imported(code: str) -> set[str]:
-    """The helper modules that a piece of code imports."""
-    modules = set()
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and node.module == "helpers":
-            modules |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("helpers."):
-            modules.add(node.module.split(".")[1])
-    return modules
+def check_arms(study: Study, where: str) -> None:
+    """Raise StudyError for the first thing wrong with the arms of a study."""
+    for field_name, names in (("arms", study.arms), ("shown", study.shown)):
+        for name in names:
+            if name not in arms.ARMS:
+                raise StudyError(
+                    f"{where}, field '{field_name}': {name!r} is unknown. "
+                    f"Known: {', '.join(arms.ARMS)}."
+                )
+    if "base" not in study.arms or not set(study.arms) - set(arms.untrained()):
+        raise StudyError(
+            f"{where}, field 'arms': 'base' and at least one trained arm are needed to compare."
+        )
+    for name in study.arms:
+        start = arms.ARMS[name].starts_from
+        if start and start not in study.arms:
+            raise StudyError(
+                f"{where}, field 'arms': '{name}' goes on from '{start}'; list that too."
+            )
+    if odd := [name for name in study.shown if name not in study.arms]:
+        raise StudyError(f"{where}, field 'shown': {odd[0]!r} is not among the study's arms.")
+    if len(study.shown) > 6:
+        raise StudyError(
+            f"{where}, field 'shown': a figure shows at most six arms; choose six of the "
+            f"{len(study.shown)}."
+        )

@@ -1,4 +1,4 @@
-"""What results were made from, and whether that is still what lies there."""
+"""What results were made from, and whether that is still what is there."""
 
 import os
 import platform
@@ -8,130 +8,158 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from helpers import files
+from helpers import arms, files
 from helpers.files import ROOT, StudyError, fingerprint, sha256, shown
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "bitsandbytes",
+    "datasets",
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+)
 
 
 def record(**facts: object) -> dict:
     """What a result must carry to be judged later: the given facts with commit, versions, machine
-    and time."""
+    and time. The versions are read from the installed packages, of which none is imported."""
     commit = ""
     with suppress(OSError):  # git is not installed
         command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
         commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
-    packages = (
-        "torch",
-        "transformers",
-        "peft",
-        "trl",
-        "bitsandbytes",
-        "datasets",
-        "numpy",
-        "pandas",
-        "scipy",
-        "scikit-learn",
-        "statsmodels",
-    )
     return {
         "commit": commit or "unknown",
         "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in packages},
+        | {name: version(name) for name in PACKAGES},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **facts,
     }
 
 
-def inputs(persona: str, control: str = "", use_reasoned: bool = False) -> dict[str, str]:
-    """A fingerprint of each thing that results depend on: the persona's card, corpus, items and
-    labels, the control character's corpus, and with `use_reasoned` what PersLLM's arms are taught
-    and asked, and what its judge of premises learns and is checked with, which like the labels
-    comes after the answers."""
+def inputs(persona: str, control: str = "") -> dict[str, str]:
+    """A fingerprint of each thing that results can depend on; a record keeps those that it did.
+
+    card, corpus, items: the persona's. control: the control character's corpus. reasoned: what
+    PersLLM's arms are taught and asked. labels, premises: what judges learn and are checked with,
+    which comes after the answers.
+    """
+    data, own = files.DATA, files.DATA / "persllm" / persona
     sources = {
-        "card": [files.DATA / "personas" / f"{persona}.yaml"],
-        "corpus": sorted((files.DATA / "corpora" / persona).glob("*.jsonl")),
-        "items": [files.DATA / "items" / f"{persona}.jsonl"],
+        "card": [data / "personas" / f"{persona}.yaml"],
+        "corpus": sorted((data / "corpora" / persona).glob("*.jsonl")),
+        "items": [data / "items" / f"{persona}.jsonl"],
         "labels": sorted(
-            p for p in (files.DATA / "labels" / persona).glob("*") if p.suffix in (".jsonl", ".csv")
+            path
+            for path in (data / "labels" / persona).glob("*")
+            if path.suffix in (".jsonl", ".csv")
         ),
-        "control": sorted((files.DATA / "corpora" / control).glob("*.jsonl")) if control else [],
+        "control": sorted((data / "corpora" / control).glob("*.jsonl")) if control else [],
+        "reasoned": [
+            *(own / f"{name}.jsonl" for name in ("examples", "knowledge", "speech")),
+            own / "stages.yaml",
+            own / "interlocutor.jsonl",
+            own.parent / "questionnaire.jsonl",
+        ],
+        "premises": [*sorted(own.parent.glob("*/premises.jsonl")), own / "corrected.jsonl"],
     }
-    if use_reasoned:
-        own, names = (
-            files.DATA / "persllm" / persona,
-            (
-                "examples.jsonl",
-                "knowledge.jsonl",
-                "speech.jsonl",
-                "stages.yaml",
-                "interlocutor.jsonl",
-            ),
-        )
-        sources["reasoned"] = [*(own / name for name in names), own.parent / "questionnaire.jsonl"]
-        sources["premises"] = [
-            *sorted(own.parent.glob("*/premises.jsonl")),
-            own / "corrected.jsonl",
-        ]
     return {
-        name: fingerprint([(p.name, sha256(p)) for p in paths if p.is_file()])
+        name: fingerprint([(path.name, sha256(path)) for path in paths if path.is_file()])
         for name, paths in sources.items()
     }
 
 
 def refuse_stale(record: dict, persona: str, control: str, what: Path) -> None:
-    """Raise StudyError when what a record was made from is no longer what lies there, naming what
-    has changed."""
-    present = inputs(persona, control, "reasoned" in record.get("inputs", {}))
-    changed = [
-        name for name, value in record.get("inputs", {}).items() if present.get(name) != value
-    ]
-    if changed or not record.get("inputs"):
+    """Raise StudyError when what a record was made from has changed since, naming what has."""
+    present = inputs(persona, control)
+    made_from = record.get("inputs", {})
+    changed = [name for name, value in made_from.items() if present.get(name) != value]
+    if changed or not made_from:
         raise StudyError(
-            f"{shown(what)} is stale: the {', '.join(changed) or 'inputs'} of '{persona}' changed after it was made. Run the study "
-            "again; what has not changed is kept."
+            f"{shown(what)} is stale: the {', '.join(changed) or 'inputs'} of '{persona}' changed "
+            "after it was made. Run the study again; what has not changed is kept."
         )
 
 
 def refuse_mixed(
-    answered: dict[str, dict], trained: dict[str, dict], adapters: dict[str, str | None]
+    prepared: dict[str, dict],
+    trained: dict[str, dict],
+    answered: dict[str, dict],
+    asked: dict[str, dict],
+    adapters: dict[str, str | None],
 ) -> None:
-    """Raise StudyError unless all arms and seeds were answered alike (model, data, settings), with
-    the adapter that lies there now and the data it was trained on, and every adapter by DPO goes on
-    from the `persllm` adapter of its seed. Only the turns of the long conversations may differ
-    between seeds, since a study holds them with its first seed alone.
+    """Raise StudyError unless all arms and seeds were made alike.
 
-    All map `<arm>/seed<seed>`: to the records of answering and of training (only where there is an
-    adapter), and to the adapter file's hash.
+    All must be answered with one model, the prepared corpus and the same settings, by the adapter
+    that is there now; every adapter must be trained on the rows as they are prepared now, and one
+    that goes on from another arm's must go on from the one that is there. The turns of the long
+    conversations alone may differ between seeds, since a study holds them with its first seed.
+
+    `prepared` holds the records of the `corpus` and, where there are any, of the reasoned
+    `examples`; the others map `<arm>/seed<seed>` to the records of training (only where there is an
+    adapter), of answering and of asking (only with PersLLM's arms), and to the adapter file's hash.
     """
-    own = ("arm", "seed", "turns")
-    alike = {
-        n: [r["model"], r["data"], {k: v for k, v in r["settings"].items() if k not in own}]
-        for n, r in answered.items()
-    }
-    turns = {n: r["settings"].get("turns") for n, r in answered.items()}
-    first = next(iter(answered))
-    first_of_seed = {n.partition("/")[2]: n for n in reversed(answered)}
-    for name in answered:
-        same_seed = first_of_seed[name.partition("/")[2]]
-        unlike = [
-            n for n, values in ((first, alike), (same_seed, turns)) if values[name] != values[n]
-        ]
+    for chapter, part in (("formats/03_answer", answered), ("persllm/03_ask", asked)):
+        refuse_unlike(part, chapter)
+        for name, own in part.items():
+            if own["adapter"] != adapters[name]:
+                raise StudyError(
+                    f"{name} was trained again after it was answered. Run {chapter} for it again."
+                )
+    models = {name: own["model"] for name, own in answered.items()}
+    for name, own in answered.items():
+        if own["data"] != prepared["corpus"]["data"]:
+            raise StudyError(
+                f"{name} was answered with other texts than are prepared now. "
+                "Run formats/03_answer for it again."
+            )
+    for name, own in asked.items():
+        if own["model"] != models[name]:
+            raise StudyError(
+                f"{name} was asked with another model than it was answered with. "
+                "Run persllm/03_ask for it again."
+            )
+    for name, own in trained.items():
+        arm, _, seed = name.partition("/")
+        kind = "corpus" if arm in arms.formats() else "examples"
+        if own["data"] != prepared[kind]["data"] or own["model"] != models[name]:
+            raise StudyError(
+                f"{name} was trained on other data or another model than it was answered with. "
+                "Run the training of the arm again."
+            )
+        start = arms.ARMS[arm].starts_from
+        if start and own["start"] != adapters[f"{start}/{seed}"]:
+            raise StudyError(
+                f"{name} goes on from another adapter than {start}'s. "
+                "Run the training of the arm again."
+            )
+
+
+def refuse_unlike(answered: dict[str, dict], chapter: str) -> None:
+    """Raise StudyError where an arm was answered with another model or other settings than the
+    first one; the turns of a conversation must agree with the first arm of the same seed."""
+    first_of_seed = {}
+    for name, own in answered.items():
+        first = next(iter(answered))
+        same_seed = first_of_seed.setdefault(name.partition("/")[2], name)
+        unlike = first if alike(own) != alike(answered[first]) else ""
+        if own["settings"].get("turns") != answered[same_seed]["settings"].get("turns"):
+            unlike = unlike or same_seed
         if unlike:
             raise StudyError(
-                f"{name} was answered with another model, data or settings than {unlike[0]}. Run notebook 04 for both alike."
+                f"{name} was answered with another model, data or settings than {unlike}. "
+                f"Run {chapter} for both alike."
             )
-        if name in trained and any(
-            trained[name][k] != answered[name][k] for k in ("data", "model")
-        ):
-            raise StudyError(
-                f"{name} was trained on other data or another model than it was answered with. Run notebooks 02 and 04 for it again."
-            )
-        if adapters[name] != answered[name]["adapter"]:
-            raise StudyError(
-                f"{name} was trained again after it was answered. Run notebook 04 for it again."
-            )
-        start = adapters.get(f"persllm/{name.partition('/')[2]}")
-        if "start" in trained.get(name, {}) and trained[name]["start"] != start:
-            raise StudyError(
-                f"{name} goes on from another adapter than persllm's. Run notebooks 03 and 04 for it again."
-            )
+
+
+def alike(record: dict) -> list:
+    """What must be the same in all arms and seeds of one study."""
+    own = ("arm", "seed", "turns")
+    settings = {name: value for name, value in record["settings"].items() if name not in own}
+    return [record["model"], record.get("data"), settings]

@@ -1,0 +1,155 @@
+"""What runs in a study: its chapters, the parameters they get, and whose adapters they take."""
+
+from chapters import CHAPTERS, READS_TABLES, defaults
+from study import Study, load_study
+
+from helpers import arms
+from helpers.files import StudyError, arm_folder, read_json
+
+# The chapters whose figures draw the arms that a study names in `shown`.
+SHOW_FORMATS = [chapter for chapter in READS_TABLES if chapter.startswith("formats/")]
+
+
+def jobs(study: Study) -> list[tuple[str, str, int]]:
+    """The chapters that a study runs, in their order: (chapter, arm, seed), the last two "" and -1
+    for a chapter that runs once."""
+    values = all_values(study)
+    taught = [pair for pair in study.pairs if pair[0] not in arms.untrained()]
+    preferring = arms.trained_on("preferences")
+    found = [("formats/01_corpus", "", -1)]
+    found += [("persllm/01_examples", "", -1)] * study.has_persllm
+    found += [("formats/02_train", *pair) for pair in taught if pair[0] not in preferring]
+    found += [("persllm/02_prefer", *pair) for pair in taught if pair[0] in preferring]
+    found += [("formats/03_answer", *pair) for pair in study.pairs]
+    found += [("persllm/03_ask", *pair) for pair in study.pairs if study.has_persllm]
+    found += [("formats/04_judge", "", -1)]
+    found += [("persllm/04_measure", "", -1)] * study.has_persllm
+    once = [*SHOW_FORMATS]
+    if study.has_persllm:
+        others = set(study.arms) & set(arms.trained_on("reasoned", "preferences")) - {"persllm"}
+        left_out = {
+            "persllm/05_stages": not any(map(arms.knows_stages, study.arms)),
+            "persllm/08_wearing_off": not values["turns"],
+            "persllm/09_parts": not ("persllm" in study.arms and others),
+        }
+        own = [chapter for chapter in READS_TABLES if chapter not in SHOW_FORMATS]
+        once += [chapter for chapter in own if not left_out.get(chapter)]
+        once += ["persllm/10_dialogue"] if study.parameters.get("other_run") else []
+    return found + [(chapter, "", -1) for chapter in once]
+
+
+def executed(study: Study, chapter: str, arm: str = "", seed: int | str = -1) -> str:
+    """The executed copy of a chapter in the study's run."""
+    return f"{study.run}/notebooks/{chapter}{f'-{arm}-{seed}' if arm else ''}.ipynb"
+
+
+def all_values(study: Study) -> dict:
+    """Every parameter of every chapter as it is in this study: its own value, else a default."""
+    return {k: v for chapter in CHAPTERS for k, v in defaults(chapter).items()} | study.parameters
+
+
+def arm_parameters(study: Study, chapter: str, arm: str = "", seed: int = -1) -> dict:
+    """The parameters that one chapter of a study gets: those of the study that its notebook
+    declares, and the chain's."""
+    values = study.parameters | {
+        "run": study.name,
+        "persona": study.persona,
+        "arms": study.shown if chapter in SHOW_FORMATS else study.arms,
+        "seeds": study.seeds,
+        "results": study.results,
+        "figures": study.figures,
+    }
+    if arm:
+        values |= {"arm": arm, "seed": seed}
+    elif chapter == "persllm/10_dialogue":
+        values["seed"] = study.seeds[0]
+    if arm and seed != study.seeds[0]:
+        # Long conversations cost as much as all other answers: they are held with the first seed,
+        # like ablations.
+        values["turns"] = 0
+    return {name: values[name] for name in defaults(chapter) if name in values}
+
+
+def gathering(study: Study) -> dict:
+    """The arguments of `gather.gather` for a study."""
+    return {
+        "run": study.name,
+        "persona": study.persona,
+        "control": all_values(study)["control"],
+        "arm_names": study.arms,
+        "seeds": study.seeds,
+        "folder": study.results,
+    }
+
+
+def taught(arm: str) -> dict:
+    """What makes a step run again when it changes in the table of arms; a label or a colour does
+    not."""
+    own = arms.ARMS[arm]
+    return {
+        "trained_on": own.trained_on,
+        "starts_from": own.starts_from,
+        "leaves_out": own.leaves_out,
+        "prompted": own.prompted,
+        "reasons": arms.reasons(arm),
+        "knows_stages": arms.knows_stages(arm),
+    }
+
+
+def talkers(study: Study) -> list[tuple[str, str]]:
+    """The run and arm of the two personas that talk in the last chapter, and of the arm to talk to,
+    as far as they have adapters."""
+    values = defaults("persllm/10_dialogue") | study.parameters
+    own = {values["first_arm"], values["chat_arm"]} - set(arms.untrained())
+    return [
+        *((study.name, arm) for arm in sorted(own)),
+        (values["other_run"], values["other_arm"]),
+    ]
+
+
+def refuse_missing_talker(study: Study) -> None:
+    """Raise StudyError where the persona to talk to belongs to another study that has not run."""
+    if ("persllm/10_dialogue", "", -1) not in jobs(study):
+        return
+    for run, arm in talkers(study):
+        adapter = arm_folder(run, arm, study.seeds[0]) / "adapter_model.safetensors"
+        if run != study.name and not adapter.exists():
+            raise StudyError(
+                f"study '{study.name}' ends with a conversation with {arm} of study '{run}', which "
+                f"has not been trained. Run `workflow/run.py {run}` first, or leave out the "
+                f"parameter `other_run`."
+            )
+
+
+# Adapters of another study
+
+
+def same_recipe(study: Study, other: Study, arm: str, seed: int) -> bool:
+    """Whether two studies train an arm alike: on the same rows, with the same settings."""
+    if arm not in other.arms or (arm, seed) not in other.pairs or arm not in arms.formats():
+        return False
+
+    def settings(one: Study) -> dict:
+        return {
+            chapter: defaults(chapter) | arm_parameters(one, chapter, arm, seed) | {"run": ""}
+            for chapter in ("formats/01_corpus", "formats/02_train")
+        }
+
+    return settings(study) == settings(other)
+
+
+def lender(study: Study, arm: str, seed: int) -> str:
+    """The run that the adapter of an arm and seed is taken from instead of training it, or "".
+
+    It is the run of `adapters_from` where that has the adapter of the same recipe, or had it when
+    it was taken.
+    """
+    if not study.adapters_from or not same_recipe(
+        study, load_study(study.adapters_from), arm, seed
+    ):
+        return ""
+    for run in (study.name, study.adapters_from):
+        path = arm_folder(run, arm, seed) / "record.json"
+        if path.exists() and read_json(path)["settings"]["run"] == study.adapters_from:
+            return study.adapters_from
+    return ""

@@ -1,0 +1,121 @@
+"""What a run is going to do, and about how long it takes: printed before it begins."""
+
+from collections import Counter
+from functools import cache
+from statistics import mean
+
+from chain import all_values, arm_parameters, jobs, lender
+from study import Study
+
+from helpers import arms
+from helpers.corpus import items
+from helpers.files import RUNS, read_jsonl
+from helpers.persllm import asking
+
+# Tokens a second, trained or generated, by model on two cores with bfloat16 units (half of it
+# without): the estimate for a step of a run that has not measured one like it yet.
+TOKENS_PER_SECOND = {"embedded": 220}
+START_UP = 12  # seconds that every step takes before its work begins
+TOKENS_PER_TEXT = 103  # trained tokens of a text of the shipped corpus, on average
+TOKENS_PER_EXAMPLE = 150  # of a reasoned example
+EXAMPLES = 420  # that a shipped persona has at most
+TOKENS_PER_PAIR = 800  # of DPO: two sides, with the adapter and with its reference
+SCRIPTS = 8  # conversations with the scripted interlocutor
+
+
+def describe(study: Study) -> str:
+    """The plan in lines of text."""
+    values, every = all_values(study), jobs(study)
+    formats = [arm for step, arm, _ in every if step == "formats/02_train"]
+    reasoned = [arm for arm in formats if arm in arms.trained_on("reasoned")]
+    preferred = [arm for step, arm, _ in every if step == "persllm/02_prefer"]
+    taken = [a for step, a, s in every if step == "formats/02_train" and lender(study, a, s)]
+    n_formats = len(formats) - len(reasoned) - len(taken)
+    lines = [
+        f"Study '{study.name}': {study.title}",
+        f"  arms      {', '.join(study.arms)}; seeds {', '.join(map(str, study.seeds))}",
+        f"  model     {values['model']}",
+        f"  training  {n_formats} adapters on {values['train_units']} texts each, "
+        f"{values['epochs']} epoch(s)",
+    ]
+    if taken:
+        lines += [f"            {len(taken)} adapters taken from study '{study.adapters_from}'"]
+    if reasoned:
+        lines += [f"            {len(reasoned)} adapters on {examples(values)} reasoned examples"]
+    if preferred:
+        lines += [f"            {len(preferred)} adapters by DPO on {values['pairs']} pairs"]
+    answers = sum(answers_of(study, arm, seed) for arm, seed in study.pairs)
+    lines += [f"  answers   {answers}; held-out texts {values['heldout_units']} per format"]
+    lines += [f"            {name} = {value!r}" for name, value in study.parameters.items()]
+    lines += [f"  results   {study.results}, {study.figures}", f"  expected  {expected(study)}"]
+    return "\n".join(lines)
+
+
+def expected(study: Study) -> str:
+    """The minutes that all steps take together, from measured seconds where the run has any."""
+    path = RUNS / study.name / "seconds.jsonl"
+    measured = read_jsonl(path) if path.exists() else []
+    seconds, known = 0.0, 0
+    steps = jobs(study)
+    for step, arm, seed in steps:
+        if step == "formats/02_train" and lender(study, arm, seed):
+            continue
+        alike = [row for row in measured if row["step"] == step]
+        alike = [row for row in alike if row["arm"] == arm] or alike
+        if alike:
+            known += 1
+            seconds += mean(row["seconds"] for row in alike)
+        elif speed := TOKENS_PER_SECOND.get(all_values(study)["model"]):
+            seconds += START_UP + tokens(study, step, arm, seed) / speed
+        else:
+            return "unknown for this model until a run has measured its steps"
+    source = f"{known} of {len(steps)} steps as measured in this run" if known else "two cores"
+    return f"about {seconds / 60:.0f} minutes ({source}), less what is done already"
+
+
+def examples(values: dict) -> int:
+    """The rows that a reasoned arm is trained on."""
+    return values["repeat"] * min(EXAMPLES, values["train_units"]) + values["general_prompts"]
+
+
+def tokens(study: Study, step: str, arm: str, seed: int) -> float:
+    """The tokens that one step trains on or generates, about."""
+    values = all_values(study) | arm_parameters(study, step, arm, seed)
+    length = values["max_new_tokens"]
+    thought = values["analysis_tokens"] if arm and arms.reasons(arm) else 0
+    if step == "formats/02_train" and arm in arms.trained_on("reasoned"):
+        return examples(values) * TOKENS_PER_EXAMPLE
+    if step == "formats/02_train":
+        return values["epochs"] * values["train_units"] * TOKENS_PER_TEXT
+    if step == "persllm/01_examples":
+        return values["general_prompts"] * values["general_tokens"]
+    if step == "persllm/02_prefer":
+        return values["pairs"] * TOKENS_PER_PAIR
+    if step == "formats/03_answer":
+        return answers_of(study, arm, seed, asked=False) * (length + thought)
+    if step == "persllm/03_ask":
+        talked = SCRIPTS * values["turns"]
+        asked = answers_of(study, arm, seed) - answers_of(study, arm, seed, asked=False) - talked
+        return asked * (length + thought) + talked * (values["turn_tokens"] + thought)
+    return 0
+
+
+def answers_of(study: Study, arm: str, seed: int, asked: bool = True) -> int:
+    """How many free answers an arm gives with one seed; without `asked`, those to the formats'
+    prompts alone."""
+    values, asked = all_values(study), asked and study.has_persllm
+    counts = prompts_by_kind(study.persona, values["n_items"], asked)
+    if not arms.knows_stages(arm):
+        counts = counts | {"elsewhen": 0}
+    talked = SCRIPTS * values["turns"] if asked and seed == study.seeds[0] else 0
+    return talked + sum(n * values["samples"].get(kind, 0) for kind, n in counts.items())
+
+
+@cache
+def prompts_by_kind(persona: str, n_items: int, asked: bool) -> dict[str, int]:
+    """How many prompts there are of each kind, PersLLM's among them where they are `asked`."""
+    prompts = items.prompts(items.load_items(persona, n_items))
+    if asked:
+        everyday = [prompt for prompt in prompts if prompt["kind"] == "everyday"]
+        prompts += asking.held_out_prompts(persona, everyday, n_items)
+    return dict(Counter(prompt["kind"] for prompt in prompts))

@@ -1,0 +1,67 @@
+"""Whether published results were made by the recipe that their study has now."""
+
+from chain import arm_parameters
+from chapters import defaults
+from study import Study, load_study
+
+from helpers import arms
+from helpers.files import ROOT, StudyError, read_json
+
+
+def training_records(study: Study, record: dict) -> dict:
+    """The training records of published results, with those of the study in `adapters_from` for
+    adapters that are its own, to the byte."""
+    if not study.adapters_from:
+        return record["training"]
+    other = read_json(ROOT / load_study(study.adapters_from).results / "record.json")
+    taken = {
+        name: own
+        for name, own in other["training"].items()
+        if record["arms"].get(name, {}).get("adapter") == other["arms"][name]["adapter"]
+    }
+    return taken | record["training"]
+
+
+def refuse_stale_recipe(study: Study, record: dict) -> None:
+    """Raise StudyError when published results were made with other parameters than the study has
+    now, naming the arm and the parameter. `record` is the record.json of the results."""
+    stale = f"the results of study '{study.name}' are stale:"
+    made = {f"{arm}/seed{seed}" for arm, seed in study.pairs}
+    if odd := made ^ set(record["arms"]):
+        raise StudyError(f"{stale} {sorted(odd)[0]} is in only one of study and results.")
+    training = training_records(study, record)
+    untrained = {name for name in made if name.split("/")[0] not in arms.untrained()}
+    if untrained := untrained - set(training):
+        raise StudyError(f"{stale} {sorted(untrained)[0]} has no training record.")
+    parts = {
+        "formats/01_corpus": {"the corpus": record["prepared"]["corpus"]},
+        "formats/02_train": training,
+        "formats/03_answer": record["arms"],
+    }
+    if study.has_persllm:
+        parts["persllm/01_examples"] = {"the examples": record["prepared"]["examples"]}
+        parts["persllm/03_ask"] = record["asked"]
+    for chapter, records in parts.items():
+        for name, own in records.items():
+            arm = name.partition("/")[0]
+            if chapter == "formats/02_train" and arm in arms.trained_on("preferences"):
+                refuse_other_settings(study, "persllm/02_prefer", name, own["settings"])
+            else:
+                refuse_other_settings(study, chapter, name, own["settings"])
+
+
+def refuse_other_settings(study: Study, chapter: str, name: str, settings: dict) -> None:
+    """Raise StudyError for the first parameter in which the settings that something was made with
+    differ from the study's. `name` is `<arm>/seed<seed>`, or what runs once."""
+    arm, _, seed = name.rpartition("/seed")
+    wanted = defaults(chapter) | arm_parameters(study, chapter, arm, int(seed) if arm else -1)
+    for field_name in sorted(wanted.keys() | settings.keys()):
+        # A parameter that came later was at its default then.
+        had = settings.get(field_name, defaults(chapter).get(field_name))
+        # The run's name alone may differ: an adapter can come from another study's run.
+        if field_name != "run" and wanted.get(field_name) != had:
+            raise StudyError(
+                f"the results of study '{study.name}' are stale: {name} was made with "
+                f"{field_name} = {had!r}, the study has {wanted.get(field_name)!r}. "
+                "Run the study again."
+            )

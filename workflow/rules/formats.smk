@@ -1,0 +1,132 @@
+# The study of the three formats: prepare their texts, train, answer, gather, judge, draw.
+CARD = f"data/personas/{PERSONA}.yaml"
+CORPUS = found(f"data/corpora/{PERSONA}", "*.jsonl")
+CONTROL = found(f"data/corpora/{STUDY.parameters.get('control', 'nell')}", "*.jsonl")
+OWN_DATA = [s for s in STUDY.parameters.get("sources", {}).values() if Path(s).expanduser().is_file()]
+ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.pairs]
+ASKED = [f"{RUN}/{arm}/seed{seed}/asked_record.json" for arm, seed in STUDY.pairs if STUDY.has_persllm]
+TABLES = [f"{RESULTS}/{name}" for name in GATHERED]
+if STUDY.has_persllm:
+    TABLES += [f"{RESULTS}/questionnaire.csv"]
+    TABLES += [f"{RESULTS}/stages.csv"] * any(map(arms.knows_stages, STUDY.arms))
+    TABLES += [f"{RESULTS}/preferences.csv"] * bool(set(STUDY.arms) & set(arms.trained_on("preferences")))
+
+
+def adapter(w):
+    return [] if w.arm in arms.untrained() else f"{RUN}/{w.arm}/seed{w.seed}/adapter_model.safetensors"
+
+
+def rows(w):
+    """The record of the rows that an arm is trained on."""
+    return f"{RUN}/data/{'record' if w.arm in arms.formats() else 'examples_record'}.json"
+
+
+localrules: all, gather, judge, draw
+
+
+rule corpus:
+    input:
+        code("formats/01_corpus"),
+        ancient(CARD),  # the rows depend on its ids only; a changed marker must not train again
+        OWN_DATA,
+        CORPUS,
+    output:
+        record=f"{RUN}/data/record.json",
+        notebook=executed(STUDY, "formats/01_corpus"),
+    log: log_of("formats/01_corpus")
+    params:
+        chapter="formats/01_corpus",
+        values=values("formats/01_corpus"),
+        taught={name: taught(name) for name in arms.formats()},
+    threads: workflow.cores
+    resources: gpu=1
+    script: "../step.py"
+
+
+rule train:
+    input:
+        code("formats/02_train"),
+        rows,
+    output:
+        record=f"{RUN}/{{arm}}/seed{{seed}}/record.json",
+        adapter=f"{RUN}/{{arm}}/seed{{seed}}/adapter_model.safetensors",
+        notebook=executed(STUDY, "formats/02_train", "{arm}", "{seed}"),
+    wildcard_constraints:
+        arm="|".join([*arms.formats(), *arms.trained_on("reasoned")]),
+    log: log_of("formats/02_train", "-{arm}-{seed}")
+    params:
+        chapter="formats/02_train",
+        values=values("formats/02_train"),
+        taught=lambda w: taught(w.arm),
+        taken_from=lambda w: lender(STUDY, w.arm, int(w.seed)),
+    threads: workflow.cores
+    resources: gpu=1
+    script: "../step.py"
+
+
+rule answer:
+    input:
+        code("formats/03_answer"),
+        CARD,
+        f"data/items/{PERSONA}.jsonl",
+        CONTROL,
+        f"{RUN}/data/record.json",
+        adapter,
+    output:
+        record=f"{RUN}/{{arm}}/seed{{seed}}/answers_record.json",
+        notebook=executed(STUDY, "formats/03_answer", "{arm}", "{seed}"),
+    log: log_of("formats/03_answer", "-{arm}-{seed}")
+    params:
+        chapter="formats/03_answer",
+        values=values("formats/03_answer"),
+        taught=lambda w: taught(w.arm),
+    threads: workflow.cores
+    resources: gpu=1
+    script: "../step.py"
+
+
+rule gather:
+    input:
+        [f"src/helpers/{name}.py" for name in ("files", "records", "measure/gather")],
+        CARD,
+        ANSWERED,
+        ASKED,
+    output: TABLES
+    params: values=gathering(STUDY)
+    script: "../step.py"
+
+
+rule judge:
+    input:
+        code("formats/04_judge"),
+        CARD,
+        found(f"data/labels/{PERSONA}", "*.jsonl", "*.csv"),
+        found("data/prompts", "judge*.txt"),
+        TABLES,
+    output:
+        [f"{RESULTS}/{name}" for name in JUDGED],
+        notebook=executed(STUDY, "formats/04_judge"),
+    log: log_of("formats/04_judge")
+    params:
+        chapter="formats/04_judge",
+        values=values("formats/04_judge"),
+    script: "../step.py"
+
+
+rule draw:
+    input:
+        lambda w: code(f"formats/{w.chapter}"),
+        CARD,
+        "data/published.yaml",
+        "data/contrasts.yaml",
+        TABLES,
+        rules.judge.output,
+    output:
+        notebook=executed(STUDY, "formats/{chapter}"),
+    wildcard_constraints:
+        chapter="|".join(c.split("/")[1] for c in READS_TABLES if c.startswith("formats/")),
+    log: log_of("formats/{chapter}")
+    params:
+        chapter="formats/{chapter}",
+        values=lambda w: arm_parameters(STUDY, f"formats/{w.chapter}"),
+    script: "../step.py"
