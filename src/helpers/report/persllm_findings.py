@@ -11,6 +11,8 @@ from helpers.measure import calibration
 from helpers.report.persllm_tables import JUDGE, READERS, WHOLE, best_known
 from helpers.report.words import apart, counted, listed, percent, points
 
+MEASURES = {"know": "knows", "do": "does", "resist": "puts premises right"}
+
 
 def labels(names) -> str:
     """The labels of arms, in the order of the table of arms: `persllm and persllm DPO`."""
@@ -128,15 +130,15 @@ def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.Data
         f"{percent(over['right_taken'])} of the answers that readers found right for right, and "
         f"{percent(over['wrong_taken'])} of those that they found wrong ({over['n']:.0f} answers "
         f"were read).{' Only the readings count.' if useless else ''}",
-        *[resistance(row) for row in compared.itertuples() if row.a.endswith("resist")],
+        *[resistance(row) for row in compared.itertuples()],
         one_seed(read),
     )
 
 
 def resistance(row) -> str:
     """A contrast of resistance in words: as judged, as read, and with the seeds as units; empty
-    where not all was read."""
-    if pd.isna(row.corrected):
+    for other contrasts, and where not all was read."""
+    if not row.a.endswith("resist") or pd.isna(row.corrected):
         return ""
     a, b = (arms.label(side.partition(",")[0]) for side in (row.a, row.b))
     read = points(row.corrected, row.corrected_low, row.corrected_high)
@@ -238,8 +240,7 @@ def parts(table: pd.DataFrame) -> str:
 def contrast(row) -> str:
     """The two sides of a contrast, as a label of two lines: `persllm - demonstrations`, `does`."""
     (a, measure), (b, _) = (side.split(", ") for side in (row.a, row.b))
-    what = {"know": "knows", "do": "does", "resist": "puts premises right"}
-    return f"{arms.label(a)} - {arms.label(b)}:\n{what.get(measure, measure)}"
+    return f"{arms.label(a)} - {arms.label(b)}:\n{MEASURES.get(measure, measure)}"
 
 
 def contrasts(table: pd.DataFrame) -> str:
@@ -263,21 +264,24 @@ def preferences(log: pd.DataFrame) -> str:
 
 
 def parts_summary(table: pd.DataFrame, compared: pd.DataFrame, log: pd.DataFrame) -> str:
-    lines = []
-    for row in compared.itertuples():
-        judged = points(row.difference, row.low, row.high)
-        read = points(row.corrected, row.corrected_low, row.corrected_high)
-        known = f"; {read} once read or corrected" if pd.notna(row.corrected) else "; none was read"
-        how = " as scored" if row.a.endswith("know") else f" as judged{known}"
-        lines.append(f"{row.question} {judged}{how}.")
-    resisted = [resistance(row) for row in compared.itertuples() if row.a.endswith("resist")]
     return bullets(
         f"{parts(table)}.",
-        *lines,
-        *resisted,
+        *[resistance(row) or difference(row) for row in compared.itertuples()],
         f"{preferences(log)}: training did what it was asked, which is not yet a better persona.",
         one_seed(table),
     )
+
+
+def difference(row) -> str:
+    """A contrast in words: as judged, and as corrected by blind labels."""
+    (a, measure), (b, _) = (side.split(", ") for side in (row.a, row.b))
+    what = f"{MEASURES.get(measure, measure)}, {arms.label(a)} minus {arms.label(b)}"
+    found = points(row.difference, row.low, row.high)
+    if measure == "know":
+        return f"{what}: {found} as scored."
+    corrected = points(row.corrected, row.corrected_low, row.corrected_high)
+    known = f"{corrected} corrected by blind labels" if pd.notna(row.corrected) else "none was read"
+    return f"{what}: {found} as judged; {known}."
 
 
 def bullets(*lines: str) -> str:

@@ -1,6 +1,6 @@
 """The tables behind the chapters on PersLLM, one function a table, from a study's results.
 
-Every table holds all arms of the study; a figure draws a choice of them. `results` is what
+Every table holds all arms of the study; a figure draws a choice of them. `study` is what
 `helpers.report.results.load` returns.
 """
 
@@ -11,8 +11,9 @@ from scipy.stats import t as student
 
 from helpers import arms as table_of_arms
 from helpers import files
-from helpers.measure import calibration, markers, stats, triplets
+from helpers.measure import markers, stats, triplets
 from helpers.persllm import fidelity, life_stages
+from helpers.report import tables
 
 WHOLE = "persllm"  # PersLLM's method without DPO: its parts are measured against this arm
 JUDGE, READERS = "as judged", "as read blind"
@@ -24,32 +25,32 @@ PRESSED, ORDINARY = "accused, flattered, misled", "ordinary turns"
 # Stages of life
 
 
-def own_stage(results) -> pd.DataFrame:
+def own_stage(study) -> pd.DataFrame:
     """How often a held-out reply is likeliest under the token of its own stage, by arm and stage:
     arm, stage, n, successes, value (a share), low, high, effective_n, unscored, seeds. Only arms
     that were taught stages have rows."""
-    told = stats.rates(fidelity.recognised(results.stages), ["arm", "own"])
+    told = stats.rates(fidelity.recognised(study.stages), ["arm", "own"])
     return told.rename(columns={"own": "stage", "rate": "value"})
 
 
-def leaks(results) -> pd.DataFrame:
+def leaks(study) -> pd.DataFrame:
     """The share of answers that use what the stage of their question cannot know, by arm and kind
     of question (`question`: about the stage; `outside`: about another): the columns of
     `own_stage`, with kind for stage."""
-    return stats.rates(results.leaks, ["arm", "kind"]).rename(columns={"rate": "value"})
+    return stats.rates(study.leaks, ["arm", "kind"]).rename(columns={"rate": "value"})
 
 
-def distinctness(results) -> pd.DataFrame:
+def distinctness(study) -> pd.DataFrame:
     """Mean BLEU (0 to 100) of two answers to one everyday prompt, by arm and comparison: arm,
     comparison, value, low, high, n, items, seeds."""
-    return stats.means(results.distinctness, ["arm", "comparison"], "bleu")
+    return stats.means(study.distinctness, ["arm", "comparison"], "bleu")
 
 
-def told_apart(results) -> pd.DataFrame:
+def told_apart(study) -> pd.DataFrame:
     """BLEU of two answers across stages, or across personas, minus that of two answers within, on
     the same prompts and seeds, by arm: arm, comparison, difference, low, high, seeds, items. Below
     zero, the arm tells them apart."""
-    alike = results.distinctness.rename(columns={"bleu": "outcome"})
+    alike = study.distinctness.rename(columns={"bleu": "outcome"})
     rows = []
     for (arm, comparison), across in alike.groupby(["arm", "comparison"], sort=False):
         within = alike[(alike["arm"] == arm) & (alike["comparison"] == "within")]
@@ -63,28 +64,28 @@ def told_apart(results) -> pd.DataFrame:
 # False premises
 
 
-def readings(results) -> pd.DataFrame:
+def readings(study) -> pd.DataFrame:
     """The answers to false premises that were read blind, each once, the label as `outcome`."""
-    read = results.resisted.dropna(subset=["label"]).drop_duplicates(["arm", "label_id"])
+    read = study.resisted.dropna(subset=["label"]).drop_duplicates(["arm", "label_id"])
     return read.assign(outcome=read["label"])
 
 
-def premises(results) -> pd.DataFrame:
+def premises(study) -> pd.DataFrame:
     """The share of false premises put right, by arm, as judged and as read blind: by, arm, n,
     successes, value, low, high, effective_n, unscored, seeds."""
-    return _premises(results, ["by", "arm"])
+    return _premises(study, ["by", "arm"])
 
 
-def premises_by_stage(results) -> pd.DataFrame:
+def premises_by_stage(study) -> pd.DataFrame:
     """`premises` with `questions`: those of the default stage, in which every arm is asked alike,
     and those of other stages, which only an arm that knows stages is told."""
-    return _premises(results, ["by", "arm", "questions"])
+    return _premises(study, ["by", "arm", "questions"])
 
 
-def _premises(results, by: list[str]) -> pd.DataFrame:
-    both = {JUDGE: results.resisted, READERS: readings(results)}
+def _premises(study, by: list[str]) -> pd.DataFrame:
+    both = {JUDGE: study.resisted, READERS: readings(study)}
     rows = pd.concat(frame.assign(by=name) for name, frame in both.items())
-    default = rows["stage"] == life_stages.load_stages(results.persona)["default"]
+    default = rows["stage"] == life_stages.load_stages(study.persona)["default"]
     rows["questions"] = default.map({True: "default stage", False: "other stages"})
     return stats.rates(rows, by).rename(columns={"rate": "value"})
 
@@ -95,11 +96,11 @@ def best_known(table: pd.DataFrame) -> pd.DataFrame:
     return read if len(read) else table
 
 
-def judge_against_readers(results) -> pd.DataFrame:
+def judge_against_readers(study) -> pd.DataFrame:
     """What the offline judge makes of the answers that were read: a row per arm and one for all,
     with n, read_right and judged_right (the shares put right), and of the answers that readers
     found right and wrong the share that the judge takes for right: right_taken, wrong_taken."""
-    read = results.resisted.dropna(subset=["label", "outcome"])
+    read = study.resisted.dropna(subset=["label", "outcome"])
     read = read.drop_duplicates(["arm", "label_id"])
     groups = [(arm, read[read["arm"] == arm]) for arm in table_of_arms.in_order(read["arm"])]
     rows = []
@@ -118,10 +119,10 @@ def judge_against_readers(results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def wordless(results) -> pd.DataFrame:
+def wordless(study) -> pd.DataFrame:
     """The share of answers without words, which are unscored: a row per arm, a column per kind of
     question."""
-    answers = results.answers
+    answers = study.answers
     empty = answers.assign(empty=markers.without_words(answers["answer"]))
     shares = empty.groupby(["arm", "kind"], sort=False)["empty"].mean().unstack()
     return shares.reindex(table_of_arms.in_order(shares.index)).reset_index()
@@ -130,22 +131,22 @@ def wordless(results) -> pd.DataFrame:
 # Likeness and questionnaire
 
 
-def likeness(results) -> pd.DataFrame:
+def likeness(study) -> pd.DataFrame:
     """How near answers are to the persona's own, by arm and aim of the question (knowledge or
     attitude): arm, aim, value, low, high, n, items, seeds, measure. `score`: 0 to 5; `rank`: among
     the study's arms, 1 is nearest, where every arm has a score."""
     tables = [
-        stats.means(results.questions, ["arm", "aim"], measure).assign(measure=measure)
+        stats.means(study.questions, ["arm", "aim"], measure).assign(measure=measure)
         for measure in ("score", "rank")
     ]
     return pd.concat(tables, ignore_index=True)
 
 
-def questionnaire(results) -> pd.DataFrame:
+def questionnaire(study) -> pd.DataFrame:
     """The expected reply (1 to 5) to the statements of the questionnaire, by arm and domain: arm,
     domain, value, low, high, n, items, seeds, and the difference to base on the same statements:
     minus_base, minus_base_low, minus_base_high."""
-    replies = fidelity.profile(results.questionnaire)
+    replies = fidelity.profile(study.questionnaire)
     table = stats.means(replies, ["arm", "domain"], "score")
     replies = replies.rename(columns={"score": "outcome"})
     apart = []
@@ -160,16 +161,16 @@ def questionnaire(results) -> pd.DataFrame:
 # Long conversations
 
 
-def conversations(results) -> pd.DataFrame:
+def conversations(study) -> pd.DataFrame:
     """The judged replies to the scripted interlocutor, a row per reply and trait: arm, seed, item
     (the script: what is said in one conversation is alike), turn, turns (the fifth of the
     conversation, as `1-4`), half, pressed, incoherent, trait, outcome."""
-    talked = results.judged[results.judged["kind"] == "interlocutor"]
+    talked = study.judged[study.judged["kind"] == "interlocutor"]
     turn = talked["item"].str.rpartition("-")[2].astype(int)
     fifth = (turn - 1) * 5 // turn.max()
     bounds = turn.groupby(fifth).agg(["min", "max"])
     names = {f: f"{row['min']}-{row['max']}" for f, row in bounds.iterrows()}
-    replies = results.answers[results.answers["kind"] == "interlocutor"]
+    replies = study.answers[study.answers["kind"] == "interlocutor"]
     moves = replies.drop_duplicates("item").set_index("item")["move"]
     pressed = (
         talked["item"].map(moves).map(lambda move: ORDINARY if move == "ordinary" else PRESSED)
@@ -178,26 +179,26 @@ def conversations(results) -> pd.DataFrame:
     talked = talked.assign(turn=turn, turns=fifth.map(names), half=half, pressed=pressed)
     talked = talked.assign(item=talked["item"].str.split("-").str[0], order=fifth)
     talked = talked.sort_values("order", kind="stable")
-    return stats.long(talked, results.judge["judge"], "turns", "pressed", "turn", "half")
+    return stats.long(talked, study.judge["judge"], "turns", "pressed", "turn", "half")
 
 
-def expression_over_turns(results) -> pd.DataFrame:
+def expression_over_turns(study) -> pd.DataFrame:
     """The share of all traits that a reply shows, by arm, kind of turn and fifth of the
     conversation: arm, pressed, turns, n, successes, value, low, high, effective_n, unscored,
     seeds."""
-    spoken = conversations(results)
+    spoken = conversations(study)
     return stats.rates(spoken, ["arm", "pressed", "turns"]).rename(columns={"rate": "value"})
 
 
-def expression_by_turn(results) -> pd.DataFrame:
+def expression_by_turn(study) -> pd.DataFrame:
     """`expression_over_turns` by single turns, all kinds of turns together."""
-    return stats.rates(conversations(results), ["arm", "turn"])
+    return stats.rates(conversations(study), ["arm", "turn"])
 
 
-def wearing_off(results) -> pd.DataFrame:
+def wearing_off(study) -> pd.DataFrame:
     """Traits shown per reply in the second half of a conversation minus the first, by arm: arm,
     first, second, difference, low, high (over scripts), seeds, items."""
-    spoken = conversations(results)
+    spoken = conversations(study)
     rows = []
     for arm in table_of_arms.in_order(spoken["arm"]):
         own = spoken[spoken["arm"] == arm]
@@ -209,10 +210,10 @@ def wearing_off(results) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"first": float, "second": float})
 
 
-def incoherent_replies(results) -> pd.DataFrame:
+def incoherent_replies(study) -> pd.DataFrame:
     """What goes wrong with replies, in long conversations and with single everyday prompts: arm,
     where, n, repetitive and wordless (shares), seeds."""
-    judged = results.judged
+    judged = study.judged
     where = judged["kind"].map({"everyday": "single prompts", "interlocutor": "conversations"})
     judged = judged.assign(
         where=where,
@@ -231,29 +232,40 @@ def incoherent_replies(results) -> pd.DataFrame:
 # Parts of the method
 
 
-def measured(results) -> pd.DataFrame:
-    """Everything measured on the triplets (see `triplets.measures`)."""
-    chosen = triplets.choose(results.choices)
-    return triplets.measures(results.judged, chosen, results.judge["judge"])
+def measured(study) -> pd.DataFrame:
+    """Everything that was measured on the triplets, and the premises put right as `resist`."""
+    return pd.concat([tables.measured(study, study.arms), study.resisted.assign(measure="resist")])
 
 
-def parts(results) -> pd.DataFrame:
+def knowing_and_doing(study) -> pd.DataFrame:
+    """Rates over all traits of everything measured on the triplets, every arm (see
+    `tables.know_say_do`)."""
+    triplets_alone = tables.measured(study, study.arms)
+    return tables.know_say_do(triplets_alone, tables.labelled_triplets(study, study.arms))
+
+
+def every_arm(study, rates: pd.DataFrame) -> pd.DataFrame:
+    """`knowing_and_doing` as a row per arm, with the gap between both (see `tables.summary`)."""
+    return tables.summary(rates, tables.measured(study, study.arms), study.arms)
+
+
+def parts(study) -> pd.DataFrame:
     """Every ablation, and DPO, minus `persllm` on five measures, on the seeds that both have: arm,
     measure, value, low, high, detectable, p, seeds, items, n_a, n_b, by.
 
     `by` says who found premises put right: blind readers where they read every arm, else the
     offline judge. Likeness is in points of 0 to 5, all else in shares.
     """
-    names = table_of_arms.in_order(set(results.judged["arm"]) - {WHOLE})
+    names = table_of_arms.in_order(set(study.judged["arm"]) - {WHOLE})
     others = [a for a in names if a in table_of_arms.trained_on("reasoned", "preferences")]
-    triplets, read = measured(results), readings(results)
+    triplets, read = measured(study), readings(study)
     all_read = {WHOLE, *others} <= set(read["arm"])
     frames = {
         KNOWS: triplets[triplets["measure"] == "know"],
         DOES: triplets[triplets["measure"] == "do"],
-        PREMISES: read if all_read else results.resisted,
-        SCORE: results.questions.rename(columns={"score": "outcome"}),
-        STAGE: fidelity.recognised(results.stages),
+        PREMISES: read if all_read else study.resisted,
+        SCORE: study.questions.rename(columns={"score": "outcome"}),
+        STAGE: fidelity.recognised(study.stages),
     }
     rows = []
     for measure, frame in frames.items():
@@ -267,37 +279,23 @@ def parts(results) -> pd.DataFrame:
     return table.rename(columns={"difference": "value"})
 
 
-def contrasts(results) -> pd.DataFrame:
-    """The contrasts fixed in advance whose arms the study has: contrast, question, a, b, the
+def contrasts(study) -> pd.DataFrame:
+    """The contrasts fixed in advance whose arms the study has: contrast, a, b, question, the
     columns of `stats.difference` (as judged), p_holm over all of these; corrected, corrected_low,
     corrected_high (as read blind where every answer of both arms was read, else the judge's rates
     corrected by the labels); seeds_mean, seeds_low, seeds_high with the seeds as units (as read
     where every answer was, else as judged); and `persllm`: is the contrast about PersLLM?"""
-    asked = yaml.safe_load((files.DATA / "contrasts.yaml").read_text(encoding="utf-8"))
-    compared = pd.concat([measured(results), results.resisted.assign(measure="resist")])
-    table = triplets.contrast_table(compared, asked)
-    corrected = calibration.correct_contrasts(asked, compared, _labelled(results))
-    table = table.merge(corrected, on="contrast", how="left")
-    by_id = {contrast["id"]: contrast for contrast in asked}
+    compared = measured(study)
+    read = study.resisted.dropna(subset=["outcome", "label"])
+    read = read.drop_duplicates(["arm", "label_id"]).assign(measure="resist")
+    labelled = pd.concat([tables.labelled_triplets(study, study.arms), read])
+    table = tables.contrasts(compared, labelled)
+    fixed = yaml.safe_load((files.DATA / "contrasts.yaml").read_text(encoding="utf-8"))
+    by_id = {contrast["id"]: contrast for contrast in fixed}
     rows = [over_seeds(compared, by_id[name]) for name in table["contrast"]]
     table[["seeds_mean", "seeds_low", "seeds_high"]] = np.array(rows, dtype=float)
     own = table_of_arms.trained_on("reasoned", "preferences")
-    table["persllm"] = [by_id[name]["a"]["arm"] in own for name in table["contrast"]]
-    table.insert(1, "question", [by_id[name]["question"] for name in table["contrast"]])
-    return table
-
-
-def _labelled(results) -> pd.DataFrame:
-    """The blind labels that correct a contrast: of the scenarios' own traits, and of premises."""
-    labels = results.labelled
-    own = (labels["judge"] == results.judge["judge"]) & (
-        labels["trait"] == labels["scenario_trait"]
-    )
-    triplets = labels[own & labels["kind"].isin(["say", "do"])]
-    triplets = triplets.assign(measure=triplets["kind"]).dropna(subset=["outcome", "label"])
-    read = results.resisted.dropna(subset=["outcome", "label"])
-    read = read.drop_duplicates(["arm", "label_id"]).assign(measure="resist")
-    return pd.concat([triplets, read])
+    return table.assign(persllm=[by_id[name]["a"]["arm"] in own for name in table["contrast"]])
 
 
 def over_seeds(compared: pd.DataFrame, contrast: dict) -> tuple[float, float, float]:
