@@ -55,7 +55,7 @@ def take_adapter(chapter: str, values: dict, lender: str, log: Path) -> None:
     run, arm, seed = values["run"], values["arm"], values["seed"]
     source, folder = arm_folder(lender, arm, seed), arm_folder(run, arm, seed)
     record, prepared = read_json(source / "record.json"), read_json(RUNS / run / "data/record.json")
-    if record["data"] != prepared["data"]:
+    if record["rows"] != prepared["rows"][arm]:
         raise StudyError(
             f"{arm}, seed {seed}: study '{lender}' trained it on other rows than '{run}' has "
             f"prepared. Run '{lender}' again, or remove `adapters_from` from the study file."

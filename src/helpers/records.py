@@ -102,8 +102,9 @@ def refuse_mixed(
     conversations alone may differ between seeds, since a study holds them with its first seed.
 
     `prepared` holds the records of the `corpus` and, where there are any, of the reasoned
-    `examples`; the others map `<arm>/seed<seed>` to the records of training (only where there is an
-    adapter), of answering and of asking (only with PersLLM's arms), and to the adapter file's hash.
+    `examples`, with a hash of the rows of each arm. The others map `<arm>/seed<seed>` to the
+    records of training (only where there is an adapter), of answering and of asking (only with
+    PersLLM's arms), and to the adapter file's hash.
     """
     for chapter, part in (("formats/03_answer", answered), ("persllm/03_ask", asked)):
         refuse_unlike(part, chapter)
@@ -125,10 +126,10 @@ def refuse_mixed(
                 f"{name} was asked with another model than it was answered with. "
                 "Run persllm/03_ask for it again."
             )
+    rows = {arm: value for record in prepared.values() for arm, value in record["rows"].items()}
     for name, own in trained.items():
         arm, _, seed = name.partition("/")
-        kind = "corpus" if arm in arms.formats() else "examples"
-        if own["data"] != prepared[kind]["data"] or own["model"] != models[name]:
+        if own["model"] != models[name] or own.get("rows") != rows.get(arm):
             raise StudyError(
                 f"{name} was trained on other data or another model than it was answered with. "
                 "Run the training of the arm again."
