@@ -4,11 +4,7 @@ Every function takes any arm: what an arm was taught comes from `helpers.arms`, 
 taught nothing of this is asked plainly.
 """
 
-import pandas as pd
-
 from helpers import arms
-from helpers.corpus.encode import encode
-from helpers.model.score import score_texts
 from helpers.parameters import check_choice
 from helpers.persllm.life_stages import load_stages, stage_token
 from helpers.persllm.reasoned import (
@@ -79,20 +75,6 @@ def stage_variants(persona: str, arm: str, at_most: int) -> list[dict]:
         for example in over_types_and_stages(load_examples(persona), 0, at_most)
         for stage in stages
     ]
-
-
-def score_stages(
-    model, tokenizer, persona: str, arm: str, at_most: int, max_length: int
-) -> pd.DataFrame:
-    """The likelihood of every reply of `stage_variants`: stage, own, unit, n_tokens, nll (nats,
-    summed); no row for an arm that does not know stages."""
-    variants = stage_variants(persona, arm, at_most)
-    scored = score_texts(model, [encode(row, tokenizer, max_length) for row in variants])
-    rows = [
-        {"stage": variant["stage"], "own": variant["own"]} | row
-        for variant, row in zip(variants, scored, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["stage", "own", "unit", "n_tokens", "nll"])
 
 
 def held_out_prompts(persona: str, everyday: list[dict], at_most: int) -> list[dict]:
