@@ -8,21 +8,34 @@ from helpers.files import ROOT
 # The code that a chapter rests on, beside its own notebook and the modules in COMMON: packages and
 # modules of src/helpers. A change to one of them runs the chapter again. Drawing (report) counts
 # for the chapters that read tables alone, so that a changed figure trains nothing again.
-COMMON = ("files.py", "parameters.py", "records.py")
+COMMON = ("files.py", "parameters.py", "records.py", "rows.py")
 MODEL = ("pretrained.py", "corpus", "model")
 TABLES = ("arms.py", "corpus/personas.py", "measure", "report")
 LIFE = ("persllm/life_stages.py", "persllm/reasoned.py")
+ASKING = (*LIFE, "persllm/asking.py")
 CHAPTERS = {
     "formats/01_corpus": ("pretrained.py", "corpus"),
     "formats/02_train": MODEL,
-    "formats/03_answer": (*MODEL, "persllm/asking.py", *LIFE),
+    "formats/03_answer": (*MODEL, *ASKING),
     "formats/04_judge": ("pretrained.py", "server.py", "corpus", "measure"),
     "formats/05_expression": TABLES,
     "formats/06_knowing_and_doing": TABLES,
     "formats/07_persona_or_format": TABLES,
-    "persllm/01_examples": (*MODEL, "persllm/construct.py", *LIFE),
-    "persllm/02_prefer": (*MODEL, "persllm/asking.py", "persllm/preferences.py", *LIFE),
-    "persllm/03_ask": (*MODEL, "persllm/asking.py", "persllm/dialogue.py", *LIFE),
+    "persllm/01_examples": (
+        *MODEL,
+        "server.py",
+        "writing.py",
+        *LIFE,
+        "persllm/construct.py",
+        "persllm/general.py",
+    ),
+    "persllm/02_prefer": (*MODEL, *ASKING, "persllm/preferences.py"),
+    "persllm/03_ask": (
+        *MODEL,
+        *ASKING,
+        "persllm/dialogue.py",
+        "persllm/stage_likelihood.py",
+    ),
     "persllm/04_measure": ("pretrained.py", "server.py", "corpus", "measure", "persllm"),
     "persllm/05_stages": (*TABLES, "persllm"),
     "persllm/06_premises": (*TABLES, "persllm"),
