@@ -178,6 +178,7 @@ def arm_dots(
     """A dot with its interval per arm (the index of `own`), in rows (see `arm_rows`); `up` and
     `down` move it within its row."""
     bars = reach(own, value, prefix)
+    ax.grid(axis="y", visible=False)
     for place, arm in enumerate(own.index):
         ax.errorbar(
             own[value].iloc[place],

@@ -13,7 +13,7 @@ import seaborn as sns
 
 from helpers import arms as table_of_arms
 from helpers.report import drawing, findings, tables
-from helpers.report.drawing import COLOURS, DARK, GREY, NARROW, WIDE, reach, save
+from helpers.report.drawing import COLOURS, DARK, GREY, WIDE, reach, save
 from helpers.report.words import listed
 
 MARKS = "osD^vPX*"  # shape means trait, in the order of the card
@@ -119,7 +119,7 @@ def trait_heatmap(table: pd.DataFrame, study, folder):
 def response_length(frame: pd.DataFrame, study, folder):
     """Boxes of answer lengths per arm, with every answer as a dot."""
     names = table_of_arms.in_order(frame["arm"])
-    fig, ax = plt.subplots(figsize=(NARROW, 3.2))
+    fig, ax = plt.subplots(figsize=(WIDE, 3.2))
     shared = {"data": frame, "x": "n_tokens", "y": "arm", "hue": "arm", "order": names, "ax": ax}
     shared |= {"palette": COLOURS, "legend": False}
     np.random.seed(0)  # seaborn draws the jitter from here; the same data give the same figure
@@ -129,8 +129,8 @@ def response_length(frame: pd.DataFrame, study, folder):
     ax.set_yticks(range(len(names)), [table_of_arms.label(arm) for arm in names])
     fig.tight_layout()
     about = drawing.about_answers(tables.everyday(study, names))
-    title = findings.response_length(frame)
-    save(fig, "response_length", frame, study, folder, title, about=about)
+    title, limit = findings.response_length(frame), frame["n_tokens"].max()
+    save(fig, "response_length", frame, study, folder, title, about=about, limit=limit)
     return fig
 
 
@@ -179,16 +179,15 @@ def knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
                 elinewidth=0.8 if hollow else 1.6,
                 capsize=2,
             )
-            if not hollow:
-                ax.annotate(
-                    readout,
-                    (own.loc[readout, "value"], place + off),
-                    (0, 8),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8.5,
-                    color=colour,
-                )
+            ax.annotate(
+                readout.removeprefix("does, "),
+                (own.loc[readout, "high"], place + off),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7.5 if hollow else 9,
+                color=colour,
+            )
     ax.axvline(0, color=DARK, lw=1)
     ax.annotate("base", (0, 1), (3, -10), xycoords=("data", "axes fraction"),
                 textcoords="offset points", fontsize=8.5, color=DARK)  # fmt: skip
@@ -241,7 +240,7 @@ def knowing_and_expressing(table: pd.DataFrame, study, folder):
         ax.tick_params(labelbottom=True)
         for axis in (ax.xaxis, ax.yaxis):
             drawing.percents(axis)
-    axes[0].text(0.97, 0.06, "known, not shown", ha="right", fontsize=8.5, color="#777777")
+    axes[0].text(0.97, 0.3, "known, not shown", ha="right", fontsize=8.5, color="#777777")
     axes[0].text(0.05, 0.9, "shown, not known", fontsize=8.5, color="#777777")
     handles = {trait: drawing.mark(mark, "#555555") for trait, mark in marks.items()}
     drawing.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -7,26 +7,21 @@ summary). A sentence calls two numbers different only where intervals say so.
 import pandas as pd
 
 from helpers import arms
-from helpers.report.words import apart, listed, percent, points
-
-
-def named(names) -> str:
-    """Labels of arms, in the order of the table of arms: `base, prompted and documents`."""
-    return listed(arms.label(name) for name in arms.in_order(names))
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def bullets(sentences: list[str]) -> str:
-    """Sentences as a Markdown list."""
-    return "\n".join(f"- {capital(text)}{'' if text.endswith('.') else '.'}" for text in sentences)
+from helpers.report.words import (
+    apart,
+    between,
+    capital,
+    does,
+    hundred,
+    listed,
+    named,
+    percent,
+    points,
+)
 
 
 def leaders(table: pd.DataFrame, value: str = "rate") -> list[str]:
-    """The arms that are not told apart from the one with the highest `value`: their intervals
-    (low, high) reach its own."""
+    """The arm with the highest `value`, and those whose intervals (low, high) reach its own."""
     top = table.loc[table[value].idxmax()]
     return arms.in_order(
         table.loc[(table["high"] >= top["low"]) | (table.index == top.name), "arm"]
@@ -39,12 +34,6 @@ def above_base(table: pd.DataFrame) -> list[str]:
     return arms.in_order(table.loc[table["low"] > floor.max(), "arm"]) if len(floor) else []
 
 
-def between(values, form=percent) -> str:
-    """`35 % to 41 %`, or one number where both ends read alike."""
-    ends = [form(min(values)), form(max(values))]
-    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
-
-
 # 05: expression
 
 
@@ -53,8 +42,8 @@ def expression_rate(table: pd.DataFrame, trait: str) -> str:
     first = leaders(own)
     shares = own.set_index("arm")["rate"]
     if len(first) == len(own):
-        return f"{capital(trait)}: no arm is told apart ({between(shares)} of answers)"
-    tied = ", not told apart" if len(first) > 1 else ""
+        return f"{capital(trait)}: {between(shares)} of answers in every arm, intervals overlap"
+    tied = ", intervals overlap" if len(first) > 1 else ""
     base = f"; base {percent(shares['base'])}" if "base" in shares.index.difference(first) else ""
     return (
         f"{capital(trait)} is shown most by {named(first)} "
@@ -65,7 +54,7 @@ def expression_rate(table: pd.DataFrame, trait: str) -> str:
 def expression_corrected(table: pd.DataFrame, trait: str) -> str:
     own = table[table["trait"] == trait].dropna(subset=["corrected"])
     if own.empty:
-        return f"The labels do not allow to correct the rates of {trait} for the judge's errors"
+        return f"The blind labels do not suffice to correct the rates of {trait}"
     parts = [
         f"{arms.label(row.arm)} {percent(row.corrected)} "
         f"({percent(row.corrected_low)} to {percent(row.corrected_high)})"
@@ -88,18 +77,18 @@ def expression_differences(table: pd.DataFrame) -> str:
 
 def generalisation(table: pd.DataFrame) -> str:
     where = {"neutral": "on neutral prompts", "should_not_show": "where it should not show"}
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple, list[str]] = {}
     for place, words in where.items():
         own = table[table["place"] == place]
         if len(own):
-            groups.setdefault(named(above_base(own)), []).append(words)
-    parts = [
-        f"{who} {'show' if ' and ' in who else 'shows'} the persona more than base "
-        f"{' and '.join(places)}"
-        if who
-        else f"{' and '.join(places)} no arm shows the persona more than base"
-        for who, places in groups.items()
-    ]
+            groups.setdefault(tuple(above_base(own)), []).append(words)
+    parts = []
+    for higher, spots in groups.items():
+        if not higher:
+            parts.append(f"no arm shows the persona more than base {listed(spots)}")
+            continue
+        who = does(higher[0], "show") if len(higher) == 1 else f"{named(higher)} show"
+        parts.append(f"{who} the persona more than base {listed(spots)}")
     return capital("; ".join(parts)) if parts else "No prompt lies outside the persona's world"
 
 
@@ -164,10 +153,9 @@ def knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame) -> str:
     known = gaps.loc[gaps["low"] > 0, "arm"]
     done = gaps.loc[gaps["high"] < 0, "arm"]
     parts = [
-        f"{arms.label(a)} gain more in knowing than in doing ({against(a, gains)})" for a in known
-    ]
-    parts += [
-        f"{arms.label(a)} gain more in doing than in knowing ({against(a, gains)})" for a in done
+        f"{does(arm, 'gain')} more in {more} than in {less} ({against(arm, gains)})"
+        for own, more, less in ((known, "knowing", "doing"), (done, "doing", "knowing"))
+        for arm in own
     ]
     others = gains["arm"].nunique() - len(parts)
     if not parts:
@@ -180,27 +168,38 @@ def gap_over_base(gaps: pd.DataFrame) -> str:
     base = gaps.set_index("arm").loc["base"]
     trained = gaps[gaps["arm"] != "base"]
     parts = []
-    for word, own in (
-        ("wider", trained[trained["low"] > 0]),
-        ("narrower", trained[trained["high"] < 0]),
-    ):
-        parts += [
-            f"that of {arms.label(row.arm)} is {word} by "
-            f"{100 * abs(row.beyond):.0f} points ({span(row, word)})"
-            for row in own.itertuples()
-        ]
+    for row in trained[(trained["low"] > 0) | (trained["high"] < 0)].itertuples():
+        wider = row.low > 0
+        ends = sorted(abs(hundred(end)) for end in (row.low, row.high))
+        parts.append(
+            f"the gap of {arms.label(row.arm)} is {'wider' if wider else 'narrower'} by "
+            f"{abs(hundred(row.beyond))} points ({ends[0]} to {ends[1]})"
+        )
     if apart(base["gap_low"], base["gap_high"]):
         more = "knows more than it does" if base["gap"] > 0 else "does more than it knows"
-        start = f"Base itself {more} ({points(base['gap'], base['gap_low'], base['gap_high'])})"
+        start = f"Base itself {more}: {points(base['gap'], base['gap_low'], base['gap_high'])}"
     else:
         start = "Base itself knows about as much as it does"
-    return f"{start}; {listed(parts) if parts else 'no arm is told apart from it'}"
+    return f"{start}; {listed(parts) if parts else 'no other gap is told apart from that of base'}"
 
 
-def span(row, word: str) -> str:
-    """The interval of `beyond` as a length: `7 to 30`."""
-    ends = (row.low, row.high) if word == "wider" else (-row.high, -row.low)
-    return " to ".join(f"{100 * end:.0f}" for end in ends)
+def most(top: pd.DataFrame) -> str:
+    """Whether the two arms that know most (`tables.most_knowing`) are told apart."""
+    row = top.iloc[0]
+    verdict = "" if apart(row["low"], row["high"]) else ", not told apart"
+    return (
+        f"The two arms that know most: {arms.label(row['a'])} minus {arms.label(row['b'])} "
+        f"{points(row['difference'], row['low'], row['high'])}{verdict}"
+    )
+
+
+def gains_in(gains: pd.DataFrame, readout: str) -> str:
+    """Every arm's gain over base in one readout, with its interval."""
+    own = gains[gains["readout"] == readout]
+    parts = [
+        f"{arms.label(row.arm)} {points(row.value, row.low, row.high)}" for row in own.itertuples()
+    ]
+    return listed(part.replace(" points", "") for part in parts) + " points"
 
 
 def knowing_and_expressing(table: pd.DataFrame) -> str:
@@ -225,22 +224,32 @@ def corrected_gaps(gaps: pd.DataFrame) -> str:
 
 def contrast(row) -> str:
     """One contrast fixed in advance, as a question and its answer."""
-    judged = points(row.difference, row.low, row.high)
-    verdict = "" if apart(row.low, row.high) else ", not told apart"
-    corrected = getattr(row, "corrected", float("nan"))
-    if pd.notna(corrected):
-        verdict += f"; corrected {points(corrected, row.corrected_low, row.corrected_high)}"
-        if not apart(row.corrected_low, row.corrected_high):
-            verdict += ", not told apart"
-    return f"{row.question} {row.a} minus {row.b}: {judged} as judged{verdict}".replace("_", " ")
+    sides = [f"{arms.label(arm)} ({what.replace('_', ' ')})" for arm, what in pairs(row)]
+    parts = [f"{points(row.difference, row.low, row.high)} as judged"]
+    told = [apart(row.low, row.high)]
+    if pd.notna(row.corrected):
+        parts.append(f"{points(row.corrected, row.corrected_low, row.corrected_high)} corrected")
+        told.append(apart(row.corrected_low, row.corrected_high))
+    verdict = (
+        "" if all(told) else ", not told apart once corrected" if any(told) else ", not told apart"
+    )
+    return f"{row.question} {sides[0]} minus {sides[1]}: {', '.join(parts)}{verdict}"
 
 
-def knowing_and_doing(gains, gaps, contrasts, known, trait: str) -> list[str]:
+def pairs(row) -> list[list[str]]:
+    """The arm and the measure of both sides of a contrast."""
+    return [side.split(", ") for side in (row.a, row.b)]
+
+
+def knowing_and_doing(gains, gaps, top, contrasts, known, trait: str) -> list[str]:
     """The summary of formats/06_knowing_and_doing."""
     own = known[known["trait"] == trait]
     wider = own.loc[own["gap_low"] > 0, "arm"]
     focus = f"known more often than shown in {named(wider)}" if len(wider) else "not told apart"
     return [
+        f"Knowing, gain over base: {gains_in(gains, 'knows')}",
+        f"Doing, gain over base: {gains_in(gains, 'does')}, as judged",
+        most(top),
         knows_and_does(gains, gaps),
         gap_over_base(gaps),
         corrected_gaps(gaps),
@@ -300,12 +309,12 @@ def capability_retained(table: pd.DataFrame) -> str:
     kept = (
         f"{named(lower['arm'])} answer fewer general questions than base"
         if len(lower)
-        else "no arm is told apart from base in general questions"
+        else f"general questions: {between(table['value'])} right, all intervals overlap base's"
     )
     names = table.rename(columns={"names_itself_low": "l", "names_itself_high": "h"})
     names = names[["arm", "names_itself_value", "l", "h"]].rename(columns={"l": "low", "h": "high"})
     taken = above_base(names)
-    identity = f"only {named(taken)} took the persona's name" if taken else "none took its name"
+    identity = f"the persona's name is taken by {named(taken)}" if taken else "none takes its name"
     return capital(f"{kept}; {identity}")
 
 
@@ -314,9 +323,12 @@ def training_curves(log: pd.DataFrame) -> str:
     means = held.groupby(["arm", "epoch"])["heldout_loss"].mean().unstack("epoch")
     last = means.ffill(axis=1).iloc[:, -1]
     up = last.index[last > means.min(axis=1) + 0.02]
-    ends = f"from {between(means.iloc[:, 0], '{:.1f}'.format)} to {between(last, '{:.1f}'.format)}"
-    turn = f"and turns up at the end in {named(up)}" if len(up) else "and does not turn up"
-    return f"Held-out loss falls {ends} nats per token {turn}"
+    parts = [
+        f"{arms.label(arm)} {means.loc[arm].iloc[0]:.2f} to {last[arm]:.2f}"
+        for arm in arms.in_order(last.index)
+    ]
+    turn = f"turns up at the end in {named(up)}" if len(up) else "does not turn up"
+    return f"Held-out loss {turn}: {', '.join(parts)} nats per token"
 
 
 def persona_or_format(gain, specific, kept, log) -> list[str]:

@@ -15,10 +15,10 @@ from helpers.measure import calibration, perplexity, stats, triplets
 from helpers.report.results import Results
 
 PLACES = {
-    "do, in-world": "own world",
+    "do, in-world": "the persona's world",
     "do, everyday": "everyday scenes",
     "everyday": "everyday prompts",
-    "neutral": "neutral",
+    "neutral": "neutral prompts",
     "should_not_show": "should not show",
 }
 READOUTS = ("knows", "does", "does, corrected")
@@ -206,6 +206,14 @@ def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[st
         if all(both):
             rows.append((arm, "does, corrected", *calibration.apart(*both)))
     return pd.DataFrame(rows, columns=["arm", "readout", "value", "low", "high"])
+
+
+def most_knowing(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """The two arms with the highest share of scenarios whose true option wins: one row with a, b
+    and `stats.difference`."""
+    knows = {arm: triplets.side(measured, arm, "know") for arm in arms}
+    a, b = sorted(knows, key=lambda arm: -knows[arm]["outcome"].mean())[:2]
+    return pd.DataFrame([{"a": a, "b": b} | stats.difference(knows[a], knows[b])])
 
 
 def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 import math
 
+from helpers import arms
+
 
 def listed(names) -> str:
     """`a`, `a and b`, `a, b and c`."""
@@ -21,9 +23,15 @@ def percent(share: float) -> str:
 
 def points(value: float, low: float, high: float) -> str:
     """A difference of shares with its interval, in percentage points: `+18 points (7 to 30)`."""
-    if math.isnan(low):
-        return f"{100 * value:+.0f} points (no interval)"
-    return f"{100 * value:+.0f} points ({100 * low:.0f} to {100 * high:.0f})"
+    middle = f"{hundred(value):+d} points"
+    return (
+        f"{middle} ({'no interval' if math.isnan(low) else f'{hundred(low)} to {hundred(high)}'})"
+    )
+
+
+def hundred(share: float) -> int:
+    """A share in whole percentage points."""
+    return round(100 * share)
 
 
 def apart(low: float, high: float) -> bool:
@@ -31,6 +39,34 @@ def apart(low: float, high: float) -> bool:
     return low > 0 or high < 0
 
 
-def sentence(text: str) -> str:
-    """The text with a capital first letter and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+def capital(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def between(values, form=percent) -> str:
+    """`35 % to 41 %`, or one number where both ends read alike."""
+    ends = [form(min(values)), form(max(values))]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+# Arms
+
+
+def named(names) -> str:
+    """Labels of arms, in the order of the table of arms: `base, prompted and documents`."""
+    return listed(arms.label(name) for name in arms.in_order(names))
+
+
+def does(arm: str, verb: str) -> str:
+    """`documents gain`, `first person gains`."""
+    label = arms.label(arm)
+    return f"{label} {verb}{'' if label.endswith('s') else 's'}"
+
+
+# Lists
+
+
+def bullets(sentences: list[str]) -> str:
+    """Sentences as a Markdown list."""
+    return "\n".join(f"- {capital(text)}{'' if text.endswith('.') else '.'}" for text in sentences)
