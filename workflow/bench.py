@@ -2,39 +2,45 @@
 data/results/bench.csv.
 
 (a) trained tokens per second of our step against TRL's SFTTrainer with its defaults: same rows,
-model, batch, recipe
+    model, batch, recipe
 (b) the same step on real rows against rows that fill the batch evenly (the ceiling)
 (c) answered tokens per second, batched, against one `generate` call per prompt
 (d) the share of the quick chain's time spent outside training and answering, if `make quick` has
-run here
+    run here
+(e) seconds of a training step with idle threads that wait passively (as the project sets it)
+    against the runtimes' default, alone
+(f) seconds of a training step beside one busy process against the same step alone
 """
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
+from helpers import files, pretrained, records  # first: it sets how OpenMP's idle threads wait
+
+# ruff: isort: split
 import torch
 from datasets import Dataset
 from transformers import get_constant_schedule
 from trl import SFTConfig, SFTTrainer
 
-from helpers import answer, formats, items, models, personas, store, train
+from helpers.corpus import encode, formats, items, personas
+from helpers.model import adapters, answer, base, train
 
 BATCH, STEPS, WARM = 8, 6, 2
-LORA = {
-    "rank": 16,
-    "alpha": 32,
-    "dropout": 0.0,
-    "seed": 0,
-}  # no dropout, so that the losses can be compared
+# Without dropout, so that the losses can be compared.
+LORA = {"rank": 16, "alpha": 32, "dropout": 0.0, "seed": 0}
+STEP_TOKENS, STEP_REPEATS = 373, 5  # of (e) and (f)
 
 
 def ours(examples: list[dict]) -> tuple[float, list[float]]:
     """Trained tokens per second after WARM steps, and the loss of every step."""
-    model = models.add_adapter(models.load_base("embedded"), **LORA).train()
+    model = adapters.add_adapter(base.load_base("embedded"), **LORA).train()
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad], lr=2e-4, weight_decay=0.0
     )
@@ -47,7 +53,7 @@ def ours(examples: list[dict]) -> tuple[float, list[float]]:
             )
         )
         times.append(time.perf_counter() - began)
-    tokens = sum(map(formats.trained_tokens, examples[WARM * BATCH : STEPS * BATCH]))
+    tokens = sum(map(encode.trained_tokens, examples[WARM * BATCH : STEPS * BATCH]))
     return tokens / sum(times[WARM:]), losses
 
 
@@ -64,8 +70,8 @@ class Timed(SFTTrainer):
 
 
 def trl(examples: list[dict]) -> tuple[float, list[float]]:
-    model = models.add_adapter(models.load_base("embedded"), **LORA)
-    models.use_attention(model, "sdpa")
+    model = adapters.add_adapter(base.load_base("embedded"), **LORA)
+    base.use_attention(model, "sdpa")
     for module in model.modules():
         if hasattr(module, "cast_input_dtype_enabled"):
             module.cast_input_dtype_enabled = True  # PEFT's default
@@ -82,21 +88,21 @@ def trl(examples: list[dict]) -> tuple[float, list[float]]:
             report_to="none",
             save_strategy="no",
             disable_tqdm=True,
-            use_cpu=models.device() == "cpu",
-            bf16=models.compute_dtype() == torch.bfloat16,
+            use_cpu=pretrained.device() == "cpu",
+            bf16=pretrained.compute_dtype() == torch.bfloat16,
         )
         trainer = Timed(
             model,
             args=config,
             train_dataset=rows,
-            processing_class=models.load_tokenizer("embedded"),
+            processing_class=pretrained.load_tokenizer("embedded"),
         )
         for weight in (p for p in model.parameters() if p.requires_grad):
             weight.data = (
                 weight.data.float()
             )  # TRL rounds a 4-bit model's adapter to bfloat16; ours stays in float32
         trainer.train()
-    tokens = sum(map(formats.trained_tokens, used[WARM * BATCH :]))
+    tokens = sum(map(encode.trained_tokens, used[WARM * BATCH :]))
     losses = [row["loss"] for row in trainer.state.log_history if "loss" in row]
     return tokens / (trainer.ended[-1] - trainer.ended[WARM - 1]), losses
 
@@ -116,8 +122,8 @@ def answering(
     """Answered tokens per second in a batch, and with one call of transformers' `generate` per
     prompt."""
     tokenizer, model = (
-        models.load_tokenizer("embedded"),
-        models.load_for_inference("embedded", None),
+        pretrained.load_tokenizer("embedded"),
+        base.load_for_inference("embedded", None),
     )
     card, asked = personas.load_persona("c3po"), items.load_items("c3po", n_prompts)[:n_prompts]
     prompts = [
@@ -151,17 +157,17 @@ def outside(run: str = "quick") -> tuple[float, float] | None:
     """Seconds of the chain's notebooks, and of those outside the cells that train and answer; None
     if it has not run."""
     notebooks = [
-        json.loads(p.read_text()) for p in sorted((store.RUNS / run / "notebooks").glob("*.ipynb"))
+        json.loads(p.read_text()) for p in sorted((files.RUNS / run / "notebooks").rglob("*.ipynb"))
     ]
     if not notebooks:
         return None
     calls = (
         "train.train_adapter",
-        "train.prefer",
+        "dpo.prefer",
         "answer.answer_prompts",
-        "answer.score_choices",
-        "answer.score_texts",
-        "talk.converse",
+        "score.score_choices",
+        "score.score_texts",
+        "dialogue.converse",
     )
     wall = sum(nb["metadata"]["papermill"]["duration"] for nb in notebooks)
     busy = sum(
@@ -173,11 +179,58 @@ def outside(run: str = "quick") -> tuple[float, float] | None:
     return wall, wall - busy
 
 
+def one_step() -> None:
+    """Print the median seconds of a training step of STEP_TOKENS tokens; run in a process of its
+    own, since a runtime reads its settings when it is loaded."""
+    tokenizer = pretrained.load_tokenizer("embedded")
+    rows = [encode.encode(row, tokenizer, 512) for row in formats.load_corpora("c3po")["documents"]]
+    ids = [token for row in rows[:10] for token in row["input_ids"]][:STEP_TOKENS]
+    examples = [{"unit": "0", "input_ids": ids, "labels": ids}]
+    model = adapters.add_adapter(base.load_base("embedded"), **LORA).train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4)
+    scheduler, times = get_constant_schedule(optimizer), []
+    for _ in range(STEP_REPEATS + 1):
+        began = time.perf_counter()
+        train.train_step(model, examples, optimizer, scheduler)
+        times.append(time.perf_counter() - began)
+    print(sorted(times[1:])[STEP_REPEATS // 2])
+
+
+def step_seconds(policy: str, busy: bool) -> float:
+    """The median seconds of a training step in a fresh process, alone or beside a busy one.
+
+    `policy` is OMP_WAIT_POLICY, "" for the runtimes' default.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    # "" keeps the project from setting its own policy, and the runtimes take their default.
+    environment["OMP_WAIT_POLICY"] = policy
+    beside = [subprocess.Popen([sys.executable, "-c", "while True: pass"])] if busy else []
+    try:
+        command = [sys.executable, __file__, "one-step"]
+        out = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    finally:
+        for process in beside:
+            process.kill()
+            process.wait()
+    return float(out.stdout.split()[-1])
+
+
+def busy_rows() -> list[dict]:
+    """Rows (e) and (f)."""
+    passive, default = step_seconds("PASSIVE", False), step_seconds("", False)
+    beside, spinning = step_seconds("PASSIVE", True), step_seconds("", True)
+    note = f"with the default policy: {spinning / default:.1f} times ({spinning:.1f} s)"
+    return [
+        line("(e) seconds a step, passive waiting, alone", passive, default, "default", 1.05, ""),
+        line("(f) seconds a step, beside a busy process", beside, passive, "alone", 2.5, note),
+    ]
+
+
 def main() -> None:
-    tokenizer = models.load_tokenizer("embedded")
+    tokenizer = pretrained.load_tokenizer("embedded")
     rows = []
     for name, corpus in formats.load_corpora("c3po").items():
-        examples = [formats.encode(row, tokenizer, 512) for row in corpus[: STEPS * BATCH]]
+        examples = [encode.encode(row, tokenizer, 512) for row in corpus[: STEPS * BATCH]]
         own, own_losses = ours(examples)
         other, other_losses = trl(examples)
         gap = max(abs(a - b) / b for a, b in zip(own_losses, other_losses, strict=True))
@@ -213,6 +266,7 @@ def main() -> None:
             "prompted arm, 30 prompts x 4",
         )
     )
+    rows += busy_rows()
     if timed := outside():
         rows.append(
             {
@@ -225,19 +279,19 @@ def main() -> None:
                 "note": "",
             }
         )
-    machine = f"{models.device()}, {models.compute_dtype()}, {store.record()['machine']}"
-    store.write_csv(
-        store.DATA / "results" / "bench.csv", [row | {"machine": machine} for row in rows]
+    machine = f"{pretrained.device()}, {pretrained.compute_dtype()}, {records.record()['machine']}"
+    files.write_csv(
+        files.DATA / "results" / "bench.csv", [row | {"machine": machine} for row in rows]
     )
-    print(f"written: {store.shown(store.DATA / 'results' / 'bench.csv')}")
+    print(f"written: {files.shown(files.DATA / 'results' / 'bench.csv')}")
 
 
 def line(measure: str, own: float, other: float, against: str, aim: float, note: str) -> dict:
     row = {
         "measure": measure,
-        "ours": round(own, 1),
+        "ours": round(own, 2),
         "against": against,
-        "other": round(other, 1),
+        "other": round(other, 2),
         "ratio": round(own / other, 2),
         "aim": aim,
         "note": note,
@@ -247,4 +301,4 @@ def line(measure: str, own: float, other: float, against: str, aim: float, note:
 
 
 if __name__ == "__main__":
-    main()
+    one_step() if sys.argv[1:] == ["one-step"] else main()
