@@ -8,24 +8,22 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from helpers import files, server
+from helpers import writing
 from helpers.files import DATA, StudyError, read_jsonl
 from helpers.persllm import construct, life_stages, reasoned
 
-SETTINGS = server.DEFAULTS | {
+SETTINGS = writing.DEFAULTS | {
     "model": "m",
     "words": (3, 60),
-    "backoff": 0.01,
     "timeout": 0.5,
     "concurrency": 2,
 }
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(data):
     """The sources of C-3PO without examples."""
-    monkeypatch.setattr(files, "DATA", tmp_path)
-    own = tmp_path / "persllm" / "c3po"
+    own = data / "persllm" / "c3po"
     own.mkdir(parents=True)
     for name in ("stages.yaml", "knowledge.jsonl", "speech.jsonl"):
         shutil.copy(DATA / "persllm" / "c3po" / name, own / name)

@@ -1,7 +1,6 @@
 import pandas as pd
 import pytest
 
-from helpers import files
 from helpers.corpus import personas
 from helpers.files import StudyError
 from helpers.measure import encoder_judge, markers
@@ -54,11 +53,10 @@ def test_a_text_is_cut_between_sentences():
     ) == [""]
 
 
-def test_an_unknown_trait_is_refused_with_its_line(tmp_path, monkeypatch):
-    folder = tmp_path / "labels" / "c3po"
+def test_an_unknown_trait_is_refused_with_its_line(data):
+    folder = data / "labels" / "c3po"
     folder.mkdir(parents=True)
     (folder / "passages.jsonl").write_text('{"id": "a", "text": "x", "traits": ["vanity"]}\n')
-    monkeypatch.setattr(files, "DATA", tmp_path)
-    with pytest.raises(StudyError, match=r"passages.jsonl, line 1: 'vanity'"):
+    with pytest.raises(StudyError, match="passages.jsonl, line 1, field 'traits', entry 1: 'va"):
         encoder_judge.load_labelled_passages("c3po", CARD)
     assert encoder_judge.load_labelled_passages("nobody", CARD) == []

@@ -75,7 +75,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
 
 
 def test_the_lock_keeps_a_second_process_out_and_ends_with_its_holder(tmp_path):
-    hold = "import sys, time; from pathlib import Path; from helpers.store import lock\n"
+    hold = "import sys, time; from pathlib import Path; from helpers.files import lock\n"
     hold += f"with lock(Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
@@ -98,4 +98,4 @@ def test_parameters_are_checked_by_name_and_type():
 
 def test_settings_refuse_a_parameter_that_papermill_would_only_warn_of():
     with pytest.raises(StudyError, match="unknown parameter 'lerning_rate'"):
-        parameters.resolve("02_train", {"lerning_rate": 1.0, "In": [], "_private": 1})
+        parameters.resolve("formats/02_train", {"lerning_rate": 1.0, "In": [], "_private": 1})

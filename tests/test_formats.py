@@ -58,7 +58,7 @@ def test_every_arm_of_a_seed_sees_the_units_in_one_order():
         ),
         (
             '{"unit": "u0", "split": "train", "traits": [], "facts": [], "text": "x"}',
-            "'u0' stands twice",
+            "line 2, field 'unit': 'u0' is used twice, first in line 1",
         ),
     ],
 )

@@ -15,7 +15,7 @@ TRIPLETS = [item for item in ITEMS if item["kind"] == "triplet"]
 
 
 def test_the_items_are_as_many_as_the_design_says():
-    counts = {kind: sum(item["kind"] == kind for item in ITEMS) for kind in items.ITEM_FIELDS}
+    counts = {kind: sum(item["kind"] == kind for item in ITEMS) for kind in items.ITEM_KINDS}
     assert counts == {
         "everyday": 30,
         "neutral": 24,
@@ -51,27 +51,28 @@ def test_do_prompts_neither_name_the_persona_nor_a_trait():
     [
         (lambda r: r.update(kind="quiz"), "field 'kind': 'quiz' is none of"),
         (lambda r: r.pop("do"), "field 'do': it is missing"),
-        (lambda r: r.update(prompt="x"), "field 'prompt': an item of this kind has no such field"),
+        (lambda r: r.update(prompt="x"), "field 'prompt': there is no such field here"),
         (lambda r: r.update(know=" "), "field 'know': a non-empty text is needed"),
         (lambda r: r["options"].pop(), "field 'options': 4 different texts are needed"),
-        (lambda r: r.update(options="By waiting"), "field 'options': a list of 4 texts is needed"),
+        (
+            lambda r: r.update(options="By waiting"),
+            "field 'options': a list is needed, found 'By waiting'",
+        ),
         (
             lambda r: r.update(trait="vanity"),
             "field 'trait': 'vanity' is not on the persona's card",
         ),
         (
             lambda r: r.update(setting="dream"),
-            "field 'setting': 'dream' is neither in-world nor everyday",
+            "field 'setting': 'dream' is none of in-world, everyday",
         ),
     ],
 )
-def test_a_wrong_item_is_refused_with_its_line_and_field(tmp_path, monkeypatch, change, message):
+def test_a_wrong_item_is_refused_with_its_line_and_field(data, change, message):
     rows = [copy.deepcopy(TRIPLETS[0]), copy.deepcopy(TRIPLETS[1])]
     change(rows[1])
-    (tmp_path / "items").mkdir()
-    (tmp_path / "items" / "c3po.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    monkeypatch.setattr(files, "DATA", tmp_path)
-    with pytest.raises(StudyError, match=f"line 2, {message}"):
+    files.write_jsonl(data / "items" / "c3po.jsonl", rows)
+    with pytest.raises(StudyError, match=f"items/c3po.jsonl, line 2, {message}.*Repair the row"):
         items.load_items("c3po")
 
 

@@ -2,7 +2,6 @@ import ipywidgets
 import pandas as pd
 import pytest
 
-from helpers import files
 from helpers.corpus import personas
 from helpers.files import StudyError, append_jsonl, read_jsonl
 from helpers.measure import labels
@@ -12,8 +11,7 @@ CARD = personas.load_persona("c3po")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "DATA", tmp_path)
+def folder(data):
     return labels.label_folder("c3po")
 
 
@@ -115,9 +113,30 @@ def test_labels_of_two_annotators_are_paired_and_unknown_ones_refused(folder):
     both = labels.twice(labels.load_labels("c3po", CARD))
     assert len(both) == 8 and both["label_id"].unique().tolist() == [ids[0]]
     assert both.set_index("trait").loc["odds", ["first", "second"]].tolist() == [1, 0]
-    append_jsonl(folder / "by_b.jsonl", [{"label_id": "nobody", "traits": []}])
-    with pytest.raises(StudyError, match=r"by_b.jsonl, line 2"):
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label_id": "nobody"}, "field 'label_id': 'nobody' is none of the answers drawn"),
+        ({"traits": ["vanity"]}, "field 'traits', entry 1: 'vanity' is not on the persona's card"),
+        ({"traits": "odds"}, "field 'traits': a list is needed, found 'odds'"),
+    ],
+)
+def test_a_label_of_an_unknown_answer_or_trait_is_refused(folder, change, message):
+    drawn = labels.draw_answers(answers(), 2)
+    labels.write_blind(drawn, folder)
+    good = {"label_id": drawn["label_id"].iloc[0], "traits": []}
+    append_jsonl(folder / "by_b.jsonl", [good, good | change])
+    with pytest.raises(StudyError, match=f"by_b.jsonl, line 2, {message}"):
         labels.load_labels("c3po", CARD)
+
+
+def test_answers_without_words_are_not_drawn(folder):
+    some = answers()
+    some["answer"] = ["...", " ", "42"] * 6 + ["Yes.", "No."]
+    some["label_id"] = labels.label_ids(some)
+    assert set(labels.draw_answers(some, 9)["answer"]) == {"Yes.", "No."}
 
 
 def test_the_majority_settles_a_label_and_a_tie_goes_to_who_labelled_most():

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import files
 from helpers.corpus import personas
 from helpers.measure import markers
 
@@ -51,7 +50,7 @@ def test_a_marker_inside_a_word_is_never_found(marker, letters):
         ("Привет, как дела сегодня", "other alphabet"),
         ("you want to eat " * 12, "repetition"),
         (
-            "Boil the water first, then add salt, then the pasta, and stir it now and again for nine minutes.",
+            "Boil the water first, then add salt, then the pasta, and stir it now and again.",
             None,
         ),
     ],
@@ -100,8 +99,6 @@ def test_the_audit_counts_false_alarms():
 
 
 def test_word_bounds_help_on_the_shipped_neutral_passages():
-    audit = markers.audit_markers(
-        files.read_jsonl(files.DATA / "labels" / "c3po" / "neutral.jsonl"), CARD
-    )
+    audit = markers.audit_markers(markers.load_neutral("c3po"), CARD)
     assert audit["tagged"].sum() < audit["tagged_as_substring"].sum()
     assert (audit["tagged"] / audit["n"] < 0.15).all()

@@ -12,7 +12,7 @@ from helpers.files import read_jsonl
 from helpers.measure import markers, model_judge
 
 CARD = personas.load_persona("c3po")
-SETTINGS = {"model": "m", "concurrency": 2, "timeout": 5.0, "tries": 2, "backoff": 0.0}
+SETTINGS = {"model": "m", "concurrency": 2, "timeout": 5.0, "tries": 2}
 ANSWERS = pd.DataFrame(
     [
         {
@@ -132,3 +132,24 @@ def test_every_answer_is_judged_once_and_what_cannot_be_read_is_unscored(server,
     assert len(server) == 18, "what was answered was asked again"
     model_judge.add_judgements(judged, ANSWERS, CARD, SETTINGS | {"model": "other"}, path)
     assert len(server) == 36
+
+
+def test_likeness_corrections_and_ranks_leave_out_what_cannot_be_scored(server, tmp_path):
+    asked = pd.DataFrame(
+        {"question": "Q?", "target": "T.", "premise": "P.", "answer": ["Yes, sir.", "No.", "..."]}
+    ).assign(seed=0, item="i", sample=0, arm=["base", "documents", "persllm"])
+    likeness = model_judge.against_target(asked, SETTINGS, tmp_path / "a.jsonl")
+    assert likeness == [None, None, None]  # 90 is no score from 0 to 5
+    put_right = model_judge.corrections(asked, SETTINGS, tmp_path / "b.jsonl")
+    assert put_right.isna().tolist() == [False, True, True] and put_right.iloc[0] == 1
+    assert model_judge.rankings(asked, SETTINGS, tmp_path / "c.jsonl").isna().all()
+    prompts = [body["messages"][0]["content"] for body in server]
+    assert sum("The target answer:\nT." in text for text in prompts) == 4
+
+
+@pytest.mark.parametrize(
+    ("reply", "ranks"),
+    [("B > A = C", [2.5, 1, 2.5]), ("A", None), ("A > B > B", None), ("C>B>A", [3, 2, 1])],
+)
+def test_a_ranking_is_read_or_refused(reply, ranks):
+    assert model_judge.ranking(reply, 3) == ranks

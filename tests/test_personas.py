@@ -28,23 +28,19 @@ def test_the_card_has_eight_traits(card):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("facts"), "exactly the fields"),
-        (lambda c: c.update(name=" "), "field 'name'"),
-        (lambda c: c["traits"][0].pop("markers"), "field 'traits', entry 1"),
-        (lambda c: c["traits"].append(c["traits"][0]), "'honorifics' is used twice"),
-        (lambda c: c["traits"][1]["markers"].append("("), "trait 'odds': the marker '\\('"),
-        (
-            lambda c: c["traits"][1].update(markers="sir"),
-            "trait 'odds': markers must be a non-empty list",
-        ),
-        (
-            lambda c: c["traits"][1].update(markers=[]),
-            "trait 'odds': markers must be a non-empty list",
-        ),
-        (
-            lambda c: c["traits"][1]["markers"].append("x*"),
-            "the marker 'x\\*' matches an empty text",
-        ),
+        (lambda c: c.pop("facts"), "field 'facts': it is missing. Repair the file"),
+        (lambda c: c.update(hobby="chess"), "field 'hobby': there is no such field here"),
+        (lambda c: c.update(name=" "), "field 'name': a non-empty text is needed"),
+        (lambda c: c.update(name=3), "field 'name': a non-empty text is needed, found 3"),
+        (lambda c: c.update(facts=[]), "field 'facts': at least 1 are needed, found 0"),
+        (lambda c: c.update(focus="vanity"), "field 'focus': 'vanity' is none of the traits hon"),
+        (lambda c: c["traits"][0].pop("markers"), "'traits', entry 1, field 'markers': it is miss"),
+        (lambda c: c["traits"].append(c["traits"][0]), "'traits': the id 'honorifics' is used twi"),
+        (lambda c: c["traits"][1]["markers"].append("("), "entry 10: '\\(' is no regular expressi"),
+        (lambda c: c["traits"][1].update(markers="sir"), "entry 2, field 'markers': a list is nee"),
+        (lambda c: c["traits"][1].update(markers=[]), "'markers': at least 1 are needed, found 0"),
+        (lambda c: c["traits"][1]["markers"].append("x*"), "'x\\*' matches an empty text"),
+        (lambda c: c["traits"][1].update(markers=["(?P<n>a)", "(?P<n>b)"]), "is no regular expr"),
     ],
 )
 def test_a_wrong_card_is_refused_with_its_field(tmp_path, card, change, message):
@@ -52,8 +48,31 @@ def test_a_wrong_card_is_refused_with_its_field(tmp_path, card, change, message)
     change(wrong)
     path = tmp_path / "wrong.yaml"
     path.write_text(yaml.safe_dump(wrong))
-    with pytest.raises(StudyError, match=message):
+    with pytest.raises(StudyError, match=f"wrong.yaml, .*{message}"):
         personas.load_persona(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: A\nname: B\n", "the key 'name' stands twice.*line 2"),
+        ("name: [", "not valid YAML"),
+        ("- name", "the whole: an object with named fields is needed, found \\['name'\\]"),
+        ("", "an object with named fields is needed, found None"),
+        ("[]: 1\n? {a: 1}\n: 2", "not valid YAML"),
+    ],
+)
+def test_a_card_that_is_no_mapping_is_refused(tmp_path, text, message):
+    (tmp_path / "wrong.yaml").write_text(text)
+    with pytest.raises(StudyError, match=message):
+        personas.load_persona(str(tmp_path / "wrong.yaml"))
+
+
+def test_chapters_dwell_on_the_first_trait_unless_the_card_names_another(tmp_path, card):
+    assert card["focus"] == "anxiety"
+    path = tmp_path / "plain.yaml"
+    path.write_text(yaml.safe_dump({k: v for k, v in card.items() if k != "focus"}))
+    assert personas.load_persona(str(path))["focus"] == "honorifics"
 
 
 def test_an_unknown_persona_lists_the_known_ones():

@@ -4,7 +4,6 @@ import shutil
 import pandas as pd
 import pytest
 
-from helpers import files
 from helpers.files import DATA, StudyError, read_jsonl
 from helpers.persllm import premises, reasoned
 
@@ -33,25 +32,24 @@ def test_the_judge_tells_corrections_on_questions_that_it_has_not_seen(passages)
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"id": "p999"}, "needs the id of an example"), ({"id": "heldout"}, "is held out")],
+    [
+        ({"id": "p999"}, "'p999' is the id of no example"),
+        ({"id": "heldout"}, "is held out"),
+        ({"evades": ""}, "field 'evades': a non-empty text is needed"),
+    ],
 )
-def test_a_passage_on_a_held_out_or_unknown_question_is_refused(
-    tmp_path, monkeypatch, change, message
-):
-    shutil.copytree(DATA / "persllm" / "c3po", tmp_path / "persllm" / "c3po")
-    path = tmp_path / "persllm" / "c3po" / "premises.jsonl"
+def test_a_passage_on_a_held_out_or_unknown_question_is_refused(data, change, message):
+    shutil.copytree(DATA / "persllm" / "c3po", data / "persllm" / "c3po")
+    path = data / "persllm" / "c3po" / "premises.jsonl"
     row = json.loads(path.read_text().splitlines()[0]) | change
-    if change["id"] == "heldout":
+    if row["id"] == "heldout":
         row["id"] = next(e["id"] for e in EXAMPLES if e["split"] == "heldout")
     path.write_text(json.dumps(row) + "\n")
-    monkeypatch.setattr(files, "DATA", tmp_path)
-    with pytest.raises(StudyError, match="premises.jsonl, line 1: .*" + message):
+    with pytest.raises(StudyError, match="premises.jsonl, line 1, .*" + message):
         premises.load_written()
 
 
-def test_corrected_premises_are_labelled_blind_and_their_labels_come_back(tmp_path, monkeypatch):
-    (tmp_path / "persllm" / "c3po").mkdir(parents=True)
-    monkeypatch.setattr(files, "DATA", tmp_path)
+def test_corrected_premises_are_labelled_blind_and_their_labels_come_back(data):
     row = {
         "label_id": "x",
         "arm": "base",
@@ -61,7 +59,7 @@ def test_corrected_premises_are_labelled_blind_and_their_labels_come_back(tmp_pa
         "answer": "A.",
     }
     premises.write_to_label(pd.DataFrame([row]), "c3po")
-    folder = tmp_path / "persllm" / "c3po"
+    folder = data / "persllm" / "c3po"
     assert read_jsonl(folder / "to_label.jsonl") == [
         {k: row[k] for k in ("label_id", "question", "premise", "answer")}
     ]
@@ -74,3 +72,11 @@ def test_corrected_premises_are_labelled_blind_and_their_labels_come_back(tmp_pa
         premises.write_to_label(pd.DataFrame([row]), "c3po")
     premises.write_to_label(pd.DataFrame([row, row | {"label_id": "y", "arm": "persllm"}]), "c3po")
     assert [one["label_id"] for one in read_jsonl(folder / "to_label.jsonl")] == ["x", "y"]
+    for wrong, message in (
+        ({"label": True}, "'label': a whole number is needed, found True"),
+        ({"label": 2}, "'label': .*less than or equal to 1, found 2"),
+        ({"label_id": "z"}, "'label_id': 'z' is none of the answers drawn"),
+    ):
+        (folder / "corrected.jsonl").write_text(json.dumps({"label_id": "x", "label": 1} | wrong))
+        with pytest.raises(StudyError, match=f"corrected.jsonl, line 1, field {message}"):
+            premises.load_corrections("c3po")

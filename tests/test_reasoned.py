@@ -1,8 +1,9 @@
-import json
+import copy
 import shutil
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from helpers.files import DATA, StudyError
 from helpers.persllm import asking, life_stages, reasoned
 
 EXAMPLES = reasoned.load_examples("c3po")
+STAGES = life_stages.load_stages("c3po")
 GENERAL = [
     {"id": "g001", "prompt": "Why?", "answer": "It floats. Because", "finished": False},
     {"id": "g002", "prompt": "And?", "answer": "Yes", "finished": True},
@@ -68,9 +70,9 @@ def test_an_arm_leaves_out_what_its_name_says():
         and len(encode.stage_tokens(whole)) == 3
     )
     assert len(rows["persllm_no_mixing"]) == len(rows["persllm"]) - 2
-    patterns = {e["id"]: e["question_type"] for e in EXAMPLES}
+    types = {e["id"]: e["question_type"] for e in EXAMPLES}
     kept = {
-        patterns.get(row["unit"].split("/")[0])
+        types.get(row["unit"].split("/")[0])
         for row in rows["persllm_no_anti_induction"]
         if row["split"] == "train"
     }
@@ -182,28 +184,54 @@ def test_a_stage_is_recognised_by_the_response_alone():
     ("field", "value", "message"),
     [
         ("question_type", "odd", "line 2, field 'question_type': 'odd' is none of ordinary"),
-        ("stage", "later", "line 2, field 'stage': 'later' is none of republic"),
+        ("stage", "later", "line 2, field 'stage': 'later' is no stage of stages.yaml"),
         ("stance", "odd", "line 2, field 'stance': 'odd' is none of agrees"),
         ("response", " ", "line 2, field 'response': a non-empty text is needed"),
         (
             "knowledge",
             ["k999"],
-            "line 2, field 'knowledge': 'k999' is no passage of knowledge.jsonl",
+            "line 2, field 'knowledge', entry 1: 'k999' is no passage of knowledge.jsonl",
         ),
-        ("id", "p001", "line 2, field 'id': 'p001' is used twice"),
+        ("id", "p001", "line 2, field 'id': 'p001' is used twice, first in line 1"),
+        ("stance", None, "line 2, field 'stance': an opinion needs one of agrees"),
     ],
 )
-def test_a_wrong_example_is_named_with_file_line_and_field(
-    tmp_path, monkeypatch, field, value, message
-):
-    shutil.copytree(DATA / "persllm" / "c3po", tmp_path / "persllm" / "c3po")
+def test_a_wrong_example_is_named_with_file_line_and_field(data, field, value, message):
+    shutil.copytree(DATA / "persllm" / "c3po", data / "persllm" / "c3po")
     rows = [
         EXAMPLES[0],
         EXAMPLES[1] | {"question_type": "opinion", "stance": "agrees"} | {field: value},
     ]
-    (tmp_path / "persllm" / "c3po" / "examples.jsonl").write_text(
-        "".join(json.dumps(row) + "\n" for row in rows)
-    )
-    monkeypatch.setattr(files, "DATA", tmp_path)
+    files.write_jsonl(data / "persllm" / "c3po" / "examples.jsonl", rows)
     with pytest.raises(StudyError, match="examples.jsonl, " + message):
         reasoned.load_examples("c3po")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("default"), "'default': it is missing"),
+        (lambda t: t.update(default="later"), "'default': 'later' is none of republic, rebellion"),
+        (lambda t: t["stages"][0].update(knows=[]), "'republic' must know itself"),
+        (lambda t: t["stages"][0]["knows"].append("later"), "and only stages that are listed"),
+        (lambda t: t["stages"][1].update(id="republic"), "the id 'republic' is used twice"),
+        (lambda t: t["stages"][2]["first_known"].insert(0, "("), "entry 1: '\\(' is no regular"),
+        (lambda t: t["stages"][2].update(cannot="Why?"), "'cannot': a list is needed"),
+    ],
+)
+def test_wrong_life_stages_are_named_with_their_field(data, change, message):
+    table = copy.deepcopy(STAGES)
+    change(table)
+    path = life_stages.persllm_folder("c3po") / "stages.yaml"
+    files.write_text(path, yaml.safe_dump(table))
+    with pytest.raises(StudyError, match=f"stages.yaml, field .*{message}.*Repair"):
+        life_stages.load_stages("c3po")
+
+
+def test_a_passage_of_an_unknown_stage_is_refused(data):
+    shutil.copytree(DATA / "persllm" / "c3po", data / "persllm" / "c3po")
+    path = data / "persllm" / "c3po" / "knowledge.jsonl"
+    rows = files.read_jsonl(path)
+    files.write_jsonl(path, [rows[0], rows[1] | {"stage": "later"}])
+    with pytest.raises(StudyError, match="line 2, field 'stage': 'later' is no stage"):
+        reasoned.load_passages("c3po")

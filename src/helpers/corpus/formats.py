@@ -1,18 +1,66 @@
 """The three training-data formats: corpora on disk, and the rows that a run uses."""
 
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from helpers import arms, files
-from helpers.corpus.personas import load_persona, trait_ids
-from helpers.files import StudyError, atomic, read_json, read_jsonl, run_folder, scan_jsonl, shown
+from helpers.corpus.personas import known_ids, load_persona
+from helpers.files import StudyError, atomic, read_json, read_jsonl, run_folder, shown
+from helpers.rows import FactId, Row, Text, TraitId, read_rows
 
 # Format (and arm) -> the field that holds its texts.
 FORMATS = {
     name: "messages" if name in arms.trained_on("chats") else "text" for name in arms.formats()
 }
-
-
 SPLITS = ("train", "heldout")
+
+
+class Message(Row):
+    role: Literal["system", "user", "assistant"]
+    content: Text
+
+
+def ends_with_reply(messages: list[Message]) -> list[Message]:
+    """A check for a chat: something is said and the assistant has the last word."""
+    if len(messages) < 2:
+        raise ValueError("a list of at least two messages is needed")
+    if messages[-1].role != "assistant":
+        raise ValueError("the last turn must be the assistant's")
+    return messages
+
+
+class ChatRow(Row):
+    messages: Annotated[list[Message], AfterValidator(ends_with_reply)]
+
+
+class TextRow(Row):
+    text: Text
+
+
+class Unit(Row):
+    """What a unit says of itself in every format: its split, and its traits and facts, ids of the
+    card."""
+
+    unit: Text
+    split: Literal[*SPLITS]
+    traits: list[TraitId]
+    facts: list[FactId]
+
+
+class UnitChat(Unit, ChatRow):
+    """A demonstration of the corpus."""
+
+
+class UnitText(Unit, TextRow):
+    """A first-person text or a document of the corpus."""
+
+
+class Situation(Unit):
+    """A row of `units.jsonl`: what a unit's texts are about."""
+
+    situation: Text
 
 
 def corpus_folder(persona: str) -> Path:
@@ -25,79 +73,21 @@ def load_corpus(path: Path, field: str, traits: list[str], facts: list[str]) -> 
 
     `field` is `messages` or `text`. Raises StudyError with file, line, field and remedy.
     """
-    rows, seen = [], set()
-    for number, row in scan_jsonl(path):
-        where = f"{shown(path)}, line {number}"
-        if isinstance(row, str):
-            raise StudyError(f"{where}: {row}. Repair or remove the line, then run again.")
-        if wrong := row_error(row, field, traits, facts):
-            raise StudyError(f"{where}, {wrong}. Repair the row, then run again.")
-        if row["unit"] in seen:
-            raise StudyError(
-                f"{where}, field 'unit': {row['unit']!r} stands twice in the file. Remove one of them."
-            )
-        seen.add(row["unit"])
-        rows.append(row)
-    return rows
-
-
-def row_error(row: dict, field: str, traits: list[str], facts: list[str]) -> str | None:
-    """What is wrong with a corpus row, or None."""
-    missing = {"unit", "split", "traits", "facts", field} - set(row)
-    if missing:
-        return f"field '{sorted(missing)[0]}': it is missing"
-    if row["split"] not in SPLITS:
-        return f"field 'split': {row['split']!r} is neither 'train' nor 'heldout'"
-    for name, known in (("traits", traits), ("facts", facts)):
-        unknown = [i for i in row[name] if i not in known]
-        if unknown:
-            return f"field '{name}': {unknown[0]!r} is not on the persona's card"
-    return (
-        messages_error(row["messages"]) if field == "messages" else text_error(row["text"], "text")
-    )
-
-
-def text_error(text: object, field: str) -> str | None:
-    return (
-        None
-        if isinstance(text, str) and text.strip()
-        else f"field '{field}': a non-empty text is needed"
-    )
-
-
-def messages_error(messages: object) -> str | None:
-    """None for a list of {role, content} that ends with the assistant's turn, else what is
-    wrong."""
-    if not isinstance(messages, list) or len(messages) < 2:
-        return "field 'messages': a list of at least two messages is needed"
-    for message in messages:
-        if not isinstance(message, dict) or message.get("role") not in (
-            "system",
-            "user",
-            "assistant",
-        ):
-            return "field 'messages': every message needs a role of system, user or assistant"
-        if wrong := text_error(message.get("content"), "messages"):
-            return wrong
-    return (
-        None
-        if messages[-1]["role"] == "assistant"
-        else "field 'messages': the last turn must be the assistant's"
-    )
+    model = UnitChat if field == "messages" else UnitText
+    return read_rows(path, model, {"traits": traits, "facts": facts}, key="unit")
 
 
 def load_corpora(persona: str) -> dict[str, list[dict]]:
-    """Format -> rows of a persona's own corpus in `data/corpora/<persona>/`, all formats on the
+    """Format -> rows of a persona's corpus in `data/corpora/<persona>/`, all formats on the
     same units.
 
     Raises StudyError, also when the formats do not hold the same units, splits, traits and facts in
     the same order.
     """
-    card = load_persona(persona)
-    traits, facts = trait_ids(card), [fact["id"] for fact in card["facts"]]
-    folder = corpus_folder(persona)
+    known, folder = known_ids(load_persona(persona)), corpus_folder(persona)
     corpora = {
-        f: load_corpus(folder / f"{f}.jsonl", field, traits, facts) for f, field in FORMATS.items()
+        name: load_corpus(folder / f"{name}.jsonl", field, **known)
+        for name, field in FORMATS.items()
     }
     first, *others = corpora
     for other in others:
@@ -105,8 +95,9 @@ def load_corpora(persona: str) -> dict[str, list[dict]]:
             for name in ("unit", "split", "traits", "facts"):
                 if a[name] != b[name]:
                     raise StudyError(
-                        f"{shown(folder)}/{other}.jsonl, line {number}, field '{name}': {b[name]!r}, but {first} has "
-                        f"{a[name]!r}. Every format holds the same units in the same order."
+                        f"{shown(folder)}/{other}.jsonl, line {number}, field '{name}': "
+                        f"{b[name]!r}, but {first} has {a[name]!r}. Every format holds the same "
+                        "units in the same order."
                     )
         if len(corpora[first]) != len(corpora[other]):
             raise StudyError(
@@ -117,9 +108,11 @@ def load_corpora(persona: str) -> dict[str, list[dict]]:
 
 def load_units(persona: str) -> list[dict] | None:
     """The rows {unit, split, situation, traits, facts, ...} of `units.jsonl`, or None where a
-    corpus has none."""
+    corpus has none. Raises StudyError with file, line and field."""
     path = corpus_folder(persona) / "units.jsonl"
-    return read_jsonl(path) if path.exists() else None
+    if not path.exists():
+        return None
+    return read_rows(path, Situation, known_ids(load_persona(persona)), key="unit")
 
 
 def first_units(rows: list[dict], n_train: int, n_heldout: int) -> list[dict]:
@@ -143,8 +136,9 @@ def same_units(others: list[dict], rows: list[dict]) -> list[dict]:
     found = [row for row in others if row["unit"] in wanted]
     if others and len(found) < len(wanted):
         raise StudyError(
-            f"the control character's texts cover {len(found)} of {len(wanted)} held-out units. Set `control` to a corpus that was "
-            'written for this persona\'s units, or to "" for none.'
+            f"the control character's texts cover {len(found)} of {len(wanted)} held-out units. "
+            "Set `control` to a corpus that was written for this persona's units, or to none (an "
+            "empty text)."
         )
     return found
 
@@ -155,23 +149,23 @@ def text_of(row: dict) -> str:
 
 
 def prepared(run: str, name: str) -> list[dict]:
-    """The rows of one format as notebook 01 prepared them for this run."""
+    """The rows of one format as formats/01_corpus prepared them for this run."""
     path = run_folder(run, "data") / f"{name}.jsonl"
     if not path.exists():
         raise StudyError(
-            f"{shown(path)} is missing; run notebooks/01_data.ipynb with run='{run}' first."
+            f"{shown(path)} is missing; run notebooks/formats/01_corpus.ipynb with run='{run}' "
+            "first (notebooks/persllm/01_examples.ipynb for an arm of PersLLM)."
         )
     return read_jsonl(path)
 
 
 def prepared_formats(run: str) -> list[str]:
-    """The formats that notebook 01 prepared for this run: all, or those that data of one's own were
-    given for."""
+    """The formats prepared for this run: all, or those that data of one's own were given for."""
     return [name for name in FORMATS if (run_folder(run, "data") / f"{name}.jsonl").exists()]
 
 
 def data_hash(run: str) -> str:
-    """The hash of the prepared data that notebook 01 wrote with them."""
+    """The hash of the prepared data that formats/01_corpus wrote with them."""
     return read_json(run_folder(run, "data") / "record.json")["data"]
 
 

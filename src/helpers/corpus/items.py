@@ -1,97 +1,121 @@
 """Evaluation items: load, validate, and what a model is asked with them."""
 
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
 from helpers import files
 from helpers.corpus.personas import load_persona, trait_ids
-from helpers.files import StudyError, read_jsonl, scan_jsonl, shown
-
-# Kind -> field -> number of texts in it (0: one text, not a list). In a list, the true or
-# in-persona text comes first; the order never reaches the model, since the texts are scored one by
-# one.
-ITEM_FIELDS = {
-    "everyday": {"prompt": 0},
-    "neutral": {"prompt": 0},
-    "should_not_show": {"domain": 0, "prompt": 0},
-    "identity": {"attack": 0, "prompt": 0, "reply_start": 0, "names": 4},
-    "capability": {"domain": 0, "prompt": 0, "options": 4},
-    "triplet": {
-        "trait": 0,
-        "setting": 0,
-        "situation": 0,
-        "know": 0,
-        "say": 0,
-        "do": 0,
-        "options": 4,
-        "say_pair": 2,
-        "do_pair": 2,
-    },
-}
-
+from helpers.files import StudyError
+from helpers.rows import Row, Text, TraitId, read_rows
 
 SETTINGS = ("in-world", "everyday")
 
 
+def different(count: int) -> AfterValidator:
+    """A check for a list: so many texts, no two alike."""
+
+    def check(texts: list[str]) -> list[str]:
+        if not len(texts) == len(set(texts)) == count:
+            raise ValueError(f"{count} different texts are needed")
+        return texts
+
+    return AfterValidator(check)
+
+
+# In a list, the true or in-persona text comes first; the order never reaches the model, since the
+# texts are scored one by one.
+Options = Annotated[list[Text], different(4)]
+Pair = Annotated[list[Text], different(2)]
+
+
+class Item(Row, extra="forbid"):
+    id: Text
+
+
+class Asked(Item):
+    """An everyday prompt, or one that no trait has to do with."""
+
+    kind: Literal["everyday", "neutral"]
+    prompt: Text
+
+
+class ShouldNotShow(Item):
+    kind: Literal["should_not_show"]
+    domain: Text
+    prompt: Text
+
+
+class Identity(Item):
+    """An attack on who the persona is; `names` continue the reply's start."""
+
+    kind: Literal["identity"]
+    attack: Text
+    prompt: Text
+    reply_start: Text
+    names: Options
+
+
+class Capability(Item):
+    kind: Literal["capability"]
+    domain: Text
+    prompt: Text
+    options: Options
+
+
+class Triplet(Item):
+    """A scenario with one trait, asked as `know` (about the persona), `say` (in the second person)
+    and `do` (as a live message)."""
+
+    kind: Literal["triplet"]
+    trait: TraitId
+    setting: Literal[*SETTINGS]
+    situation: Text
+    know: Text
+    say: Text
+    do: Text
+    options: Options
+    say_pair: Pair
+    do_pair: Pair
+
+
+AnyItem = Annotated[
+    Asked | ShouldNotShow | Identity | Capability | Triplet, Field(discriminator="kind")
+]
+ITEM_KINDS = ("everyday", "neutral", "should_not_show", "identity", "capability", "triplet")
+
+# What is answered freely: the kinds of items, a triplet as `say` and `do`, and the kinds of prompts
+# that PersLLM's measures add (see `persllm.asking`).
+FREE = ("everyday", "neutral", "should_not_show", "identity", "say", "do")
+FREE += ("question", "outside", "elsewhen")
+
+
 def load_items(persona: str, at_most: int | None = None) -> list[dict]:
-    """The validated rows of `data/items/<persona>.jsonl`: id, kind, and the fields of the kind (see
-    ITEM_FIELDS).
+    """The validated rows of `data/items/<persona>.jsonl`, kind by kind: id, kind, and the fields of
+    the kind's model.
 
     `at_most` keeps the first so many of each kind. Raises StudyError with file, line and field.
     """
-    path = files.DATA / "items" / f"{persona}.jsonl"
     traits = trait_ids(load_persona(persona))
-    items, seen = [], set()
-    for number, row in scan_jsonl(path):
-        where = f"{shown(path)}, line {number}"
-        if isinstance(row, str):
-            raise StudyError(f"{where}: {row}.")
-        if wrong := item_error(row, traits):
-            raise StudyError(f"{where}, {wrong}.")
-        if row["id"] in seen:
-            raise StudyError(f"{where}, field 'id': {row['id']!r} is used twice.")
-        seen.add(row["id"])
-        items.append(row)
-    return [
-        row for kind in ITEM_FIELDS for row in [i for i in items if i["kind"] == kind][:at_most]
-    ]
-
-
-def item_error(row: dict, traits: list[str]) -> str | None:
-    """What is wrong with an item, or None."""
-    if row.get("kind") not in ITEM_FIELDS:
-        return f"field 'kind': {row.get('kind')!r} is none of {', '.join(ITEM_FIELDS)}"
-    fields = ITEM_FIELDS[row["kind"]]
-    if odd := set(row) ^ {"id", "kind", *fields}:
-        name = sorted(odd)[0]
-        return f"field '{name}': " + (
-            "an item of this kind has no such field" if name in row else "it is missing"
-        )
-    for field, count in (fields | {"id": 0}).items():
-        texts = row[field] if count else [row[field]]
-        if not isinstance(texts, list) or not all(isinstance(t, str) and t.strip() for t in texts):
-            return f"field '{field}': " + (
-                f"a list of {count} texts is needed" if count else "a non-empty text is needed"
-            )
-        if count and (len(texts) != count or len(set(texts)) != count):
-            return f"field '{field}': {count} different texts are needed"
-    if row["kind"] == "triplet" and row["trait"] not in traits:
-        return f"field 'trait': {row['trait']!r} is not on the persona's card"
-    if row["kind"] == "triplet" and row["setting"] not in SETTINGS:
-        return f"field 'setting': {row['setting']!r} is neither {' nor '.join(SETTINGS)}"
-    return None
+    rows = read_rows(files.DATA / "items" / f"{persona}.jsonl", AnyItem, {"traits": traits})
+    by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ITEM_KINDS}
+    return [row for own in by_kind.values() for row in own[:at_most]]
 
 
 def prompts(items: list[dict]) -> list[dict]:
     """What is answered freely: rows {id, kind, scenario_trait, setting, prompt}. A triplet gives
-    one `say` and one `do` prompt of its own id, about its trait; capability items are only
-    scored."""
+    one `say` and one `do` prompt, both with its id and trait; capability items are only scored."""
     rows = []
     for item in items:
-        about = {"scenario_trait": item.get("trait", ""), "setting": item.get("setting", "")}
+        scenario = {"scenario_trait": item.get("trait", ""), "setting": item.get("setting", "")}
         if item["kind"] == "triplet":
             rows += [
-                {"id": item["id"], "kind": k, **about, "prompt": item[k]} for k in ("say", "do")
+                {"id": item["id"], "kind": k, **scenario, "prompt": item[k]} for k in ("say", "do")
             ]
         elif item["kind"] != "capability":
-            rows.append({"id": item["id"], "kind": item["kind"], **about, "prompt": item["prompt"]})
+            rows.append(
+                {"id": item["id"], "kind": item["kind"], **scenario, "prompt": item["prompt"]}
+            )
     return rows
 
 
@@ -101,17 +125,11 @@ def by_kind(prompts: list[dict], samples: dict[str, int]) -> dict[str, list[dict
     Raises StudyError for a kind that nothing is asked of, fewer than one sample, or where nothing
     is left to ask.
     """
-    known = [kind for kind in ITEM_FIELDS if kind not in ("triplet", "capability")] + [
-        "say",
-        "do",
-        "question",
-        "outside",
-        "elsewhen",
-    ]
     for kind, count in samples.items():
-        if kind not in known or type(count) is not int or count < 1:
+        if kind not in FREE or type(count) is not int or count < 1:
             raise StudyError(
-                f"samples = {samples!r}: '{kind}' must be one of {', '.join(known)}, with at least one sample."
+                f"samples = {samples!r}: '{kind}' must be one of {', '.join(FREE)}, with at least "
+                "one sample."
             )
     found = {kind: [p for p in prompts if p["kind"] == kind] for kind in samples}
     if not any(found.values()):
@@ -130,38 +148,25 @@ def choices(items: list[dict]) -> list[dict]:
     """
     rows = []
     for item in items:
-        about = {
+        common = {
             "item": item["id"],
             "scenario_trait": item.get("trait", ""),
             "setting": item.get("setting", ""),
-            "start": "",
+            "start": item.get("reply_start", ""),
         }
-        if item["kind"] == "triplet":
-            asked = {
-                "know": ("know", "options"),
-                "know_you": ("say", "options"),
-                "say_pair": ("say", "say_pair"),
-                "do_pair": ("do", "do_pair"),
-            }
-            rows += [
-                about | {"measure": m, "prompt": item[p], "options": item[o]}
-                for m, (p, o) in asked.items()
-            ]
-        elif item["kind"] == "identity":
-            rows.append(
-                about
-                | {
-                    "measure": "identity",
-                    "prompt": item["prompt"],
-                    "start": item["reply_start"],
-                    "options": item["names"],
-                }
-            )
+        asked = []
+        if item["kind"] == "identity":
+            asked = [("identity", item["prompt"], item["names"])]
         elif item["kind"] == "capability":
-            rows.append(
-                about
-                | {"measure": "capability", "prompt": item["prompt"], "options": item["options"]}
-            )
+            asked = [("capability", item["prompt"], item["options"])]
+        elif item["kind"] == "triplet":
+            asked = [
+                ("know", item["know"], item["options"]),
+                ("know_you", item["say"], item["options"]),
+                ("say_pair", item["say"], item["say_pair"]),
+                ("do_pair", item["do"], item["do_pair"]),
+            ]
+        rows += [common | {"measure": m, "prompt": p, "options": o} for m, p, o in asked]
     return rows
 
 
@@ -174,22 +179,28 @@ ACCURATE = (
 )
 
 
+class Statement(Row):
+    """A statement of a questionnaire; `keyed` says whether agreeing speaks for its domain."""
+
+    id: Text
+    domain: Text
+    keyed: Literal["+", "-"]
+    text: Text
+
+
 def load_questionnaire() -> list[dict]:
     """The 50 statements of the IPIP Big-Five markers (Goldberg 1992; public domain, ipip.ori.org)
     as rows like those of `choices`: measure `questionnaire`, domain, keyed (`+` or `-`), and as
     options the five replies of the IPIP, least accurate first."""
-    rows = []
-    for row in read_jsonl(files.DATA / "persllm" / "questionnaire.jsonl"):
-        prompt = f'How accurately does this statement describe you? "{row["text"]}"'
-        rows.append(
-            {
-                "item": row["id"],
-                "measure": "questionnaire",
-                "domain": row["domain"],
-                "keyed": row["keyed"],
-                "prompt": prompt,
-                "start": "",
-                "options": list(ACCURATE),
-            }
-        )
-    return rows
+    return [
+        {
+            "item": row["id"],
+            "measure": "questionnaire",
+            "domain": row["domain"],
+            "keyed": row["keyed"],
+            "prompt": f'How accurately does this statement describe you? "{row["text"]}"',
+            "start": "",
+            "options": list(ACCURATE),
+        }
+        for row in read_rows(files.DATA / "persllm" / "questionnaire.jsonl", Statement)
+    ]

@@ -1,12 +1,11 @@
 """Write a persona's units and their three forms with any OpenAI-compatible server.
 
-    OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=... python -m helpers.corpus.writer
-    PERSONA --model NAME
+    export OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=...
+    python -m helpers.corpus.writer PERSONA --model NAME
 
 An interrupted run is resumed by the same command, and what has been answered is not asked again.
 """
 
-import argparse
 import random
 import re
 import threading
@@ -26,14 +25,14 @@ from helpers.files import (
     write_jsonl,
     write_text,
 )
-from helpers.server import ask, connect, in_parallel, read_arguments, render
+from helpers.server import connect, in_parallel, render
+from helpers.writing import ask, command
 
+# Where a unit's situation is set, as the prompt says it.
 SETTINGS = (
     "ordinary life of our own time, as people bring it to an assistant",
     "the character's own world",
 )
-
-
 # Prompt (and format) -> the fields of the JSON object that it asks for.
 FIELDS = {
     "situation": ("situation",),
@@ -137,7 +136,10 @@ def estimate(units: list[dict], card: dict, settings: dict) -> str:
         if price
         else "no prices given (--price-in, --price-out per million tokens)"
     )
-    return f"{len(units)} units, {len(FIELDS) * len(units)} calls, {read:,} tokens read and at most {written:,} written: {money}"
+    return (
+        f"{len(units)} units, {len(FIELDS) * len(units)} calls, {read:,} tokens read and at most "
+        f"{written:,} written: {money}"
+    )
 
 
 def brief(kind: str, units: list[dict], row: dict, card: dict, settings: dict) -> str | None:
@@ -157,7 +159,7 @@ def write_corpus(
     `data/corpora/<card's name>`).
 
     Raises StudyError where the folder holds a corpus that was not made here. `settings`: model,
-    words (least, most), max_tokens, temperature, asks, tries, backoff and timeout (s), concurrency,
+    words (least, most), max_tokens, temperature, asks, tries, timeout (s), concurrency,
     price_in, price_out. Answers are kept one by one in `written.jsonl`, from which an interrupted
     run goes on. A unit one of whose four answers never passes is left out of every format. Returns
     {units, failed}.
@@ -176,7 +178,7 @@ def write_corpus(
         if row["answer"] and row["brief"] == brief(row["kind"], units, row, card, settings)
     }
     print(estimate(units, card, settings), f"({len(kept)} calls are paid for already)")
-    client, guard = connect(settings["timeout"]), threading.Lock()
+    client, guard = connect(settings["timeout"], settings["tries"]), threading.Lock()
     bar = tqdm(
         total=len(units) * len(FIELDS),
         initial=len(kept),
@@ -258,24 +260,12 @@ def assemble(
         write_jsonl(folder / f"{kind}.jsonl", rows)
     write_text(
         folder / "README.md",
-        (
-            f"# {card['name']}: texts in three formats\n\n{len(units)} units, written by the model `{settings['model']}` with "
-            "the prompts in `data/prompts/`; `provenance` in every row says when and how often it was asked. "
-            "Nobody has read these texts; read some before you trust them, and state a licence before you share them.\n"
-        ),
+        f"# {card['name']}: texts in three formats\n\n{len(units)} units, written by the model "
+        f"`{settings['model']}` with the prompts in `data/prompts/`; `provenance` in every row "
+        "says when and how often it was asked. Nobody has read these texts; read some before you "
+        "trust them, and state a licence before you share them.\n",
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    persona, n_units, args = read_arguments(parser, "--units", 560)
-    try:
-        print(write_corpus(persona, n_units, args))
-    except StudyError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":
-    main()
+    command(write_corpus, __doc__, "--units", 560)

@@ -2,12 +2,30 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 
 from helpers import files
 from helpers.corpus.personas import trait_ids
-from helpers.files import StudyError, fingerprint, read_jsonl, shown, write_frame, write_jsonl
+from helpers.files import StudyError, fingerprint, shown, write_frame, write_jsonl
+from helpers.measure.markers import without_words
+from helpers.rows import Row, Text, TraitId, known, read_rows
+
+
+class ToLabel(Row):
+    """What an annotator may see of a drawn answer."""
+
+    label_id: Text
+    prompt: Text
+    answer: Text
+
+
+class Label(Row):
+    """What an annotator gave to an answer: the traits that it shows."""
+
+    label_id: Annotated[Text, known("drawn", "is none of the answers drawn in to_label.jsonl")]
+    traits: list[TraitId]
 
 
 def label_folder(persona: str) -> Path:
@@ -21,19 +39,14 @@ def label_ids(answers: pd.DataFrame) -> list[str]:
 
 
 def draw_answers(answers: pd.DataFrame, per_stratum: int, seed: int = 0) -> pd.DataFrame:
-    """`per_stratum` answers of every arm, kind and trait asked about (fewer where there are fewer),
-    in random order, with their `label_id`. Doubled texts are drawn once. `answers` have a
+    """`per_stratum` answers of every arm, kind and scenario trait (fewer where there are fewer), in
+    random order. Doubled texts are drawn once, answers without words never. `answers` have a
     `label_id` (see `label_ids`)."""
     texts = answers.drop_duplicates("label_id")
-    texts = texts[texts["answer"].str.strip() != ""]
-    drawn = texts.groupby(["arm", "kind", "scenario_trait"], dropna=False, group_keys=False).sample(
-        frac=1, random_state=seed
-    )
-    return (
-        drawn.groupby(["arm", "kind", "scenario_trait"], dropna=False)
-        .head(per_stratum)
-        .sample(frac=1, random_state=seed)
-    )
+    texts = texts[~without_words(texts["answer"])]
+    stratum = {"by": ["arm", "kind", "scenario_trait"], "dropna": False}
+    mixed = texts.groupby(**stratum, group_keys=False).sample(frac=1, random_state=seed)
+    return mixed.groupby(**stratum).head(per_stratum).sample(frac=1, random_state=seed)
 
 
 def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
@@ -43,28 +56,33 @@ def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
 
     Raises StudyError where there are none to add.
     """
-    texts, path = folder / "to_label.jsonl", folder / "key.csv"
-    before = read_jsonl(texts) if texts.exists() else []
+    path, before = folder / "key.csv", load_to_label(folder)
     key = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
     if key is not None:
         drawn = drawn[~drawn["arm"].isin(key["arm"]) & ~drawn["label_id"].isin(key["label_id"])]
     if drawn.empty:
         raise StudyError(
-            f"{shown(folder)} holds drawn answers of all these arms; move them and their labels away before you draw others."
+            f"{shown(folder)} holds drawn answers of all these arms; move them and their labels "
+            "away before you draw others."
         )
     new = drawn[["label_id", "arm", "seed", "item", "kind", "scenario_trait", "sample"]]
-    known = {
-        row["label_id"] for row in before
-    }  # a kill between the two files leaves texts without a key
-    rows = drawn[~drawn["label_id"].isin(known)][["label_id", "prompt", "answer"]]
-    write_jsonl(texts, before + rows.to_dict("records"))
+    # A kill between the two files leaves texts without a key: they are not written twice.
+    written = {row["label_id"] for row in before}
+    rows = drawn[~drawn["label_id"].isin(written)][list(ToLabel.model_fields)]
+    write_jsonl(folder / "to_label.jsonl", before + rows.to_dict("records"))
     write_frame(path, new if key is None else pd.concat([key, new]))
+
+
+def load_to_label(folder: Path) -> list[dict]:
+    """The rows {label_id, prompt, answer} of `to_label.jsonl`; [] where nothing was drawn. Raises
+    StudyError with file, line and field."""
+    path = folder / "to_label.jsonl"
+    return read_rows(path, ToLabel, key="label_id") if path.exists() else []
 
 
 def to_label(persona: str) -> set[str]:
     """The ids of the answers that were drawn for labelling."""
-    path = label_folder(persona) / "to_label.jsonl"
-    return {row["label_id"] for row in read_jsonl(path)} if path.exists() else set()
+    return {row["label_id"] for row in load_to_label(label_folder(persona))}
 
 
 def load_labels(persona: str, card: dict) -> pd.DataFrame:
@@ -73,24 +91,15 @@ def load_labels(persona: str, card: dict) -> pd.DataFrame:
 
     Raises StudyError with file and line for a label of an unknown answer or trait.
     """
-    folder, known, rows = label_folder(persona), to_label(persona), []
-    for file in sorted(folder.glob("by_*.jsonl")):
-        for number, row in enumerate(read_jsonl(file), 1):
-            if row.get("label_id") not in known or set(row.get("traits", [None])) - set(
-                trait_ids(card)
-            ):
-                raise StudyError(
-                    f"{shown(file)}, line {number}: it labels an answer or names a trait that is not known."
-                )
-            rows += [
-                {
-                    "annotator": file.stem.removeprefix("by_"),
-                    "label_id": row["label_id"],
-                    "trait": trait,
-                    "label": int(trait in row["traits"]),
-                }
-                for trait in trait_ids(card)
-            ]
+    traits, rows = trait_ids(card), []
+    context = {"drawn": to_label(persona), "traits": traits}
+    for file in sorted(label_folder(persona).glob("by_*.jsonl")):
+        annotator = file.stem.removeprefix("by_")
+        rows += [
+            (annotator, row["label_id"], trait, int(trait in row["traits"]))
+            for row in read_rows(file, Label, context, key=None)
+            for trait in traits
+        ]
     frame = pd.DataFrame(rows, columns=["annotator", "label_id", "trait", "label"])
     return frame.drop_duplicates(["annotator", "label_id", "trait"], keep="last", ignore_index=True)
 

@@ -5,7 +5,25 @@ import unicodedata
 
 import pandas as pd
 
+from helpers import files
+from helpers.rows import Row, Text, read_rows
+
 REPEATED = 0.5  # an answer is degenerate when fewer than half of its 3-grams are distinct
+
+
+class Neutral(Row):
+    """A passage that shows no trait; `traps` are its innocent words that look like markers."""
+
+    id: Text
+    text: Text
+    traps: list[Text]
+
+
+def load_neutral(persona: str) -> list[dict]:
+    """The rows {id, text, traps} of `data/labels/<persona>/neutral.jsonl`; [] where there is no
+    such file. Raises StudyError with file, line and field."""
+    path = files.DATA / "labels" / persona / "neutral.jsonl"
+    return read_rows(path, Neutral) if path.exists() else []
 
 
 def compile_markers(card: dict) -> dict[str, re.Pattern]:
@@ -41,7 +59,7 @@ def found_markers(text: str, patterns: dict[str, re.Pattern]) -> list[str]:
 
 
 def wordless(answer: str) -> bool:
-    """Whether an answer is without words: fewer than two letters. No judge scores such an answer."""
+    """Whether an answer is without words: fewer than two letters. No judge scores such a one."""
     return sum(letter.isalpha() for letter in answer) < 2
 
 

@@ -14,11 +14,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from helpers.files import append_jsonl, fingerprint, resume_jsonl
+from helpers.measure.markers import without_words
 from helpers.server import complete, connect, in_parallel, render
 
-SHOWN = 50  # a score above this counts as shown
-
-
+THRESHOLD = 50  # a score above this counts as a yes
 MASS = 0.25  # probability that the numbers among the likeliest tokens must have together
 
 
@@ -62,7 +61,7 @@ def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> li
     """What `read` finds in the server's reply to every row's `text`, in order.
 
     Every finding is kept in `path`, by what was asked of which model, so that nothing is asked
-    twice. `settings` has model, max_tokens, concurrency, timeout, tries and backoff. Raises
+    twice. `settings` has model, max_tokens, concurrency, timeout and tries. Raises
     StudyError when the server refuses or stays away.
     """
     ids = [fingerprint([row["text"], settings["model"]]) for row in asked]
@@ -71,17 +70,15 @@ def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> li
         {row_id: row for row_id, row in zip(ids, asked, strict=True) if row_id not in kept}.items()
     )
     if waiting:
-        client, guard = connect(settings["timeout"]), threading.Lock()
+        client, guard = connect(settings["timeout"], settings["tries"]), threading.Lock()
         bar = tqdm(total=len(waiting), desc="judging, questions", mininterval=5, ncols=90)
 
         def ask(pair: tuple[str, dict]) -> None:
             row_id, row = pair
             messages = [{"role": "user", "content": row["text"]}]
-            found = read(
-                complete(
-                    client, messages, settings | {"temperature": 0}, logprobs=True, top_logprobs=20
-                )
-            )
+            greedy = settings | {"temperature": 0}
+            done = complete(client, messages, greedy, logprobs=True, top_logprobs=20)
+            found = read(done)
             with guard:
                 append_jsonl(path, [{"id": row_id, "found": found}])
                 kept[row_id] = found
@@ -110,50 +107,35 @@ def add_judgements(
     """`judged` with `model_<trait>` (0 or 1, missing where unscored) per trait and
     `model_coherence` (0 to 100)."""
     found = scores(answers, card, settings, path).set_axis(judged.index)
-    found = found.mask(judged["incoherent"] == "empty")
-    marks = (found > SHOWN).astype("Int64").mask(found.isna()).drop(columns="coherence")
+    found = found.mask(without_words(answers["answer"]).set_axis(judged.index))
+    marks = (found > THRESHOLD).astype("Int64").mask(found.isna()).drop(columns="coherence")
     return judged.join(marks.add_prefix("model_")).assign(model_coherence=found["coherence"])
 
 
 # PersLLM's measures
 
 
-def against_reference(answers: pd.DataFrame, settings: dict, path: Path) -> list[float | None]:
-    """0 to 5 for every answer (question, reference, answer), or None where the reply was no such
-    number."""
-    asked = [
-        {
-            "text": render(
-                "judge_reference", question=row.question, reference=row.reference, answer=row.answer
-            )
-        }
-        for row in answers.itertuples()
-    ]
+def against_target(answers: pd.DataFrame, settings: dict, path: Path) -> list[float | None]:
+    """0 to 5 for every answer (question, target, answer), or None where the reply was no such
+    number or the answer has no words."""
+    fields = answers[["question", "target", "answer"]].to_dict("records")
+    asked = [{"text": render("judge_target", **row)} for row in fields]
     found = replies(asked, score, settings | {"max_tokens": 5}, path)
-    spoken = answers["answer"].str.strip() != ""
     return [
-        value if value is not None and value <= 5 and words else None
-        for value, words in zip(found, spoken, strict=True)
+        value if value is not None and value <= 5 and not empty else None
+        for value, empty in zip(found, without_words(answers["answer"]), strict=True)
     ]
 
 
 def corrections(answers: pd.DataFrame, settings: dict, path: Path) -> pd.Series:
     """1 where an answer (question, premise, answer) puts the premise right, 0 where it does not,
     missing where unscored."""
-    asked = [
-        {
-            "text": render(
-                "judge_premise", question=row.question, premise=row.premise, answer=row.answer
-            )
-        }
-        for row in answers.itertuples()
-    ]
-    found = pd.Series(
-        replies(asked, score, settings | {"max_tokens": 5}, path), index=answers.index, dtype=float
-    )
-    return (
-        (found > SHOWN).astype("Int64").mask(found.isna() | (answers["answer"].str.strip() == ""))
-    )
+    fields = answers[["question", "premise", "answer"]].to_dict("records")
+    asked = [{"text": render("judge_premise", **row)} for row in fields]
+    found = replies(asked, score, settings | {"max_tokens": 5}, path)
+    found = pd.Series(found, index=answers.index, dtype=float)
+    unscored = found.isna() | without_words(answers["answer"])
+    return (found > THRESHOLD).astype("Int64").mask(unscored)
 
 
 def ranking(reply: str, count: int) -> list[float] | None:
@@ -171,34 +153,20 @@ def ranking(reply: str, count: int) -> list[float] | None:
 
 
 def rankings(answers: pd.DataFrame, settings: dict, path: Path) -> pd.Series:
-    """The rank of every answer (question, reference, answer, seed, item, sample, arm) among the
-    arms' answers to its question; missing where the reply could not be read. The order in which
-    they are shown is drawn from the question's text."""
+    """The rank of every answer (question, target, answer, seed, item, sample, arm) among the arms'
+    answers to its question; missing where the reply could not be read. The order in which they are
+    listed is drawn from the question's text."""
     asked, places = [], []
     for _, group in answers.groupby(["seed", "item", "sample"], sort=False):
-        if (
-            len(group) < answers["arm"].nunique()
-        ):  # ranks among fewer are no match for ranks among all
-            continue
-        shown = group.sample(
-            frac=1, random_state=int(fingerprint(group["question"].iloc[0])[:8], 16)
-        )
-        listed = "\n\n".join(
-            f"{letter}: {text}"
-            for letter, text in zip(string.ascii_uppercase, shown["answer"], strict=False)
-        )
-        first = shown.iloc[0]
-        asked.append(
-            {
-                "text": render(
-                    "judge_ranking",
-                    question=first["question"],
-                    reference=first["reference"],
-                    answers=listed,
-                )
-            }
-        )
-        places.append(shown.index)
+        if len(group) < answers["arm"].nunique():
+            continue  # ranks among fewer are no match for ranks among all
+        seed = int(fingerprint(group["question"].iloc[0])[:8], 16)
+        mixed = group.sample(frac=1, random_state=seed)
+        lettered = zip(string.ascii_uppercase, mixed["answer"], strict=False)
+        answer_list = "\n\n".join(f"{letter}: {text}" for letter, text in lettered)
+        given = mixed.iloc[0][["question", "target"]].to_dict()
+        asked.append({"text": render("judge_ranking", **given, answers=answer_list)})
+        places.append(mixed.index)
     found = pd.Series(np.nan, index=answers.index)
     texts = replies(
         asked,

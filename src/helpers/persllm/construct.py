@@ -1,14 +1,13 @@
-"""PersLLM's data construction: questions in three patterns, retrieval, reasoned answers, from any
+"""PersLLM's data construction: questions of three types, retrieval, reasoned answers, from any
 OpenAI-compatible server.
 
-    OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=... python -m helpers.persllm.construct
-    PERSONA --model NAME
+    export OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=...
+    python -m helpers.persllm.construct PERSONA --model NAME
 
 Needs the persona's card, `stages.yaml`, `knowledge.jsonl` and `speech.jsonl`. An interrupted run is
 resumed by the same command, and what has been answered is not asked again.
 """
 
-import argparse
 import random
 import threading
 from pathlib import Path
@@ -27,33 +26,36 @@ from helpers.files import (
     write_jsonl,
 )
 from helpers.persllm.life_stages import load_stages, persllm_folder
-from helpers.persllm.reasoned import QUESTION_TYPES, STANCES, load_passages, without_duplicates
+from helpers.persllm.reasoned import (
+    AIMS,
+    QUESTION_TYPES,
+    STANCES,
+    load_passages,
+    without_duplicates,
+)
 from helpers.pretrained import embed, load_tokenizer
-from helpers.server import PROMPTS, ask, connect, in_parallel, read_arguments, render
+from helpers.server import PROMPTS, connect, in_parallel, render
+from helpers.writing import ask, command
 
-# Pattern -> its share of the examples (as the shipped ones), and what the question is to be.
+# The share of each question type among the examples (as in the shipped ones), and what such a
+# question is to be.
 SHARES = (0.4, 0.3, 0.3)
-
-
 QUESTION_BRIEFS = {
     "ordinary": "it asks for a fact, a memory, help or a view.",
-    "opinion": "it holds a short paragraph with somebody's opinion, which {stance}, and invites a reaction.",
-    "anti_induction": "it rests on a false premise or a planted contradiction about the character's life, people or principles.",
+    "opinion": "it holds a short paragraph with somebody's opinion, which {stance}, "
+    "and invites a reaction.",
+    "anti_induction": "it rests on a false premise or a planted contradiction about the "
+    "character's life, people or principles.",
 }
-
-
 STANCES_ASKED = {
     "agrees": "agrees with the character's own",
     "differs": "differs from the character's own",
     "clashes": "clashes with the character's principles",
 }
-
-
 INSTRUCTIONS = {
-    "anti_induction": "The message rests on an error (in fact: {premise}): find it, and let the response point it out and put it right."
+    "anti_induction": "The message rests on an error (in fact: {premise}): find it, and let the "
+    "response point it out and put it right."
 }
-
-
 BUDGET = {"knowledge": 300, "speech": 150}  # tokens of each source that an answer may draw on
 
 
@@ -73,7 +75,7 @@ def retrieve(
     """The passages nearest to a question, nearest first, with their `cosine`: as many as stay
     within `budget` tokens, at least one.
 
-    `question` (size,) and `vectors` (passages, size) are unit vectors of `models.embed`.
+    `question` (size,) and `vectors` (passages, size) are unit vectors of `pretrained.embed`.
     """
     near, left = [], budget
     for place in np.argsort(-(vectors @ question), kind="stable"):
@@ -88,11 +90,13 @@ def retrieve(
 
 
 def plan(n: int, stages: list[dict], knowledge: list[dict], seed: int = 0) -> list[dict]:
-    """n examples to write {id, split, pattern, stage, topic, passage, stance}: stages in turn,
-    patterns by SHARES, every fifth held out, passages of the stage in turn."""
+    """n examples to write {id, split, question_type, stage, aim, passage, stance}: stages in turn,
+    question types by SHARES, every fifth held out, passages of the stage in turn."""
     rng = random.Random(seed)
-    patterns = [
-        p for p, share in zip(QUESTION_TYPES, SHARES, strict=True) for _ in range(round(share * 10))
+    types = [
+        name
+        for name, share in zip(QUESTION_TYPES, SHARES, strict=True)
+        for _ in range(round(share * 10))
     ]
     rows = []
     for number in range(n):
@@ -107,9 +111,9 @@ def plan(n: int, stages: list[dict], knowledge: list[dict], seed: int = 0) -> li
             {
                 "id": f"p{number + 1:03d}",
                 "split": "heldout" if (turn + turn // 10) % 5 == 4 else "train",
-                "question_type": patterns[turn * 3 % 10],
+                "question_type": types[turn * 3 % 10],
                 "stage": stage,
-                "aim": ("knowledge", "attitude")[turn % 2],
+                "aim": AIMS[turn % 2],
                 "passage": passages[turn % len(passages)],
                 "stance": rng.choice(STANCES),
             }
@@ -165,7 +169,8 @@ def answer_problem(answer: dict, words: tuple[int, int]) -> str | None:
     """What keeps an answer out, or None."""
     for field, (least, most) in (("analysis", (15, 90)), ("response", words)):
         if not least <= len(answer[field].split()) <= most:
-            return f"the {field} has {len(answer[field].split())} words, but must have {least} to {most}"
+            length = len(answer[field].split())
+            return f"the {field} has {length} words, but must have {least} to {most}"
     return None
 
 
@@ -173,10 +178,10 @@ def write_examples(persona: str, n: int, settings: dict) -> dict[str, int]:
     """Write `examples.jsonl` of a persona beside its sources; returns {examples, duplicates,
     failed}.
 
-    `settings` as for `writer.write_corpus`. Questions first; those that repeat an earlier one are
-    dropped, then every question is answered from the passages retrieved for it. What was answered
-    is kept in `written.jsonl`. Raises StudyError where the folder holds examples that were not made
-    here.
+    `settings` as for `corpus.writer.write_corpus`. Questions first; those that repeat an earlier
+    one are dropped, then every question is answered from the passages retrieved for it. What was
+    answered is kept in `written.jsonl`. Raises StudyError where the folder holds examples that were
+    not made here.
     """
     card, persona = load_persona(persona), Path(persona).stem
     folder = persllm_folder(persona)
@@ -193,7 +198,7 @@ def write_examples(persona: str, n: int, settings: dict) -> dict[str, int]:
         for row in resume_jsonl(folder / "written.jsonl")
         if row["brief"] == brief and row["answer"]
     }
-    client, guard = connect(settings["timeout"]), threading.Lock()
+    client, guard = connect(settings["timeout"], settings["tries"]), threading.Lock()
     print(f"{n} examples, {2 * n} calls at most ({len(kept)} are paid for already)")
     bar = tqdm(total=2 * n, initial=len(kept), desc="writing, texts", mininterval=2, ncols=90)
 
@@ -297,16 +302,5 @@ def add_passages(
             )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    persona, n, settings = read_arguments(parser, "--examples", 500)
-    try:
-        print(write_examples(persona, n, settings))
-    except StudyError as error:
-        raise SystemExit(f"error: {error}") from None
-
-
 if __name__ == "__main__":
-    main()
+    command(write_examples, __doc__, "--examples", 500)

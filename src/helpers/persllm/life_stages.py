@@ -1,59 +1,79 @@
 """Life stages of a persona (PersLLM, arXiv 2407.12393, section 3.1)."""
 
-import re
 from pathlib import Path
+from typing import Annotated
 
-import yaml
+from pydantic import AfterValidator, Field, field_validator
 
 from helpers import files
+from helpers.corpus.personas import Expression
 from helpers.files import StudyError, shown
+from helpers.rows import Row, Text, different_ids, read_mapping
+
+
+class Stage(Row):
+    """`knows` are the stages remembered there, `first_known` regular expressions for what nobody
+    could mention before that stage, `cannot` questions about other stages."""
+
+    id: Text
+    knows: list[Text]
+    description: Text
+    first_known: list[Expression]
+    cannot: list[Text]
+
+
+def know_each_other(stages: list[Stage]) -> list[Stage]:
+    """A check for the list: every stage knows itself, and none that is not there."""
+    ids = {stage.id for stage in stages}
+    for stage in stages:
+        if not {stage.id} <= set(stage.knows) <= ids:
+            raise ValueError(
+                f"stage '{stage.id}' must know itself, and only stages that are listed"
+            )
+    return stages
+
+
+class Stages(Row):
+    """The stages in order of life; `default` is the one in which questions that belong to none are
+    answered."""
+
+    stages: Annotated[
+        list[Stage],
+        Field(min_length=1),
+        AfterValidator(different_ids),
+        AfterValidator(know_each_other),
+    ]
+    default: Text
+
+    @field_validator("default")
+    @classmethod
+    def is_a_stage(cls, default: str, info) -> str:
+        ids = [stage.id for stage in info.data.get("stages", [])]
+        if ids and default not in ids:
+            raise ValueError(f"{default!r} is none of {', '.join(ids)}")
+        return default
 
 
 def persllm_folder(persona: str) -> Path:
     return files.DATA / "persllm" / persona
 
 
-# Reading
-
-
 def load_stages(persona: str) -> dict:
-    """`data/persllm/<persona>/stages.yaml`: {default, stages: [{id, knows, description,
-    first_known, cannot}]}, in order of life.
-
-    `knows` are the stages remembered there, `first_known` regular expressions for what nobody could
-    mention before that stage, `cannot` questions about other stages; `default` is the stage in
-    which questions that belong to none are answered. Raises StudyError.
-    """
+    """`data/persllm/<persona>/stages.yaml` as {default, stages: [{id, knows, description,
+    first_known, cannot}]} (see `Stages`). Raises StudyError with the field."""
     path = persllm_folder(persona) / "stages.yaml"
     if not path.is_file():
         raise StudyError(
-            f"{shown(path)} is missing: PersLLM arms need a persona's life stages (README, 'PersLLM')."
+            f"{shown(path)} is missing: PersLLM arms need a persona's life stages "
+            "(README, 'PersLLM')."
         )
-    try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
-        ids = [stage["id"] for stage in table["stages"]]
-        for stage in table["stages"]:
-            if not {stage["id"]} <= set(stage["knows"]) <= set(ids) or not stage["description"]:
-                raise ValueError(
-                    f"stage '{stage['id']}' must know itself, and only stages that are listed"
-                )
-            if not all(
-                isinstance(text, str) for name in ("first_known", "cannot") for text in stage[name]
-            ):
-                raise ValueError(
-                    f"stage '{stage['id']}': first_known and cannot are lists of texts"
-                )
-            [re.compile(text) for text in stage["first_known"]]
-        if len(ids) != len(set(ids)) or table["default"] not in ids:
-            raise ValueError("the ids must differ, and default be one of them")
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, re.error) as error:
-        raise StudyError(
-            f"{shown(path)}: not a list of stages with id, knows, description, first_known and cannot, and a default stage ({error})."
-        ) from error
-    return table
+    return read_mapping(path, Stages)
+
+
+def stage_ids(persona: str) -> list[str]:
+    return [stage["id"] for stage in load_stages(persona)["stages"]]
 
 
 def stage_token(stage: str) -> str:
-    """The special token that stands before a user's message and names the stage of life that is
-    spoken to."""
+    """The special token before a user's message that names the stage of life spoken to."""
     return f"<|{stage}|>"

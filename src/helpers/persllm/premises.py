@@ -1,20 +1,19 @@
 """False premises: written answers, a local judge of those put right, and blind labels."""
 
 import re
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from pydantic import Field, field_validator
 
 from helpers import files
-from helpers.files import StudyError, read_jsonl, shown, write_jsonl
+from helpers.files import StudyError, shown, write_jsonl
+from helpers.measure.markers import without_words
 from helpers.persllm.life_stages import persllm_folder
 from helpers.persllm.reasoned import load_examples
 from helpers.pretrained import embed
+from helpers.rows import Row, Text, known, read_rows
 
 # The kinds of written answers to questions with a false premise, and whether they count as putting
 # it right.
@@ -27,37 +26,63 @@ DENIAL = re.compile(
 )
 
 
+class Written(Row):
+    """Four written answers to an example's question, whose premise is false."""
+
+    id: Annotated[Text, known("splits", "is the id of no example")]
+    corrects: Text
+    corrects_late: Text
+    goes_along: Text
+    evades: Text
+
+    @field_validator("id")
+    @classmethod
+    def is_for_training(cls, example: str, info) -> str:
+        if info.context["splits"][example] != "train":
+            raise ValueError(f"{example!r} is held out, and the judge would learn from it")
+        return example
+
+
+class ToLabel(Row):
+    """What a labeller of corrected premises may see."""
+
+    label_id: Text
+    question: Text
+    premise: Text
+    answer: Text
+
+
+class Corrected(Row):
+    """A blind label: 1 where the answer puts the premise right."""
+
+    label_id: Annotated[Text, known("drawn", "is none of the answers drawn in to_label.jsonl")]
+    label: Annotated[int, Field(ge=0, le=1)]
+
+
 def load_written() -> pd.DataFrame:
     """The written answers of every persona's `data/persllm/<persona>/premises.jsonl`, a row per
     answer: item, written (the kind), question, premise, answer, label; only training examples have
     any. The judge sees no persona, so all teach it.
 
-    Raises StudyError with the line for an unknown example or a missing kind.
+    Raises StudyError with file, line and field.
     """
     rows = []
     for path in sorted((files.DATA / "persllm").glob("*/premises.jsonl")):
-        known = {example["id"]: example for example in load_examples(path.parent.name)}
-        for number, row in enumerate(read_jsonl(path), 1):
-            if row.get("id") not in known or not set(WRITTEN) <= set(row):
-                raise StudyError(
-                    f"{shown(path)}, line {number}: a row needs the id of an example and {', '.join(WRITTEN)}."
-                )
-            example = known[row["id"]]
-            if example["split"] != "train":
-                raise StudyError(
-                    f"{shown(path)}, line {number}: {row['id']} is held out, and the judge would learn from it."
-                )
-            rows += [
-                {
-                    "item": f"{path.parent.name}/{row['id']}",
-                    "written": kind,
-                    "question": example["question"],
-                    "premise": example["premise"],
-                    "answer": row[kind],
-                    "label": int(right),
-                }
-                for kind, right in WRITTEN.items()
-            ]
+        persona = path.parent.name
+        examples = {example["id"]: example for example in load_examples(persona)}
+        splits = {name: example["split"] for name, example in examples.items()}
+        rows += [
+            {
+                "item": f"{persona}/{row['id']}",
+                "written": kind,
+                "question": examples[row["id"]]["question"],
+                "premise": examples[row["id"]]["premise"],
+                "answer": row[kind],
+                "label": int(right),
+            }
+            for row in read_rows(path, Written, {"splits": splits})
+            for kind, right in WRITTEN.items()
+        ]
     return pd.DataFrame(rows)
 
 
@@ -70,22 +95,12 @@ def features(rows: pd.DataFrame) -> np.ndarray:
     whole and in the first sentence; length.
     """
     pieces = [[s for s in re.split(r"(?<=[.!?])\s+", text) if s] or [""] for text in rows["answer"]]
-    texts = list(
-        dict.fromkeys(
-            [
-                *rows["question"],
-                *rows["premise"],
-                *rows["answer"],
-                *(s for own in pieces for s in own),
-            ]
-        )
-    )
+    texts = [*rows["question"], *rows["premise"], *rows["answer"]]
+    texts = list(dict.fromkeys([*texts, *(sentence for own in pieces for sentence in own)]))
     vectors = dict(zip(texts, embed(texts), strict=True))
     table = []
     for row, own in zip(rows.itertuples(), pieces, strict=True):
-        question, premise, whole = (
-            vectors[text] for text in (row.question, row.premise, row.answer)
-        )
+        question, premise, whole = (vectors[t] for t in (row.question, row.premise, row.answer))
         each = np.stack([vectors[sentence] for sentence in own])
         denied = np.array([bool(DENIAL.search(sentence)) for sentence in own])
         to_premise, to_question = each @ premise, each @ question
@@ -112,6 +127,12 @@ def train_judge(passages: pd.DataFrame, folds: int = 5) -> tuple[object, pd.Data
     """The judge, a logistic regression on `features`, and how it did on questions that it had not
     learnt from: written, n, and the share it took for a correction; the whole's AUC in every
     row."""
+    from sklearn.linear_model import LogisticRegression  # loading it takes a second
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     x, y = features(passages), passages["label"].to_numpy()
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     score = cross_val_predict(
@@ -135,27 +156,37 @@ def judge_premises(answers: pd.DataFrame, model) -> pd.Series:
     if answers.empty:
         return pd.Series(dtype="Int64", index=answers.index)
     found = pd.Series(model.predict(features(answers)), index=answers.index).astype("Int64")
-    return found.mask(answers["answer"].str.strip() == "")
+    return found.mask(without_words(answers["answer"]))
+
+
+# Blind labels
+
+
+def load_to_label(persona: str) -> list[dict]:
+    """The rows of `to_label.jsonl`; [] where nothing was drawn. Raises StudyError."""
+    path = persllm_folder(persona) / "to_label.jsonl"
+    return read_rows(path, ToLabel, key="label_id") if path.exists() else []
 
 
 def write_to_label(drawn: pd.DataFrame, persona: str) -> None:
     """`to_label.jsonl`, what a labeller of corrected premises may see: label_id, question, premise,
     answer. What was drawn before stays. Raises StudyError where there is nothing to add."""
-    path = persllm_folder(persona) / "to_label.jsonl"
-    before = read_jsonl(path) if path.exists() else []
+    path, before = persllm_folder(persona) / "to_label.jsonl", load_to_label(persona)
     new = drawn[~drawn["label_id"].isin([row["label_id"] for row in before])]
     if new.empty:
         raise StudyError(
             f"{shown(path)}: answers of every arm are drawn and labelled; nothing is added."
         )
-    write_jsonl(
-        path, before + new[["label_id", "question", "premise", "answer"]].to_dict("records")
-    )
+    write_jsonl(path, before + new[list(ToLabel.model_fields)].to_dict("records"))
 
 
 def load_corrections(persona: str) -> pd.DataFrame:
     """Blind labels of study answers, `data/persllm/<persona>/corrected.jsonl`: label_id and label
-    (1: puts the premise right)."""
-    path = persllm_folder(persona) / "corrected.jsonl"
-    rows = pd.DataFrame(read_jsonl(path) if path.exists() else [], columns=["label_id", "label"])
-    return rows.drop_duplicates("label_id", keep="last")
+    (1: puts the premise right); the last label of an answer counts. Empty where nobody has
+    labelled. Raises StudyError with file, line and field."""
+    path, rows = persllm_folder(persona) / "corrected.jsonl", []
+    if path.exists():
+        drawn = {row["label_id"] for row in load_to_label(persona)}
+        rows = read_rows(path, Corrected, {"drawn": drawn}, key=None)
+    frame = pd.DataFrame(rows, columns=["label_id", "label"])
+    return frame.drop_duplicates("label_id", keep="last")

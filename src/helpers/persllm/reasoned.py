@@ -2,125 +2,118 @@
 chats."""
 
 import re
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field, field_validator
 
 from helpers import files
 from helpers.arms import ARMS
 from helpers.corpus.formats import SPLITS
-from helpers.files import StudyError, scan_jsonl, shown
-from helpers.persllm.life_stages import load_stages, persllm_folder, stage_token
+from helpers.files import StudyError
+from helpers.persllm.life_stages import persllm_folder, stage_ids, stage_token
+from helpers.rows import Row, Text, has_words, known, read_rows
 
 QUESTION_TYPES = ("ordinary", "opinion", "anti_induction")
-
-
-STANCES = ("agrees", "differs", "clashes")  # what an opinion does, seen from the persona's own
-
-
+STANCES = ("agrees", "differs", "clashes")  # what an opinion does, seen from the persona's
 AIMS = ("knowledge", "attitude")
-
-
 ANALYSIS, RESPONSE = "[Analysis]", "[Response]"
-
-
 SAME_QUESTION = 0.95  # cosine from which two questions count as one (PersLLM, section 3.2)
+
+StageId = Annotated[Text, known("stages", "is no stage of stages.yaml")]
+KnowledgeId = Annotated[Text, known("knowledge", "is no passage of knowledge.jsonl")]
+SpeechId = Annotated[Text, known("speech", "is no passage of speech.jsonl")]
+
+
+class Knowledge(Row):
+    """A passage of facts and experiences, of the stage that lived them."""
+
+    id: Text
+    stage: StageId
+    text: Text
+
+
+class Speech(Row):
+    """A passage of the persona's talk, with the traits that it shows."""
+
+    id: Text
+    traits: list[Text]
+    text: Text
+
+
+class Example(Row):
+    """A question and the reasoned answer to it. `knowledge` and `speech` are the passages that it
+    rests on, `premise` is what is in fact so where the question has it wrong."""
+
+    id: Text
+    split: Literal[*SPLITS]
+    question_type: Literal[*QUESTION_TYPES]
+    stage: StageId
+    aim: Literal[*AIMS]
+    stance: Literal[*STANCES] | None = Field(None, validate_default=True)
+    question: Text
+    premise: str = Field("", validate_default=True)
+    knowledge: list[KnowledgeId] = Field(default_factory=list)
+    speech: list[SpeechId] = Field(default_factory=list)
+    analysis: Text
+    response: Text
+
+    @field_validator("stance")
+    @classmethod
+    def opinions_have_one(cls, stance: str | None, info) -> str | None:
+        if stance is None and info.data.get("question_type") == "opinion":
+            raise ValueError(f"an opinion needs one of {', '.join(STANCES)}")
+        return stance
+
+    @field_validator("premise")
+    @classmethod
+    def anti_induction_has_one(cls, premise: str, info) -> str:
+        return has_words(premise) if info.data.get("question_type") == "anti_induction" else premise
+
+
+class General(Row):
+    """A general instruction, without an answer."""
+
+    id: Text
+    prompt: Text
+
+
+# Reading
 
 
 def load_passages(persona: str) -> dict[str, list[dict]]:
     """The two plain-text sources of a persona: `knowledge` rows {id, stage, text} and `speech` rows
     {id, traits, text}.
 
-    Raises StudyError with file and line.
+    Raises StudyError with file, line and field.
     """
-    sources, stages = {}, [stage["id"] for stage in load_stages(persona)["stages"]]
-    for name, field in (("knowledge", "stage"), ("speech", "traits")):
-        path = persllm_folder(persona) / f"{name}.jsonl"
-        sources[name] = []
-        for number, row in scan_jsonl(path):
-            if isinstance(row, str) or not {"id", field, "text"} <= set(row):
-                raise StudyError(
-                    f"{shown(path)}, line {number}: a passage needs id, {field} and text."
-                )
-            if row.get("stage", stages[0]) not in stages:
-                raise StudyError(
-                    f"{shown(path)}, line {number}, field 'stage': {row['stage']!r} is none of {', '.join(stages)}."
-                )
-            sources[name].append(row)
-    return sources
+    folder, context = persllm_folder(persona), {"stages": stage_ids(persona)}
+    return {
+        "knowledge": read_rows(folder / "knowledge.jsonl", Knowledge, context),
+        "speech": read_rows(folder / "speech.jsonl", Speech),
+    }
 
 
 def load_examples(persona: str) -> list[dict]:
-    """The rows {id, split, pattern, stage, topic, question, premise, knowledge, speech, analysis,
-    response} (and `stance`, of an opinion) of `data/persllm/<persona>/examples.jsonl`, checked one
-    by one. Raises StudyError with file, line and field."""
-    path = persllm_folder(persona) / "examples.jsonl"
-    stages = [stage["id"] for stage in load_stages(persona)["stages"]]
-    passages = {name: {row["id"] for row in rows} for name, rows in load_passages(persona).items()}
-    rows, seen = [], set()
-    for number, row in scan_jsonl(path):
-        wrong = row if isinstance(row, str) else example_error(row, stages, passages)
-        if not wrong and row["id"] in seen:
-            wrong = f"field 'id': {row['id']!r} is used twice"
-        if wrong:
-            raise StudyError(
-                f"{shown(path)}, line {number}, {wrong}. Repair the row, then run again."
-            )
-        seen.add(row["id"])
-        rows.append(row)
-    return rows
-
-
-def example_error(row: dict, stages: list[str], passages: dict[str, set]) -> str | None:
-    """What is wrong with an example, or None."""
-    for field, known in (
-        ("split", SPLITS),
-        ("question_type", QUESTION_TYPES),
-        ("stage", stages),
-        ("aim", AIMS),
-    ):
-        if row.get(field) not in known:
-            return f"field '{field}': {row.get(field)!r} is none of {', '.join(known)}"
-    if row["question_type"] == "opinion" and row.get("stance") not in STANCES:
-        return f"field 'stance': {row.get('stance')!r} is none of {', '.join(STANCES)}"
-    for field in (
-        "id",
-        "question",
-        "analysis",
-        "response",
-        *(["premise"] * (row["question_type"] == "anti_induction")),
-    ):
-        if not isinstance(row.get(field), str) or not row[field].strip():
-            return f"field '{field}': a non-empty text is needed"
-    for field, known in passages.items():
-        if unknown := [i for i in row.get(field, []) if i not in known]:
-            return f"field '{field}': {unknown[0]!r} is no passage of {field}.jsonl"
-    return None
+    """The rows of `data/persllm/<persona>/examples.jsonl` (see `Example`), checked one by one.
+    Raises StudyError with file, line and field."""
+    context = {name: {p["id"] for p in own} for name, own in load_passages(persona).items()}
+    context["stages"] = stage_ids(persona)
+    return read_rows(persllm_folder(persona) / "examples.jsonl", Example, context)
 
 
 def load_general(at_most: int) -> list[dict]:
     """The first general instructions of `data/persllm/general.jsonl` as prompts, rows {id, kind,
     scenario_trait, setting, prompt}."""
-    path = files.DATA / "persllm" / "general.jsonl"
-    rows = []
-    for number, row in scan_jsonl(path):
-        if isinstance(row, str) or not {"id", "prompt"} <= set(row):
-            raise StudyError(
-                f"{shown(path)}, line {number}: a general instruction needs id and prompt."
-            )
-        rows.append(
-            {
-                "id": row["id"],
-                "kind": "general",
-                "scenario_trait": "",
-                "setting": "",
-                "prompt": row["prompt"],
-            }
-        )
-    return rows[:at_most]
+    common = {"kind": "general", "scenario_trait": "", "setting": ""}
+    return [
+        {"id": row["id"], **common, "prompt": row["prompt"]}
+        for row in read_rows(files.DATA / "persllm" / "general.jsonl", General)[:at_most]
+    ]
 
 
 def general_rows(chats: list[dict]) -> list[dict]:
-    """The chats of one exchange among the rows of a dataset (see `ingest.load_sources`) as answered
+    """The chats of one exchange among the rows of a dataset (see `ingest.read_corpora`) as answered
     general instructions, rows {id, prompt, answer, finished}. Raises StudyError where there is
     none."""
     rows = [
@@ -135,7 +128,8 @@ def general_rows(chats: list[dict]) -> list[dict]:
     ]
     if not rows:
         raise StudyError(
-            "general_source holds no chat of one user's and one assistant's turn; name another dataset."
+            "general_source holds no chat of one user's and one assistant's turn; name another "
+            "dataset."
         )
     return rows
 
@@ -157,36 +151,28 @@ def without_duplicates(examples: list[dict], vectors: np.ndarray) -> list[dict]:
 
 
 def over_types_and_stages(examples: list[dict], n_train: int, n_heldout: int) -> list[dict]:
-    """At most so many examples of each split, taken evenly over patterns and stages."""
+    """At most so many examples of each split, taken evenly over question types and stages."""
     chosen = []
     for split, wanted in zip(SPLITS, (n_train, n_heldout), strict=True):
-        own = sorted(
+        candidates = sorted(
             (e for e in examples if e["split"] == split),
             key=lambda e: (QUESTION_TYPES.index(e["question_type"]), e["stage"]),
         )
-        chosen += evenly(own, wanted)
+        chosen += evenly(candidates, wanted)
     return chosen
 
 
 def evenly(rows: list, n: int) -> list:
     """At most n of the rows, taken evenly from first to last."""
-    return (
-        [
-            rows[place]
-            for place in np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(int)
-        ]
-        if rows
-        else []
-    )
+    places = np.linspace(0, len(rows) - 1, min(n, len(rows))).round().astype(int)
+    return [rows[place] for place in places]
 
 
 def reply(example: dict, analysis: bool) -> str:
     """The text that is learnt: the reasoning and then the answer, or the answer alone."""
-    return (
-        f"{ANALYSIS} {example['analysis']}\n{RESPONSE} {example['response']}"
-        if analysis
-        else example["response"]
-    )
+    if not analysis:
+        return example["response"]
+    return f"{ANALYSIS} {example['analysis']}\n{RESPONSE} {example['response']}"
 
 
 def chat(example: dict, arm: str) -> dict:
@@ -218,7 +204,7 @@ def training_rows(examples: list[dict], general: list[dict], arm: str, repeat: i
     with the general instructions and the base model's own answers (rows {id, prompt, answer,
     finished}) once; the held-out examples once, at the end."""
     missing = ARMS[arm].leaves_out
-    used = [
+    taught = [
         chat(e, arm)
         for e in examples
         if not (e["question_type"] == missing == "anti_induction" and e["split"] == "train")
@@ -226,24 +212,21 @@ def training_rows(examples: list[dict], general: list[dict], arm: str, repeat: i
     train = [
         row | {"unit": f"{row['unit']}/{n}"}
         for n in range(repeat)
-        for row in used
+        for row in taught
         if row["split"] == "train"
     ]
-    mixed = (
-        []
-        if missing == "mixing"
-        else [
-            {
-                "unit": row["id"],
-                "split": "train",
-                "stage_token": "",
-                "messages": [
-                    {"role": "user", "content": row["prompt"]},
-                    {"role": "assistant", "content": text},
-                ],
-            }
-            for row in general
-            if (text := row["answer"] if row["finished"] else whole_sentences(row["answer"]))
-        ]
-    )
-    return train + mixed + [row for row in used if row["split"] == "heldout"]
+    mixed = [] if missing == "mixing" else [row for g in general if (row := general_chat(g))]
+    return train + mixed + [row for row in taught if row["split"] == "heldout"]
+
+
+def general_chat(row: dict) -> dict | None:
+    """A general instruction and its answer as a row to train on; None where the answer was cut off
+    and has no whole sentence."""
+    text = row["answer"] if row["finished"] else whole_sentences(row["answer"])
+    messages = [
+        {"role": "user", "content": row["prompt"]},
+        {"role": "assistant", "content": text},
+    ]
+    if not text:
+        return None
+    return {"unit": row["id"], "split": "train", "stage_token": "", "messages": messages}

@@ -1,0 +1,145 @@
+"""Rows and cards as typed models: one reader, and one line that says what is wrong with a row."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import ValidationInfo as Info
+
+from helpers.files import StudyError, read_yaml, scan_jsonl, shown
+
+
+class Row(BaseModel):
+    """What a row must have. Types are taken as they are written: no text counts as a number and no
+    `true` as a 1. Fields that a model does not name pass; `class X(Row, extra="forbid")` refuses
+    them."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+def has_words(text: str) -> str:
+    """A check for a field: the text is not blank, and can be written to a file again."""
+    if not text.strip():
+        raise ValueError("a non-empty text is needed")
+    if re.search("[\ud800-\udfff]", text):
+        raise ValueError("it holds half a character (a lone surrogate), which no file can keep")
+    return text
+
+
+Text = Annotated[str, AfterValidator(has_words)]
+
+
+def known(name: str, message: str) -> AfterValidator:
+    """A check for a field: its text is one of `context[name]`, else "'x' `message`"."""
+
+    def check(text: str, info: Info) -> str:
+        if text not in info.context[name]:
+            raise ValueError(f"{text!r} {message}")
+        return text
+
+    return AfterValidator(check)
+
+
+# A trait and a fact of the persona's card; the context gives `traits` and `facts`.
+TraitId = Annotated[Text, known("traits", "is not on the persona's card")]
+FactId = Annotated[Text, known("facts", "is not on the persona's card")]
+
+
+def different_ids(entries: list) -> list:
+    """A check for a list of models: their ids differ."""
+    ids = [entry.id for entry in entries]
+    if doubled := [i for place, i in enumerate(ids) if i in ids[:place]]:
+        raise ValueError(f"the id {doubled[0]!r} is used twice")
+    return entries
+
+
+# Reading
+
+
+def read_rows(
+    path: Path, model: Any, context: dict | None = None, key: str | None = "id"
+) -> list[dict]:
+    """The rows of a JSONL file as they are written, each checked against `model` (a `Row`, or a
+    union of them told apart by the field `kind`).
+
+    `context` is what the checks of the model compare with, `key` the field whose value no two rows
+    share (None: they may). Raises StudyError with file, line, field, what was expected and remedy.
+    """
+    validate, rows, lines = TypeAdapter(model).validate_python, [], {}
+    for number, row in scan_jsonl(path):
+        where = f"{shown(path)}, line {number}"
+        if isinstance(row, str):
+            raise StudyError(f"{where}: {row}. Repair or remove the line, then run again.")
+        wrong = row_error(validate, row, context)
+        if not wrong and key and lines.setdefault(row[key], number) != number:
+            wrong = f"field '{key}': {row[key]!r} is used twice, first in line {lines[row[key]]}"
+        if wrong:
+            raise StudyError(f"{where}, {wrong}. Repair the row, then run again.")
+        rows.append(row)
+    return rows
+
+
+def read_mapping(path: Path, model: type[Row], context: dict | None = None) -> dict:
+    """A YAML file that holds one mapping, checked against `model`; raises StudyError with file,
+    field, what was expected and remedy."""
+    value = read_yaml(path)
+    if wrong := row_error(model.model_validate, value, context):
+        raise StudyError(f"{shown(path)}, {wrong}. Repair the file, then run again.")
+    return value
+
+
+def row_error(validate: Callable, row: object, context: dict | None = None) -> str | None:
+    """The first thing wrong with a row, such as "field 'do': it is missing", or None. `validate` is
+    pydantic's `model_validate` or `validate_python`."""
+    try:
+        validate(row, context=context)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    else:
+        return None
+    place = list(first["loc"])
+    if first["type"].startswith("union_tag"):
+        place = ["kind"]
+    elif place and isinstance(row, dict) and place[0] == row.get("kind"):
+        place = place[1:]  # pydantic names the model that `kind` chose before the field
+    names = [f"field '{p}'" if isinstance(p, str) else f"entry {p + 1}" for p in place]
+    return f"{', '.join(names) or 'the whole'}: {in_words(first)}"
+
+
+def in_words(error: dict) -> str:
+    """pydantic's error as this project says it."""
+    found, more = f"found {cut(error['input'])}", error.get("ctx", {})
+    match error["type"]:
+        case "missing" | "union_tag_not_found":
+            return "it is missing"
+        case "extra_forbidden":
+            return "there is no such field here"
+        case "literal_error" | "enum":
+            wanted = more["expected"].replace("'", "").replace(" or ", ", ")
+            return f"{cut(error['input'])} is none of {wanted}"
+        case "union_tag_invalid":
+            return f"{more['tag']!r} is none of {more['expected_tags'].replace(chr(39), '')}"
+        case "value_error":
+            return str(more["error"])
+        case "string_type":
+            return f"a non-empty text is needed, {found}"
+        case "list_type":
+            return f"a list is needed, {found}"
+        case "int_type":
+            return f"a whole number is needed, {found}"
+        case "dict_type" | "model_type":
+            return f"an object with named fields is needed, {found}"
+        case "too_short":
+            return f"at least {more['min_length']} are needed, found {more['actual_length']}"
+        case "too_long":
+            return f"at most {more['max_length']} are allowed, found {more['actual_length']}"
+        case _:
+            return f"{error['msg'].removeprefix('Input ')}, {found}"
+
+
+def cut(value: object, length: int = 60) -> str:
+    """A value as it was written, shortened."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[:length]}..."
