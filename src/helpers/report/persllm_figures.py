@@ -31,21 +31,6 @@ def about(rows: pd.DataFrame) -> str:
     return f"n = {n} per dot; {counted(int(seeds.max()), 'seed')}{own}."
 
 
-def arm_rows(ax, names: list[str]) -> None:
-    """Arms as rows of an axis, the first on top."""
-    ax.set_yticks(range(len(names)), [table_of_arms.label(name) for name in names])
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.grid(axis="y", visible=False)
-
-
-def percents(axis) -> None:
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-
-
-def signed_points(axis) -> None:
-    axis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
-
-
 # Stages of life
 
 
@@ -53,7 +38,7 @@ def own_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     chance = 1 / rows["stage"].nunique()
     fig = drawing.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", mark=chance)
-    percents(fig.axes[0].yaxis)
+    drawing.percents(fig.axes[0].yaxis)
     at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
     fig.axes[0].annotate("chance", (1, chance), (3, 0), fontsize=8.5, **at)
     title = persllm_findings.own_stage(rows)
@@ -65,7 +50,7 @@ def stage_leaks(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     asked = rows["kind"].map({k: f"asked about {v}" for k, v in persllm_findings.ASKED.items()})
     fig = drawing.dots({"": rows.assign(asked=asked)}, "asked", "answers that leak", (0, None))
-    percents(fig.axes[0].yaxis)
+    drawing.percents(fig.axes[0].yaxis)
     title = persllm_findings.leaks(rows)
     save(fig, "stage_leaks", frame, study, folder, title, about=about(rows))
     return fig
@@ -94,7 +79,7 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.38 * len(names)))
     two_judgements(ax, {by: own for by, own in rows.groupby("by")}, names)
     ax.set(xlim=(0, 1), xlabel="false premises put right (share of answers)")
-    percents(ax.xaxis)
+    drawing.percents(ax.xaxis)
     fig.tight_layout()
     read = best_known(rows)
     title = persllm_findings.premises(rows)
@@ -104,19 +89,14 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
 
 
 def two_judgements(ax, tables: dict[str, pd.DataFrame], names: list[str]) -> None:
-    """Rows of arms with a filled dot (as read) and a hollow one (as judged), intervals at both."""
-    styles = ((READERS, -0.12, None), (JUDGE, 0.12, "white"))
-    for by, shift, fill in [style for style in styles if style[0] in tables]:
-        own = tables[by].set_index("arm").reindex(names)
-        for place, name in enumerate(names):
-            one = own.loc[[name]]
-            marks = {"fmt": "o", "ms": 6, "color": COLOURS[name], "mfc": fill, "clip_on": False}
-            ax.errorbar(one["value"], [place + shift], xerr=reach(one, "value"), lw=1, **marks)
-    arm_rows(ax, names)
-    handles = {
-        by: plt.Line2D([], [], ls="none", marker="o", color=DARK, mfc=fill)
-        for by, fill in ((READERS, DARK), (JUDGE, "white"))
-    }
+    """Rows of arms with a large dot (as read) and a small hollow one (as judged)."""
+    if READERS in tables:
+        own = tables[READERS].set_index("arm").reindex(names)
+        drawing.arm_dots(ax, own, "value", up=0.14)
+    own = tables[JUDGE].set_index("arm").reindex(names)
+    drawing.arm_dots(ax, own, "value", down=0.14, hollow=True)
+    drawing.arm_rows(ax, names)
+    handles = {READERS: drawing.mark("o", DARK), JUDGE: drawing.mark("o", DARK, "white")}
     drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
 
 
@@ -124,7 +104,7 @@ def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(best_known(frame), study, arms)
     label = f"put right,\n{rows['by'].iloc[0]}"
     fig = drawing.dots({"": rows}, "questions", label, (0, None))
-    percents(fig.axes[0].yaxis)
+    drawing.percents(fig.axes[0].yaxis)
     title = persllm_findings.premises_by_stage(rows)
     save(fig, "induction_by_stage", frame, study, folder, title, about=about(rows))
     return fig
@@ -176,7 +156,7 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
             (handles[arm],) = ax.plot(at, line["value"], "o-", color=COLOURS[arm], ms=4)
         turns = list(dict.fromkeys(own["turns"]))
         ax.set(title=pressed, xlabel="turns", xticks=range(len(turns)), xticklabels=turns)
-        percents(ax.yaxis)
+        drawing.percents(ax.yaxis)
     axes[0].set(ylabel="traits shown per reply", ylim=(0, None))
     labels = {table_of_arms.label(arm): line for arm, line in handles.items()}
     drawing.legend(axes[-1], labels, loc="upper left", bbox_to_anchor=(1, 1))
@@ -193,14 +173,22 @@ def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
     names = table_of_arms.in_order(rows["arm"])
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
     handles = {}
-    for where, fill in (("conversations", None), ("single prompts", "white")):
+    for where, fill in (("conversations", ""), ("single prompts", "white")):
         own = rows[rows["where"] == where].set_index("arm").loc[names, "repetitive"]
         for place, name in enumerate(names):
-            ax.plot(own[name], place, "o", color=COLOURS[name], mfc=fill, ms=8, clip_on=False)
-        handles[where] = plt.Line2D([], [], ls="none", marker="o", color=DARK, mfc=fill or DARK)
-    arm_rows(ax, names)
+            ax.plot(
+                own[name],
+                place,
+                "o",
+                color=COLOURS[name],
+                mfc=fill or COLOURS[name],
+                ms=8,
+                clip_on=False,
+            )
+        handles[where] = drawing.mark("o", DARK, fill)
+    drawing.arm_rows(ax, names)
     ax.set(xlim=(0, None), xlabel="replies that repeat themselves")
-    percents(ax.xaxis)
+    drawing.percents(ax.xaxis)
     drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     talk = rows[rows["where"] == "conversations"]
@@ -219,19 +207,16 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
     fig, axes = drawing.grid(len(measures), len(measures), height, sharey=True)
     for ax, measure in zip(axes, measures, strict=True):
         own = frame[frame["measure"] == measure].set_index("arm").reindex(names)
-        for place, name in enumerate(names):
-            one = own.loc[[name]]
-            marks = {"fmt": "o", "ms": 5, "color": COLOURS[name], "capsize": 2}
-            ax.errorbar(one["value"], [place], xerr=reach(one, "value"), lw=1.2, **marks)
+        drawing.arm_dots(ax, own, "value")
         ax.axvline(0, color=DARK, lw=1)
         far = 1.1 * own[["low", "high"]].abs().max().max()
         by = "".join(f"\n({by})" for by in set(own["by"].dropna()) if by)
         ax.set(title=measure.replace("the persona's ", "the\npersona's ") + by, xlim=(-far, far))
         ax.title.set_fontsize(9)
         if measure != SCORE:
-            signed_points(ax.xaxis)
+            drawing.signed_points(ax.xaxis)
         ax.set_xlabel("points of 0 to 5" if measure == SCORE else "percentage points", fontsize=9)
-        arm_rows(ax, names)
+        drawing.arm_rows(ax, names)
     fig.tight_layout()
     title = persllm_findings.parts(frame)
     save(
@@ -259,7 +244,7 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
     ax.set_yticks(range(len(rows)), [persllm_findings.contrast(row) for row in rows.itertuples()])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
-    signed_points(ax.xaxis)
+    drawing.signed_points(ax.xaxis)
     ax.set_xlabel("difference in percentage points")
     drawing.legend(ax, handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     fig.tight_layout()
@@ -270,6 +255,8 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
 
 
 def preference_curves(log: pd.DataFrame, study, folder):
+    if log.empty:
+        return print("figure 'preference_curves' is not drawn: no arm was trained by DPO.")
     labels = {"accuracy": "pairs preferred", "margin": "reward margin (nats)", "loss": "loss"}
     fig, axes = drawing.grid(3, 3, 2.8)
     for ax, (name, label) in zip(axes, labels.items(), strict=True):
@@ -277,7 +264,7 @@ def preference_curves(log: pd.DataFrame, study, folder):
             smooth = run[name].rolling(3, min_periods=1).mean()
             ax.plot(run["step"], smooth, color=COLOURS[arm], alpha=0.8)
         ax.set(xlabel="step", ylabel=label)
-    percents(axes[0].yaxis)
+    drawing.percents(axes[0].yaxis)
     fig.tight_layout()
     title = persllm_findings.preferences(log)
     seeds = counted(log["seed"].nunique(), "seed")

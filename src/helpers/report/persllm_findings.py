@@ -1,27 +1,33 @@
 """What the tables of the PersLLM chapters say: a figure's title, and a chapter's summary.
 
 Every function takes the tables of `helpers.report.persllm_tables` and returns a sentence (a title)
-or sentences (a summary); all numbers in them are computed.
+or a list of sentences (a summary); all numbers in them are computed.
 """
 
 import pandas as pd
 
 from helpers import arms
 from helpers.measure import calibration
+from helpers.report import findings
 from helpers.report.persllm_tables import JUDGE, READERS, WHOLE, best_known
-from helpers.report.words import apart, counted, listed, percent, points
+from helpers.report.words import apart, between, capital, counted, listed, named, percent, points
 
 MEASURES = {"know": "knows", "do": "does", "resist": "puts premises right"}
-
-
-def labels(names) -> str:
-    """The labels of arms, in the order of the table of arms: `persllm and persllm DPO`."""
-    return listed(arms.label(name) for name in arms.in_order(names))
 
 
 def within(row) -> str:
     """A share with its interval: `10 % (4 % to 20 %)`."""
     return f"{percent(row.value)} ({percent(row.low)} to {percent(row.high)})"
+
+
+def said(*sentences: str) -> list[str]:
+    """The sentences that say something."""
+    return [sentence for sentence in sentences if sentence]
+
+
+def shift(value: float, low: float, high: float) -> str:
+    """A difference in points with its interval; `unknown` where it could not be had."""
+    return "unknown" if pd.isna(value) else points(value, low, high)
 
 
 def one_seed(table: pd.DataFrame) -> str:
@@ -32,7 +38,7 @@ def one_seed(table: pd.DataFrame) -> str:
     if not len(single):
         return ""
     verb = "has" if len(single) == 1 else "have"
-    return f"One seed: {labels(single)} {verb} one seed, whose interval says nothing about others."
+    return f"One seed: {named(single)} {verb} one seed, whose interval says nothing about others."
 
 
 # Stages of life
@@ -67,12 +73,11 @@ def distinctness(told: pd.DataFrame) -> str:
         own = told[told["comparison"] == comparison]
         by = own.loc[own["high"] < 0, "arm"]
         if len(own):
-            found.append(f"{what} are {f'told apart by {labels(by)}' if len(by) else 'not'}")
-    text = "; ".join(found).replace("are not", "are not told apart")
-    return text[:1].upper() + text[1:]
+            found.append(f"{what} are {f'told apart by {named(by)}' if len(by) else 'not'}")
+    return capital("; ".join(found).replace("are not", "are not told apart"))
 
 
-def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> str:
+def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> list[str]:
     """The summary of the chapter on stages of life, all arms."""
     sums = stage.groupby("arm")[["successes", "n"]].sum()
     shares = sums["successes"] / sums["n"]
@@ -82,7 +87,7 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> str
     outside = leaked[leaked["kind"] == "outside"].set_index("arm")
     outside = outside.loc[arms.in_order(set(outside.index) & {"base", WHOLE, "persllm_dpo"})]
     asked = [f"{arms.label(row.Index)} {within(row)}" for row in outside.itertuples()]
-    return bullets(
+    return said(
         f"{own_stage(stage)} (chance {percent(1 / stage['stage'].nunique())}): {listed(each)}.",
         f"Asked about another stage, answers leak in this share: {listed(asked)}.",
         f"{distinctness(told)} (BLEU on the same prompts; {seeds}).",
@@ -94,10 +99,7 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> str
 
 
 def premises(table: pd.DataFrame) -> str:
-    span = {
-        by: f"{percent(own['value'].min())} to {percent(own['value'].max())}"
-        for by, own in table.groupby("by")
-    }
+    span = {by: between(own["value"].dropna()) for by, own in table.groupby("by")}
     if READERS not in span:
         return f"Nobody has read these answers; the offline judge finds {span[JUDGE]} put right"
     return (
@@ -107,24 +109,30 @@ def premises(table: pd.DataFrame) -> str:
 
 def premises_by_stage(table: pd.DataFrame) -> str:
     """`table` has what is best known: readings, or judgements where there are none."""
-    alike = table[table["questions"] == "default stage"]
-    best = alike.loc[alike["value"].idxmax()]
-    by = "" if best["by"] == READERS else ", says the offline judge"
+    alike = table[table["questions"] == "default stage"].dropna(subset=["value"])
+    first = findings.leaders(alike, "value")
+    by = "read blind" if (alike["by"] == READERS).all() else "judged offline"
+    if len(first) == len(alike):
+        return (
+            f"Where all arms are asked alike (default stage), {between(alike['value'])} are put "
+            f"right ({by}), intervals overlap"
+        )
+    shares = alike.set_index("arm")["value"]
     return (
-        f"Where all arms are asked alike (default stage), {arms.label(best['arm'])} puts most "
-        f"premises right: {within(best)}{by}"
+        f"Where all arms are asked alike (default stage), {named(first)} put most premises right: "
+        f"{between(shares[first])} ({by})"
     )
 
 
-def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.DataFrame) -> str:
+def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
     """The summary of the chapter on false premises; `compared` is `contrasts`."""
     read = best_known(table)
     over = judge.set_index("arm").loc["all"]
     useless = over["right_taken"] - over["wrong_taken"] < calibration.YOUDEN
     best = read.loc[read["value"].idxmax()]
     if not over["n"]:
-        return bullets(f"{premises(table)}, which is not to be trusted before some are read.")
-    return bullets(
+        return said(f"{premises(table)}, which is not to be trusted before some are read.")
+    return said(
         f"{premises(table)}. Most by readers: {arms.label(best['arm'])}, {within(best)}.",
         f"The offline judge {'is of no use' if useless else 'helps'}: it takes "
         f"{percent(over['right_taken'])} of the answers that readers found right for right, and "
@@ -141,9 +149,9 @@ def resistance(row) -> str:
     if not row.a.endswith("resist") or pd.isna(row.corrected):
         return ""
     a, b = (arms.label(side.partition(",")[0]) for side in (row.a, row.b))
-    read = points(row.corrected, row.corrected_low, row.corrected_high)
-    judged = points(row.difference, row.low, row.high)
-    seeds = points(row.seeds_mean, row.seeds_low, row.seeds_high)
+    read = shift(row.corrected, row.corrected_low, row.corrected_high)
+    judged = shift(row.difference, row.low, row.high)
+    seeds = shift(row.seeds_mean, row.seeds_low, row.seeds_high)
     return (
         f"Premises put right, {a} minus {b}: {read} as read blind; {judged} as judged. With "
         f"{counted(row.seeds, 'seed')} as units, as read: {seeds}."
@@ -154,12 +162,20 @@ def resistance(row) -> str:
 
 
 def likeness(table: pd.DataFrame) -> str:
-    scores = table[table["measure"] == "score"].groupby("arm")["value"].mean()
-    near, far = scores.idxmax(), scores.idxmin()
+    scores = table[table["measure"] == "score"]
+    each = [findings.above_base(own) for _, own in scores.groupby("aim")]
+    nearer = [arm for arm in each[0] if all(arm in names for names in each)]
+    means = scores.groupby("arm")["value"].mean()
+    if not nearer:
+        return "No arm comes nearer to the persona's own answers than base does"
     return (
-        f"Nearest to the persona's own answers: {arms.label(near)} ({scores[near]:.1f} of 5); "
-        f"farthest: {arms.label(far)} ({scores[far]:.1f})"
+        f"Nearer to the persona's own answers than base: {named(nearer)} "
+        f"({between(means[nearer], of_five)} of 5, base {of_five(means['base'])})"
     )
+
+
+def of_five(score: float) -> str:
+    return f"{score:.1f}"
 
 
 def questionnaire(table: pd.DataFrame) -> str:
@@ -174,11 +190,10 @@ def questionnaire(table: pd.DataFrame) -> str:
     )
 
 
-def likeness_summary(table: pd.DataFrame, replies: pd.DataFrame) -> str:
+def likeness_summary(table: pd.DataFrame, replies: pd.DataFrame) -> list[str]:
     scores = table[table["measure"] == "score"]
-    aims = scores.groupby("aim")["value"].agg(["min", "max"])
-    spans = [f"{aim} {row['min']:.1f} to {row['max']:.1f}" for aim, row in aims.iterrows()]
-    return bullets(
+    spans = [f"{aim} {between(own['value'], of_five)}" for aim, own in scores.groupby("aim")]
+    return said(
         f"{likeness(table)}. Over all arms, by aim of the question: {listed(spans)}.",
         f"{questionnaire(replies)}. Nothing is corrected for their number, so that one in twenty "
         "differs by chance.",
@@ -199,7 +214,7 @@ def wearing_off(table: pd.DataFrame) -> str:
 def changed(table: pd.DataFrame, how: str) -> str:
     if table.empty:
         return ""
-    return f"{labels(table['arm'])} {'shows' if len(table) == 1 else 'show'} {how}"
+    return f"{named(table['arm'])} {'shows' if len(table) == 1 else 'show'} {how}"
 
 
 def repetitive(table: pd.DataFrame) -> str:
@@ -208,13 +223,13 @@ def repetitive(table: pd.DataFrame) -> str:
     return f"In long conversations {listed(shares)} replies repeat themselves"
 
 
-def wearing_summary(halves: pd.DataFrame, replies: pd.DataFrame) -> str:
+def wearing_summary(halves: pd.DataFrame, replies: pd.DataFrame) -> list[str]:
     talk = replies[replies["where"] == "conversations"]
     none = talk[talk["repetitive"] == 0]
-    still = f" None of the replies of {labels(none['arm'])} does." if len(none) else ""
+    still = f" None of the replies of {named(none['arm'])} does." if len(none) else ""
     silent = talk[talk["wordless"] > 0]
-    words = f"some of {labels(silent['arm'])}" if len(silent) else "none"
-    return bullets(
+    words = f"some of {named(silent['arm'])}" if len(silent) else "none"
+    return said(
         f"{wearing_off(halves)}.",
         f"{repetitive(replies)}.{still} Replies without words: {words}.",
         f"{counted(int(halves['items'].max()), 'script')}, "
@@ -233,8 +248,8 @@ def parts(table: pd.DataFrame) -> str:
             "No part of the method can be seen to matter: none of "
             f"{len(table)} differences to persllm leaves out zero"
         )
-    named = listed(f"{arms.label(row.arm)} ({row.measure})" for row in off)
-    return f"{len(off)} of {len(table)} differences to persllm leave out zero: {named}"
+    which = listed(f"{arms.label(row.arm)} ({row.measure})" for row in off)
+    return f"{len(off)} of {len(table)} differences to persllm leave out zero: {which}"
 
 
 def contrast(row) -> str:
@@ -256,18 +271,21 @@ def contrasts(table: pd.DataFrame) -> str:
 
 
 def preferences(log: pd.DataFrame) -> str:
+    """Empty without a log."""
+    if log.empty:
+        return ""
     last = log[log["step"] > log["step"].max() - 5]
     return (
-        f"After DPO the chosen answer is preferred in {percent(last['accuracy'].mean())} of the "
-        f"pairs it trained on, by {last['margin'].mean():.1f} nats of reward"
+        f"At the end of DPO the chosen answer is preferred in "
+        f"{percent(last['accuracy'].mean())} of the pairs it trained on, by {last['margin'].mean():.1f} nats of reward"
     )
 
 
-def parts_summary(table: pd.DataFrame, compared: pd.DataFrame, log: pd.DataFrame) -> str:
-    return bullets(
+def parts_summary(table: pd.DataFrame, compared: pd.DataFrame, log: pd.DataFrame) -> list[str]:
+    return said(
         f"{parts(table)}.",
         *[resistance(row) or difference(row) for row in compared.itertuples()],
-        f"{preferences(log)}: training did what it was asked, which is not yet a better persona.",
+        preferences(log),
         one_seed(table),
     )
 
@@ -276,14 +294,9 @@ def difference(row) -> str:
     """A contrast in words: as judged, and as corrected by blind labels."""
     (a, measure), (b, _) = (side.split(", ") for side in (row.a, row.b))
     what = f"{MEASURES.get(measure, measure)}, {arms.label(a)} minus {arms.label(b)}"
-    found = points(row.difference, row.low, row.high)
+    found = shift(row.difference, row.low, row.high)
     if measure == "know":
         return f"{what}: {found} as scored."
-    corrected = points(row.corrected, row.corrected_low, row.corrected_high)
+    corrected = shift(row.corrected, row.corrected_low, row.corrected_high)
     known = f"{corrected} corrected by blind labels" if pd.notna(row.corrected) else "none was read"
     return f"{what}: {found} as judged; {known}."
-
-
-def bullets(*lines: str) -> str:
-    """The lines that say something, as a list in Markdown."""
-    return "\n".join(f"- {line[:1].upper()}{line[1:]}" for line in lines if line)

@@ -309,3 +309,11 @@ def over_seeds(compared: pd.DataFrame, contrast: dict) -> tuple[float, float, fl
     each = (a - b).dropna()
     reach = student.ppf(0.975, len(each) - 1) * each.sem() if len(each) > 1 else np.nan
     return each.mean(), each.mean() - reach, each.mean() + reach
+
+
+def preferences(study) -> pd.DataFrame:
+    """The log of DPO: step, loss, margin, accuracy, chosen, rejected, arm, seed; empty where the
+    study has no arm that was trained on preferences."""
+    if not set(study.arms) & set(table_of_arms.trained_on("preferences")):
+        return pd.DataFrame(columns=["step", "loss", "margin", "accuracy", "arm", "seed"])
+    return study.preferences
