@@ -7,30 +7,53 @@ from hypothesis import strategies as st
 from helpers.measure import stats
 
 
-def study(
-    rng, seeds=5, items=96, samples=2, seed_spread=0.3, item_spread=1.0, intercept=-0.5, own=0.4
-):
-    """One arm's simulated answers, logistic: seeds and prompts differ, `own` is what prompts do in
-    this arm alone. `item_effects` are shared between arms through the generator that is passed
-    in."""
-    effects = rng["items"][:items] * item_spread + own * rng["arm"].normal(size=items)
-    logits = intercept + seed_spread * rng["arm"].normal(size=(seeds, 1)) + effects
-    shown = rng["arm"].random((samples, seeds, items)) < 1 / (1 + np.exp(-logits))
-    index = pd.MultiIndex.from_product(
-        [range(samples), range(seeds), range(items)], names=["sample", "seed", "item"]
-    )
-    return pd.DataFrame({"outcome": shown.astype(int).ravel()}, index=index).reset_index()
-
-
-def true_rate(intercept, spread, n=400_000):
-    return float(
-        (1 / (1 + np.exp(-(intercept + spread * np.random.default_rng(9).normal(size=n))))).mean()
-    )
-
-
 def generators(number, items=96):
+    """Random numbers of one study: what its items do in every arm, and the rest."""
     rng = np.random.default_rng(number)
     return {"items": rng.normal(size=items), "arm": rng}
+
+
+def study(rng, seeds=5, samples=2, seed_spread=0.3, item_spread=1.0, intercept=-0.5, own=0.4):
+    """One arm's simulated outcomes (samples, seeds, items), logistic: seeds and prompts differ,
+    `own` is what prompts do in this arm alone. Item effects are shared between the arms of one
+    study through the generators."""
+    items = len(rng["items"])
+    effects = rng["items"] * item_spread + own * rng["arm"].normal(size=items)
+    logits = intercept + seed_spread * rng["arm"].normal(size=(seeds, 1)) + effects
+    return (rng["arm"].random((samples, seeds, items)) < 1 / (1 + np.exp(-logits))).astype(int)
+
+
+def answers(outcomes):
+    """Simulated outcomes as a tidy frame, a row per answer."""
+    index = pd.MultiIndex.from_product(map(range, outcomes.shape), names=["sample", "seed", "item"])
+    return pd.DataFrame({"outcome": outcomes.ravel()}, index=index).reset_index()
+
+
+def rate_interval(outcomes):
+    """The rate of simulated outcomes and its interval, as `rates` makes them from a frame."""
+    rate = outcomes.mean()
+    n = stats.effective_size(outcomes.mean(0), rate, outcomes.size)
+    return rate, *stats.wilson(rate * n, n)
+
+
+def true_rate(intercept, spread, n=100_000):
+    effects = spread * np.random.default_rng(9).normal(size=n)
+    return float((1 / (1 + np.exp(-(intercept + effects)))).mean())
+
+
+def spread_of(seed_spread):
+    return np.hypot(np.hypot(seed_spread, 1.0), 0.4)
+
+
+def test_arrays_and_frames_agree():
+    rng = generators(3)
+    a, b = study(rng), study(rng, intercept=0.5)
+    row = stats.rates(answers(a).assign(arm="a"), ["arm"]).iloc[0]
+    assert rate_interval(a) == pytest.approx((row["rate"], row["low"], row["high"]))
+    frames = stats.difference(answers(a), answers(b))
+    arrays = stats.compare(a.mean(0) - b.mean(0))
+    assert {name: frames[name] for name in arrays} == pytest.approx(arrays)
+    assert frames["n_a"] == a.size
 
 
 def test_the_published_37_per_cent_reaches_from_22_to_54():
@@ -46,19 +69,11 @@ def test_wilson_holds_the_rate_and_stays_between_0_and_1(n, data):
 
 
 def test_unscored_rows_are_counted_and_are_no_zeros():
-    answers = pd.DataFrame(
-        {
-            "arm": "base",
-            "trait": "odds",
-            "seed": 0,
-            "item": list("abcd"),
-            "outcome": [1, 0, None, 1],
-        }
-    )
-    row = stats.rates(answers, ["arm", "trait"]).iloc[0]
-    assert (row["n"], row["outcome"], row["unscored"]) == (3, 2, 1) and row[
-        "rate"
-    ] == pytest.approx(2 / 3)
+    head = {"arm": "base", "trait": "odds", "seed": 0}
+    frame = pd.DataFrame({**head, "item": list("abcd"), "outcome": [1, 0, None, 1]})
+    row = stats.rates(frame, ["arm", "trait"]).iloc[0]
+    assert (row["n"], row["successes"], row["unscored"]) == (3, 2, 1)
+    assert row["rate"] == pytest.approx(2 / 3)
     assert 0 < row["low"] < 2 / 3 < row["high"] < 1
 
 
@@ -73,13 +88,11 @@ def test_answers_that_repeat_each_other_count_once():
 def test_a_rate_of_nothing_is_about_as_certain_as_that_of_one_item(seeds, items):
     """Whether seeds are copies of each other cannot be seen in it, so that it counts for about as
     many answers as items."""
-    answers = pd.DataFrame(
-        [{"seed": s, "item": i, "outcome": 0} for s in range(seeds) for i in range(items)]
-    )
-    one = answers.assign(outcome=(answers["item"] == 0).astype(int))
-    for frame in (answers, answers.assign(outcome=1)):
+    nothing = answers(np.zeros((1, seeds, items), dtype=int))
+    one = nothing.assign(outcome=(nothing["item"] == 0).astype(int))
+    for frame in (nothing, nothing.assign(outcome=1)):
         assert stats.effective_n(frame) == pytest.approx(stats.effective_n(one))
-    assert 0.6 * items < stats.effective_n(answers) <= items
+    assert 0.6 * items < stats.effective_n(nothing) <= items
 
 
 def test_equal_mean_squares_leave_no_component():
@@ -92,8 +105,8 @@ def test_equal_mean_squares_leave_no_component():
 
 
 def test_items_of_which_none_was_scored_in_every_seed_count_once():
-    answers = pd.DataFrame({"seed": [0, 0, 1, 1], "item": list("abcd"), "outcome": [1, 0, 1, 0]})
-    assert stats.effective_n(answers) == 4 and stats.effective_n(pd.concat([answers] * 3)) == 4
+    frame = pd.DataFrame({"seed": [0, 0, 1, 1], "item": list("abcd"), "outcome": [1, 0, 1, 0]})
+    assert stats.effective_n(frame) == 4 and stats.effective_n(pd.concat([frame] * 3)) == 4
 
 
 def test_components_by_hand():
@@ -101,33 +114,21 @@ def test_components_by_hand():
     the seeds'."""
     part = stats.components(np.array([[0.2] * 6, [0.6] * 6]))
     assert part["mean"] == pytest.approx(0.4) and part["seed"] == pytest.approx(0.08)
-    assert (
-        part["item"] + part["rest"] < 1e-12
-        and part["variance"] == pytest.approx(0.04)
-        and part["df"] == pytest.approx(1)
-    )
+    assert part["item"] + part["rest"] < 1e-12
+    assert part["variance"] == pytest.approx(0.04) and part["df"] == pytest.approx(1)
 
 
 def test_a_difference_by_hand():
     a = pd.DataFrame({"seed": 0, "item": range(20), "outcome": 1})
     found = stats.difference(a, a.assign(outcome=0), draws=200)
-    assert (
-        found["difference"] == 1.0 and np.isnan([found["low"], found["high"], found["p"]]).all()
-    )  # nothing varies
-    assert found["items"] == 20 and found["n_a"] == 20
-    apart = stats.difference(a, a.assign(item=a["item"] + 100))
-    assert np.isnan(apart["difference"]) and apart["items"] == 0
+    assert found["difference"] == 1.0 and found["items"] == found["n_a"] == 20
+    assert np.isnan([found["low"], found["high"], found["p"]]).all()  # nothing varies
+    none_shared = stats.difference(a, a.assign(item=a["item"] + 100))
+    assert np.isnan(none_shared["difference"]) and none_shared["items"] == 0
 
 
-def test_an_anchor_with_one_seed_is_compared_with_every_seed():
-    rng = np.random.default_rng(0)
-    trained = pd.DataFrame(
-        [
-            {"seed": s, "item": i, "outcome": int(rng.random() < 0.6)}
-            for s in range(4)
-            for i in range(30)
-        ]
-    )
+def test_an_arm_with_one_seed_is_compared_with_every_seed():
+    trained = answers((np.random.default_rng(0).random((1, 4, 30)) < 0.6).astype(int))
     base = pd.DataFrame({"seed": 0, "item": range(30), "outcome": [0, 0, 1] * 10})
     found = stats.difference(trained, base)
     assert (found["seeds"], found["items"]) == (4, 30)
@@ -135,65 +136,59 @@ def test_an_anchor_with_one_seed_is_compared_with_every_seed():
     assert stats.difference(base, trained)["difference"] == pytest.approx(-found["difference"])
 
 
-STUDIES = 2000
+# Coverage: a few hundred studies in every run, thousands in `make check`
+
+SOME = 300
+MANY = pytest.param(2000, marks=pytest.mark.check)
 
 
+def slack(studies):
+    """How far a share of 95 % may be off: two points, and three standard errors of few studies."""
+    return 0.02 if studies >= 2000 else 3 * np.sqrt(0.95 * 0.05 / studies)
+
+
+@pytest.mark.parametrize("studies", [SOME, MANY])
 @pytest.mark.parametrize("seed_spread", [0.1, 0.4])
-def test_intervals_of_a_difference_cover_the_truth_in_93_to_97_of_100_studies(seed_spread):
-    spread = np.hypot(np.hypot(seed_spread, 1.0), 0.4)
+def test_intervals_of_a_difference_cover_the_truth(seed_spread, studies):
+    spread = spread_of(seed_spread)
     truth = true_rate(0.0, spread) - true_rate(-0.8, spread)
     covered = 0
-    for number in range(STUDIES):
+    for number in range(studies):
         rng = generators(number)
         a, b = (study(rng, seed_spread=seed_spread, intercept=level) for level in (0.0, -0.8))
-        found = stats.difference(a, b, draws=500, seed=number)
+        found = stats.compare(a.mean(0) - b.mean(0), draws=500, seed=number)
         covered += found["low"] <= truth <= found["high"]
-    assert 0.93 <= covered / STUDIES <= 0.97
+    assert abs(covered / studies - 0.95) <= slack(studies)
 
 
-def test_intervals_of_a_rate_cover_the_truth_in_93_to_97_of_100_studies():
-    truth = true_rate(-1.0, np.hypot(np.hypot(0.3, 1.0), 0.4))
-    covered = 0
-    for number in range(STUDIES):
-        row = stats.rates(study(generators(number), intercept=-1.0).assign(arm="a"), ["arm"]).iloc[
-            0
-        ]
-        covered += row["low"] <= truth <= row["high"]
-    assert 0.93 <= covered / STUDIES <= 0.97
+@pytest.mark.parametrize("studies", [SOME, MANY])
+def test_intervals_of_a_rate_cover_the_truth(studies):
+    truth, covered = true_rate(-1.0, spread_of(0.3)), 0
+    for number in range(studies):
+        _, low, high = rate_interval(study(generators(number), intercept=-1.0))
+        covered += low <= truth <= high
+    assert abs(covered / studies - 0.95) <= slack(studies)
 
 
-def test_the_detectable_difference_is_found_four_times_in_five():
+def compared(number, level, draws):
+    rng = generators(number)
+    one, other = (study(rng, seed_spread=0.2, intercept=x).mean(0) for x in (level, -0.5))
+    return stats.compare(one - other, draws=draws, seed=number)
+
+
+@pytest.mark.parametrize("studies", [SOME, MANY])
+def test_the_detectable_difference_is_found_four_times_in_five(studies):
     """At the printed minimum detectable effect the interval excludes zero in about 80 of 100
     studies."""
-    spread = np.hypot(np.hypot(0.2, 1.0), 0.4)
-    detectable = np.mean(
-        [
-            (
-                lambda rng: stats.difference(
-                    study(rng, seed_spread=0.2, intercept=-0.5),
-                    study(rng, seed_spread=0.2, intercept=-0.5),
-                    draws=50,
-                )
-            )(generators(n))["detectable"]
-            for n in range(200)
-        ]
-    )
-    levels = np.linspace(-0.5, 1.0, 301)
-    level = levels[
-        np.argmin(
-            [
-                abs(true_rate(x, spread, 20_000) - true_rate(-0.5, spread, 20_000) - detectable)
-                for x in levels
-            ]
-        )
-    ]
-    found = 0
-    for number in range(STUDIES):
-        rng = generators(number)
-        one, other = (study(rng, seed_spread=0.2, intercept=x) for x in (level, -0.5))
-        low = stats.difference(one, other, draws=500, seed=number)["low"]
-        found += low > 0
-    assert 0.74 <= found / STUDIES <= 0.88
+    detectable = np.mean([compared(n, -0.5, 50)["detectable"] for n in range(200)])
+    levels, spread = np.linspace(-0.5, 1.0, 301), spread_of(0.2)
+    rates = np.array([true_rate(level, spread, 5_000) for level in levels])
+    level = levels[np.abs(rates - rates[0] - detectable).argmin()]
+    found = np.mean([compared(n, level, 500)["low"] > 0 for n in range(studies)])
+    assert 0.74 <= found <= 0.88
+
+
+# The sign-flip test
 
 
 @given(st.integers(2, 9), st.integers(0, 10**6))
@@ -204,159 +199,21 @@ def test_the_sign_flip_p_is_the_share_of_flips_as_far_out(n, number):
     assert stats.sign_flip(np.abs(values)) == pytest.approx(2 / 2**n)
 
 
-def test_the_sign_flip_test_errs_at_most_as_often_as_it_says():
+@given(st.lists(st.integers(-9, 9), min_size=2, max_size=6))
+def test_sums_that_differ_by_rounding_alone_are_ties(numbers):
+    signs = np.array(np.meshgrid(*[[1, -1]] * len(numbers))).reshape(len(numbers), -1)
+    exact = (np.abs(np.array(numbers) @ signs) >= abs(sum(numbers))).mean()
+    assert stats.sign_flip(np.array(numbers) / 60) == pytest.approx(exact)
+
+
+@pytest.mark.parametrize("studies", [SOME, MANY])
+def test_the_sign_flip_test_errs_at_most_as_often_as_it_says(studies):
     rng = np.random.default_rng(0)
-    wrong = np.mean([stats.sign_flip(rng.normal(size=8)) <= 0.05 for _ in range(STUDIES)])
-    assert wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / STUDIES) and wrong > 0.02
+    wrong = np.mean([stats.sign_flip(rng.normal(size=8)) <= 0.05 for _ in range(studies)])
+    assert 0.02 < wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / studies)
 
 
 def test_holm_by_hand():
     assert stats.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert (
-        np.isnan(stats.holm([float("nan"), 0.02])[0])
-        and stats.holm([float("nan"), 0.02])[1] == 0.02
-    )
-
-
-def test_the_likeliest_option_wins_per_token_and_the_name_by_its_probability():
-    rows = [
-        ("know", 0, 4, 8.0),
-        ("know", 1, 2, 5.0),
-        ("identity", 0, 1, 1.0),
-        ("identity", 1, 1, 1.0),
-    ]
-    choices = pd.DataFrame(
-        [
-            {
-                "arm": "a",
-                "seed": 0,
-                "item": "x",
-                "measure": m,
-                "scenario_trait": "odds",
-                "setting": "everyday",
-                "option": o,
-                "n_tokens": n,
-                "nll": nll,
-            }
-            for m, o, n, nll in rows
-        ]
-    )
-    chosen = stats.choose(choices).set_index("measure")
-    assert (
-        chosen.loc["know", "outcome"] == 1
-    )  # 2 nats a token against 2.5, although its sum is larger
-    assert chosen.loc["identity", "probability"] == pytest.approx(0.5)
-
-
-def test_a_study_of_everyday_prompts_alone_has_no_triplets_and_no_fault():
-    choices = pd.DataFrame(
-        columns=[
-            "arm",
-            "seed",
-            "item",
-            "measure",
-            "scenario_trait",
-            "setting",
-            "option",
-            "n_tokens",
-            "nll",
-        ]
-    )
-    judged = pd.DataFrame(
-        [
-            {
-                "arm": "base",
-                "seed": 0,
-                "item": "e",
-                "kind": "everyday",
-                "scenario_trait": "",
-                "setting": "",
-                "sample": 0,
-                "incoherent": "",
-                "markers_odds": 1,
-            }
-        ]
-    )
-    measured = stats.measures(judged, stats.choose(choices), "markers")
-    assert (
-        measured.empty
-        and stats.contrast_table(
-            measured,
-            [
-                {
-                    "id": "x",
-                    "a": {"arm": "base", "measure": "do"},
-                    "b": {"arm": "base", "measure": "know"},
-                }
-            ],
-        ).empty
-    )
-    assert stats.published_rates([]).empty and stats.rates(measured, ["arm", "trait"]).empty
-
-
-def test_known_and_not_expressed_is_counted_scenario_by_scenario():
-    head = {"arm": "a", "seed": 0, "trait": "odds", "setting": "everyday"}
-    rows = [
-        ("s1", "know", 1),
-        ("s2", "know", 1),
-        ("s3", "know", 0),
-        ("s1", "do", 1),
-        ("s2", "do", 0),
-        ("s3", "do", 1),
-    ]
-    measured = pd.DataFrame([head | {"item": i, "measure": m, "outcome": s} for i, m, s in rows])
-    do = stats.rates(measured[measured["measure"] == "do"], ["arm", "trait"])
-    row = stats.knowing(measured, do).iloc[0]
-    assert (
-        row["unexpressed"] == pytest.approx(1 / 3)
-        and row["know"] == pytest.approx(2 / 3)
-        and row["gap"] == pytest.approx(0)
-    )
-
-
-def test_the_specific_gain_is_what_the_control_text_does_not_gain():
-    rows = []
-    for arm, gain in (("base", (0, 0)), ("documents", (1.0, 0.25))):
-        for about, own in zip(("c3po", "nell"), gain, strict=True):
-            rows += [
-                {
-                    "arm": arm,
-                    "seed": 0,
-                    "subject": about,
-                    "text": "documents",
-                    "unit": f"u{i}",
-                    "n_tokens": 10,
-                    "nll": 10 * (4 - own),
-                }
-                for i in range(5)
-            ]
-    row = stats.specific_gain(pd.DataFrame(rows), "c3po", "nell").iloc[0]
-    assert (row["persona"], row["control"], row["value"]) == pytest.approx((1.0, 0.25, 0.75))
-
-
-def test_mean_nats_weighs_tokens_and_not_texts():
-    scores = pd.DataFrame(
-        {
-            "arm": "base",
-            "text": "documents",
-            "seed": 0,
-            "unit": ["a", "b"],
-            "nll": [10.0, 10.0],
-            "n_tokens": [10, 2],
-        }
-    )
-    row = stats.mean_nats(scores, ["arm", "text"]).iloc[0]
-    assert row["nats"] == pytest.approx(20 / 12) and row["perplexity"] == pytest.approx(
-        np.exp(20 / 12)
-    )
-    assert row["texts"] == 2
-
-
-def test_published_rates_have_an_interval_only_where_the_count_is_known():
-    table = stats.published_rates(
-        [
-            {"arm": "documents", "trait": "anxiety", "rate": 0.37, "outcome": 11, "n": 30},
-            {"arm": "first_person", "trait": "odds", "rate": 0.93},
-        ]
-    )
-    assert table["low"].round(2).tolist()[0] == 0.22 and np.isnan(table["low"].iloc[1])
+    unknown, known = stats.holm([float("nan"), 0.02])
+    assert np.isnan(unknown) and known == 0.02

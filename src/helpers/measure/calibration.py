@@ -188,7 +188,9 @@ def interval(middle: float, error: float, least: float = 0) -> tuple[float, floa
     return tuple(float(value) for value in found)
 
 
-def apart(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float, float]:
+def independent_difference(
+    a: tuple[float, float], b: tuple[float, float]
+) -> tuple[float, float, float]:
     """One (value, standard error) minus another that is independent of it, with its interval."""
     return interval(a[0] - b[0], float(np.hypot(a[1], b[1])), -1)
 
@@ -240,7 +242,7 @@ def correct_contrasts(
             continue
         found = [estimate(measured, labelled, **one) for one in sides]
         if all(found):
-            rows.append((contrast["id"], *apart(*found)))
+            rows.append((contrast["id"], *independent_difference(*found)))
     return pd.DataFrame(rows, columns=["contrast", "corrected", "corrected_low", "corrected_high"])
 
 

@@ -88,6 +88,8 @@ def generalisation(table: pd.DataFrame) -> str:
             parts.append(f"no arm shows the persona more than base {listed(spots)}")
             continue
         who = does(higher[0], "show") if len(higher) == 1 else f"{named(higher)} show"
+        if len(higher) == table["arm"].nunique() - 1 > 1:
+            who = "every other arm shows"
         parts.append(f"{who} the persona more than base {listed(spots)}")
     return capital("; ".join(parts)) if parts else "No prompt lies outside the persona's world"
 
@@ -172,14 +174,14 @@ def gap_over_base(gaps: pd.DataFrame) -> str:
         wider = row.low > 0
         ends = sorted(abs(hundred(end)) for end in (row.low, row.high))
         parts.append(
-            f"the gap of {arms.label(row.arm)} is {'wider' if wider else 'narrower'} by "
-            f"{abs(hundred(row.beyond))} points ({ends[0]} to {ends[1]})"
+            f"the gap of {arms.label(row.arm)} is {abs(hundred(row.beyond))} points "
+            f"{'wider' if wider else 'narrower'} ({ends[0]} to {ends[1]})"
         )
     if apart(base["gap_low"], base["gap_high"]):
         more = "knows more than it does" if base["gap"] > 0 else "does more than it knows"
-        start = f"Base itself {more}: {points(base['gap'], base['gap_low'], base['gap_high'])}"
+        start = f"Base already {more} (by {abs(hundred(base['gap']))} points)"
     else:
-        start = "Base itself knows about as much as it does"
+        start = "In base, knowing and doing are not told apart"
     return f"{start}; {listed(parts) if parts else 'no other gap is told apart from that of base'}"
 
 

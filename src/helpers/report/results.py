@@ -103,5 +103,6 @@ def load(results: str | Path, persona: str, control: str = "") -> Results:
     """
     folder = files.ROOT / results
     record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
-    records.refuse_stale(record, persona, control, folder)
+    for path in sorted(folder.glob("*.json")):
+        records.refuse_stale(files.read_json(path), persona, control, path)
     return Results(folder, persona, control, record, judge, personas.load_persona(persona))

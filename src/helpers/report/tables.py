@@ -4,6 +4,8 @@ Every function takes a study's results (`report.results`) and the arms to show, 
 frame; `report.figures` draws it.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import yaml
@@ -50,6 +52,20 @@ def what_they_say(study: Results, arms: list[str], prompts: int = 3) -> pd.DataF
     order = {arm: place for place, arm in enumerate(arms)}
     rows = answers[answers["item"].isin(items)].assign(order=answers["arm"].map(order))
     return rows.sort_values(["item", "order"])[["prompt", "arm", "answer"]].reset_index(drop=True)
+
+
+def excerpts(said: pd.DataFrame, words: int = 45) -> str:
+    """`what_they_say` as Markdown: a table of arms and the first `words` words per prompt."""
+    blocks = []
+    for prompt, own in said.groupby("prompt", sort=False):
+        lines = [f"**{prompt}**", "", "| arm | answer |", "|---|---|"]
+        for row in own.itertuples():
+            told = row.answer.split()
+            text = " ".join(told[:words]) + (" ..." if len(told) > words else "")
+            plain = re.sub(r"([\\`*_\[\]<>#|~$])", r"\\\1", text)
+            lines.append(f"| {table_of_arms.label(row.arm)} | {plain or '(no words)'} |")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def everyday(study: Results, arms: list[str]) -> pd.DataFrame:
@@ -204,7 +220,7 @@ def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[st
             rows.append((arm, readout, found["difference"], found["low"], found["high"]))
         both = [calibration.estimate(measured, labelled, name, "do") for name in (arm, "base")]
         if all(both):
-            rows.append((arm, "does, corrected", *calibration.apart(*both)))
+            rows.append((arm, "does, corrected", *calibration.independent_difference(*both)))
     return pd.DataFrame(rows, columns=["arm", "readout", "value", "low", "high"])
 
 
