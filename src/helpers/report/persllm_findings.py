@@ -10,9 +10,15 @@ from helpers import arms
 from helpers.measure import calibration
 from helpers.report import findings
 from helpers.report.persllm_tables import JUDGE, READERS, WHOLE, best_known
-from helpers.report.words import apart, between, capital, counted, listed, named, percent, points
+from helpers.report.words import apart, between, capital, counted, listed, percent, points
 
 MEASURES = {"know": "knows", "do": "does", "resist": "puts premises right"}
+
+
+def called(names) -> str:
+    """Labels of arms in a sentence, those of ablations in quotes: `persllm and "no mixing"`."""
+    label = {name: arms.label(name) for name in arms.in_order(names)}
+    return listed(f'"{text}"' if arms.is_ablation(name) else text for name, text in label.items())
 
 
 def within(row) -> str:
@@ -38,7 +44,7 @@ def one_seed(table: pd.DataFrame) -> str:
     if not len(single):
         return ""
     verb = "has" if len(single) == 1 else "have"
-    return f"One seed: {named(single)} {verb} one seed, whose interval says nothing about others."
+    return f"One seed: {called(single)} {verb} one seed, whose interval says nothing about others."
 
 
 # Stages of life
@@ -73,7 +79,7 @@ def distinctness(told: pd.DataFrame) -> str:
         own = told[told["comparison"] == comparison]
         by = own.loc[own["high"] < 0, "arm"]
         if len(own):
-            found.append(f"{what} are {f'told apart by {named(by)}' if len(by) else 'not'}")
+            found.append(f"{what} are {f'told apart by {called(by)}' if len(by) else 'not'}")
     return capital("; ".join(found).replace("are not", "are not told apart"))
 
 
@@ -81,7 +87,7 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> lis
     """The summary of the chapter on stages of life, all arms."""
     sums = stage.groupby("arm")[["successes", "n"]].sum()
     shares = sums["successes"] / sums["n"]
-    each = [f"{arms.label(name)} {percent(shares[name])}" for name in arms.in_order(shares.index)]
+    each = [f"{called([name])} {percent(shares[name])}" for name in arms.in_order(shares.index)]
     seeds = told.groupby("comparison")["seeds"].max()
     seeds = listed(f"{counted(n, 'seed')} {comparison}" for comparison, n in seeds.items())
     outside = leaked[leaked["kind"] == "outside"].set_index("arm")
@@ -119,7 +125,7 @@ def premises_by_stage(table: pd.DataFrame) -> str:
         )
     shares = alike.set_index("arm")["value"]
     return (
-        f"Where all arms are asked alike (default stage), {named(first)} put most premises right: "
+        f"Where all arms are asked alike (default stage), {called(first)} put most premises right: "
         f"{between(shares[first])} ({by})"
     )
 
@@ -133,7 +139,7 @@ def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.Data
     if not over["n"]:
         return said(f"{premises(table)}, which is not to be trusted before some are read.")
     return said(
-        f"{premises(table)}. Most by readers: {arms.label(best['arm'])}, {within(best)}.",
+        f"{premises(table)}. Most by readers: {called([best['arm']])}, {within(best)}.",
         f"The offline judge {'is of no use' if useless else 'helps'}: it takes "
         f"{percent(over['right_taken'])} of the answers that readers found right for right, and "
         f"{percent(over['wrong_taken'])} of those that they found wrong ({over['n']:.0f} answers "
@@ -169,7 +175,7 @@ def likeness(table: pd.DataFrame) -> str:
     if not nearer:
         return "No arm comes nearer to the persona's own answers than base does"
     return (
-        f"Nearer to the persona's own answers than base: {named(nearer)} "
+        f"Nearer to the persona's own answers than base: {called(nearer)} "
         f"({between(means[nearer], of_five)} of 5, base {of_five(means['base'])})"
     )
 
@@ -185,8 +191,8 @@ def questionnaire(table: pd.DataFrame) -> str:
         return f"No arm describes itself otherwise than base ({len(others)} comparisons)"
     widest = off.loc[off["minus_base"].abs().idxmax()]
     return (
-        f"In {len(off)} of {len(others)} cases an arm describes itself otherwise than base, by "
-        f"{abs(widest['minus_base']):.1f} points at most"
+        f"In {len(off)} of {len(others)} cases an interval shows that an arm describes itself "
+        f"otherwise than base, by {abs(widest['minus_base']):.1f} points at most"
     )
 
 
@@ -214,7 +220,7 @@ def wearing_off(table: pd.DataFrame) -> str:
 def changed(table: pd.DataFrame, how: str) -> str:
     if table.empty:
         return ""
-    return f"{named(table['arm'])} {'shows' if len(table) == 1 else 'show'} {how}"
+    return f"{called(table['arm'])} {'shows' if len(table) == 1 else 'show'} {how}"
 
 
 def repetitive(table: pd.DataFrame) -> str:
@@ -226,9 +232,9 @@ def repetitive(table: pd.DataFrame) -> str:
 def wearing_summary(halves: pd.DataFrame, replies: pd.DataFrame) -> list[str]:
     talk = replies[replies["where"] == "conversations"]
     none = talk[talk["repetitive"] == 0]
-    still = f" None of the replies of {named(none['arm'])} does." if len(none) else ""
+    still = f" None of the replies of {called(none['arm'])} does." if len(none) else ""
     silent = talk[talk["wordless"] > 0]
-    words = f"some of {named(silent['arm'])}" if len(silent) else "none"
+    words = f"some of {called(silent['arm'])}" if len(silent) else "none"
     return said(
         f"{wearing_off(halves)}.",
         f"{repetitive(replies)}.{still} Replies without words: {words}.",
@@ -248,7 +254,7 @@ def parts(table: pd.DataFrame) -> str:
             "No part of the method can be seen to matter: none of "
             f"{len(table)} differences to persllm leaves out zero"
         )
-    which = listed(f"{arms.label(row.arm)} ({row.measure})" for row in off)
+    which = listed(f"{called([row.arm])} ({row.measure})" for row in off)
     return f"{len(off)} of {len(table)} differences to persllm leave out zero: {which}"
 
 
@@ -259,14 +265,14 @@ def contrast(row) -> str:
 
 
 def contrasts(table: pd.DataFrame) -> str:
-    known = table.dropna(subset=["corrected"])
+    known = table[~table["a"].str.endswith("know")].dropna(subset=["corrected"])
     if known.empty:
         off = [row for row in table.itertuples() if apart(row.low, row.high)]
         return f"{len(off)} of {counted(len(table), 'contrast')} leave out zero, as judged"
     turned = known[known["difference"] * known["corrected"] < 0]
     return (
         f"Judges and blind labels disagree on the sign of {len(turned)} of "
-        f"{counted(len(known), 'contrast')}"
+        f"{counted(len(known), 'judged contrast')}"
     )
 
 
@@ -275,9 +281,10 @@ def preferences(log: pd.DataFrame) -> str:
     if log.empty:
         return ""
     last = log[log["step"] > log["step"].max() - 5]
+    share, margin = percent(last["accuracy"].mean()), last["margin"].mean()
     return (
-        f"At the end of DPO the chosen answer is preferred in "
-        f"{percent(last['accuracy'].mean())} of the pairs it trained on, by {last['margin'].mean():.1f} nats of reward"
+        f"At the end of DPO the chosen answer is preferred in {share} of the pairs it trained on, "
+        f"by {margin:.1f} nats of reward"
     )
 
 

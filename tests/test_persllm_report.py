@@ -1,0 +1,243 @@
+"""PersLLM's tables, what is said of them, and their figures, on the published results."""
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from helpers.files import DATA, read_json
+from helpers.report import drawing, persllm_figures, persllm_findings, persllm_tables
+from helpers.report import results as study_results
+
+MAIN = ["base", "prompted", "demonstrations", "documents", "persllm", "persllm_dpo"]
+
+
+def load(name, persona):
+    """A published study, whatever has changed in its sources since."""
+    folder = DATA / "results" / name
+    record, judge = (read_json(folder / f"{part}.json") for part in ("record", "judge"))
+    card = study_results.personas.load_persona(persona)
+    return study_results.Results(folder, persona, "", record, judge, card)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return load("persllm", "c3po")
+
+
+@pytest.fixture(scope="module")
+def nell():
+    return load("persllm-nell", "nell")
+
+
+@pytest.fixture(scope="module")
+def contrasts(study):
+    return persllm_tables.contrasts(study)
+
+
+def unread(study):
+    """The same study before anybody read an answer to a false premise."""
+    other = load(study.folder.name, study.persona)
+    other.__dict__["resisted"] = study.resisted.assign(label=float("nan"))
+    return other
+
+
+# Tables
+
+
+def test_reading_and_judging_turn_the_sign_of_resistance(contrasts):
+    row = contrasts.set_index("contrast").loc["reasoning_for_resistance"]
+    assert row["difference"] < 0 < row["corrected_low"]
+    assert [round(100 * row[name]) for name in ("seeds_low", "seeds_high")] == [-3, 22]
+    assert contrasts["persllm"].sum() == 5 and len(contrasts) == 8
+
+
+def test_an_interval_over_seeds_is_students_over_one_difference_a_seed():
+    rows = [("a", seed, 1 if seed else 0) for seed in (0, 1, 1)] + [("b", s, 0) for s in (0, 1)]
+    compared = pd.DataFrame(rows, columns=["arm", "seed", "outcome"])
+    compared = compared.assign(measure="resist", label=float("nan"), setting="")
+    sides = {name: {"arm": name, "measure": "resist"} for name in "ab"}
+    mean, low, high = persllm_tables.over_seeds(compared, sides)
+    assert mean == 0.5 and high - mean == pytest.approx(12.7062 * 0.5, rel=1e-4)
+    assert mean - low == pytest.approx(high - mean)
+    one = compared[compared["seed"] == 1]
+    assert pd.isna(persllm_tables.over_seeds(one, sides)[1])
+
+
+def test_the_judge_is_held_against_the_readers(study):
+    over = persllm_tables.judge_against_readers(study).set_index("arm").loc["all"]
+    assert over["n"] == 1341 and over["right_taken"] - over["wrong_taken"] < 0.15
+    assert over["judged_right"] > 5 * over["read_right"]
+
+
+def test_halves_of_a_conversation_are_compared_script_by_script(study):
+    halves = persllm_tables.wearing_off(study).set_index("arm")
+    assert (halves["items"] == 8).all() and (halves["seeds"] == 1).all()
+    apart = halves["second"] - halves["first"]
+    assert (apart - halves["difference"]).abs().max() < 0.005  # scripts count alike
+
+
+def test_a_third_of_the_base_models_replies_repeat_themselves(study):
+    table = persllm_tables.incoherent_replies(study).set_index(["arm", "where"])
+    assert round(table.loc[("base", "conversations"), "repetitive"], 2) == 0.34
+    assert table.loc[("persllm_dpo", "conversations"), "repetitive"] == 0
+
+
+def test_parts_say_who_found_premises_put_right(study, nell):
+    for one, by in ((study, "as read blind"), (nell, "as judged")):
+        parts = persllm_tables.parts(one)
+        assert set(parts.loc[parts["measure"] == persllm_tables.PREMISES, "by"]) == {by}
+        assert "persllm" not in set(parts["arm"])
+
+
+def test_a_study_without_preferences_has_an_empty_log(nell):
+    other = load("persllm-nell", "nell")
+    del other.record["arms"]["persllm_dpo/seed0"]
+    assert persllm_tables.preferences(other).empty and len(persllm_tables.preferences(nell))
+    assert persllm_figures.preference_curves(persllm_tables.preferences(other), other, "") is None
+
+
+# Findings
+
+
+def arm_rows(**columns):
+    return pd.DataFrame({"arm": ["base", "persllm"], "seeds": [3, 1]} | columns)
+
+
+def test_a_stage_counts_as_recognised_above_chance_alone():
+    table = arm_rows(stage=["a", "b"], low=[0.4, 0.4])
+    assert "no more often than by chance" in persllm_findings.own_stage(table)
+    assert "in 1 of 2 cases" in persllm_findings.own_stage(table.assign(low=[0.51, 0.5]))
+
+
+def test_what_wears_off_is_named():
+    table = arm_rows(low=[-0.3, -0.1], high=[-0.1, 0.1])
+    assert persllm_findings.wearing_off(table).endswith("base shows less of the persona")
+    table = table.assign(low=[-0.1, 0.1], high=[0.1, 0.2])
+    found = persllm_findings.wearing_off(table)
+    assert found.endswith("no arm shows less of the persona; persllm shows more")
+
+
+def test_a_part_that_matters_is_named():
+    table = pd.DataFrame({"arm": ["persllm_no_mixing"], "measure": ["does"]})
+    assert "none of 1" in persllm_findings.parts(table.assign(low=-0.1, high=0.1))
+    assert 'zero: "no mixing" (does)' in persllm_findings.parts(table.assign(low=0.1, high=0.2))
+
+
+def test_one_seed_is_called_one_seed():
+    assert "persllm has one seed" in persllm_findings.one_seed(arm_rows())
+    assert persllm_findings.one_seed(arm_rows(n=[1, 1]).assign(seeds=2)) == ""
+
+
+def test_the_summary_says_what_the_judge_is_worth(study, contrasts):
+    table, judge = persllm_tables.premises(study), persllm_tables.judge_against_readers(study)
+    found = " ".join(persllm_findings.premises_summary(table, judge, contrasts))
+    assert "of no use" in found and "+10 points (4 to 16) as read blind" in found
+    assert "-7 points (-15 to 2) as judged" in found and "(-3 to 22)" in found
+    able = judge.assign(wrong_taken=0.1)
+    found = " ".join(persllm_findings.premises_summary(table, able, contrasts))
+    assert "The offline judge helps" in found and "Only the readings" not in found
+
+
+def test_without_readings_the_judge_is_not_to_be_trusted(study):
+    other = unread(study)
+    table, judge = persllm_tables.premises(other), persllm_tables.judge_against_readers(other)
+    found = persllm_findings.premises_summary(table, judge, persllm_tables.contrasts(other))
+    assert len(found) == 1 and "Nobody has read" in found[0] and "not to be trusted" in found[0]
+
+
+# Figures
+
+
+@pytest.fixture
+def folder(tmp_path):
+    drawing.style()
+    yield tmp_path
+    plt.close("all")
+
+
+def drawn(folder, *names):
+    for name in names:
+        for ending in ("png", "svg", "csv"):
+            assert (folder / f"{name}.{ending}").stat().st_size > 0, name
+
+
+def draw_stages(study, folder):
+    own, leaked = persllm_tables.own_stage(study), persllm_tables.leaks(study)
+    alike, told = persllm_tables.distinctness(study), persllm_tables.told_apart(study)
+    persllm_figures.own_stage(own, study, folder, MAIN)
+    persllm_figures.stage_leaks(leaked, study, folder, MAIN)
+    persllm_figures.distinctness(alike, told, study, folder, MAIN)
+    drawn(folder, "own_stage", "stage_leaks", "distinctness")
+    return persllm_findings.stages(own, leaked, told)
+
+
+def draw_likeness(study, folder):
+    near, replies = persllm_tables.likeness(study), persllm_tables.questionnaire(study)
+    persllm_figures.likeness(near, study, folder, MAIN)
+    persllm_figures.questionnaire(replies, study, folder, MAIN)
+    drawn(folder, "likeness", "questionnaire")
+    return persllm_findings.likeness_summary(near, replies)
+
+
+def draw_parts(study, folder):
+    parts, compared = persllm_tables.parts(study), persllm_tables.contrasts(study)
+    log = persllm_tables.preferences(study)
+    persllm_figures.persllm_ablation(parts, study, folder)
+    persllm_figures.persllm_contrasts(compared, study, folder)
+    persllm_figures.preference_curves(log, study, folder)
+    drawn(folder, "persllm_ablation", "persllm_contrasts", "preference_curves")
+    return persllm_findings.parts_summary(parts, compared[compared["persllm"]], log)
+
+
+def draw_premises(study, folder):
+    resisted, by_stage = persllm_tables.premises(study), persllm_tables.premises_by_stage(study)
+    persllm_figures.induction_resistance(resisted, study, folder, MAIN)
+    persllm_figures.induction_by_stage(by_stage, study, folder, MAIN)
+    drawn(folder, "induction_resistance", "induction_by_stage")
+
+
+@pytest.mark.parametrize("draw", [draw_stages, draw_likeness, draw_parts])
+@pytest.mark.parametrize("name", ["study", "nell"])
+def test_the_chapters_of_both_personas_draw_and_say_something(draw, name, folder, request):
+    said = draw(request.getfixturevalue(name), folder)
+    assert said and not any("nan" in sentence.split() for sentence in said)
+
+
+def test_premises_draw_as_read_and_as_judged(study, folder):
+    draw_premises(study, folder)
+    draw_premises(unread(study), folder)
+
+
+def test_conversations_draw_formats_apart_from_ablations(study, folder):
+    turns, halves = persllm_tables.expression_over_turns(study), persllm_tables.wearing_off(study)
+    for name, arms in (
+        ("expression_over_turns", MAIN),
+        ("expression_over_turns_ablations", ["persllm", "persllm_no_mixing"]),
+    ):
+        fig = persllm_figures.expression_over_turns(turns, halves, study, folder, arms, name)
+        assert len(fig.axes) == 2 and all(len(ax.lines) == len(arms) for ax in fig.axes)
+        drawn(folder, name)
+    replies = persllm_tables.incoherent_replies(study)
+    persllm_figures.repetitive_replies(replies, study, folder, MAIN)
+    drawn(folder, "repetitive_replies")
+    assert len(persllm_findings.wearing_summary(halves, replies)) == 3
+
+
+def test_a_figure_draws_the_chosen_arms_and_writes_all(study, folder):
+    table = persllm_tables.leaks(study)
+    persllm_figures.stage_leaks(table, study, folder, ["base", "persllm"])
+    assert set(pd.read_csv(folder / "stage_leaks.csv")["arm"]) == set(study.arms)
+    with pytest.raises(study_results.StudyError, match="no arm 'persona'"):
+        persllm_figures.stage_leaks(table, study, folder, ["persona"])
+
+
+def test_table_chapters_import_no_model():
+    code = (
+        "import sys; from helpers.report import persllm_figures; "
+        "print([m for m in ('torch', 'transformers', 'datasets', 'sacrebleu') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
