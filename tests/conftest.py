@@ -4,6 +4,7 @@ matter, and a chat server."""
 import copy
 import json
 import os
+import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +15,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from helpers import pretrained
+from helpers import files, pretrained
 from helpers.model import adapters, base, chat, dpo
 
 KEY = "sk-never-to-be-seen"
@@ -23,6 +24,14 @@ KEY = "sk-never-to-be-seen"
 @pytest.fixture(scope="session")
 def tokenizer():
     return pretrained.load_tokenizer("embedded")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A data folder of the test's own that holds the shipped persona cards and nothing else."""
+    shutil.copytree(files.DATA / "personas", tmp_path / "personas")
+    monkeypatch.setattr(files, "DATA", tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

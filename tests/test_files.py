@@ -99,3 +99,29 @@ def test_parameters_are_checked_by_name_and_type():
 def test_settings_refuse_a_parameter_that_papermill_would_only_warn_of():
     with pytest.raises(StudyError, match="unknown parameter 'lerning_rate'"):
         parameters.resolve("formats/02_train", {"lerning_rate": 1.0, "In": [], "_private": 1})
+
+
+LIGHT = """files rows server writing pretrained corpus.personas corpus.formats corpus.items
+corpus.ingest corpus.certificate corpus.writer persllm.life_stages persllm.reasoned
+persllm.construct persllm.preferences persllm.premises measure.labels measure.markers
+measure.encoder_judge measure.model_judge"""
+
+
+def test_a_module_that_needs_no_model_loads_no_heavy_library():
+    code = "import sys, importlib\n"
+    code += "for name in sys.argv[1].split(): importlib.import_module(f'helpers.{name}')\n"
+    code += "print(*{'torch', 'transformers', 'datasets', 'sklearn', 'openai'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code, LIGHT], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("", 0), done.stderr
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: {c: 1, c: 2}\n", "- a: 1\n  a: 2\n"])
+def test_a_key_that_stands_twice_in_yaml_is_refused(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(
+        StudyError, match=r"x\.yaml: not valid YAML \(the key '.' stands twice.*line"
+    ):
+        files.read_yaml(path)
+    with pytest.raises(StudyError, match="is missing"):
+        files.read_yaml(tmp_path / "gone.yaml")

@@ -168,6 +168,26 @@ def test_the_estimate_counts_calls_and_money(card_path):
     assert f"{(read + 5 * most) / 1e6:.2f} at the prices given" in line
 
 
+def test_the_command_line_writes_and_ends_with_one_line_for_a_mistake(
+    server, data, card_path, monkeypatch, capsys
+):
+    options = ["--model", "m", "--words", "3", "60", "--timeout", "0.5"]
+    monkeypatch.setattr(sys, "argv", ["writer", card_path, "--units", "2", *options])
+    writing.command(writer.write_corpus, writer.__doc__, "--units", 560)
+    assert "{'units': 2, 'failed': 0}" in capsys.readouterr().out
+    assert len(read_jsonl(data / "corpora" / "bramble" / "documents.jsonl")) == 2
+    monkeypatch.setattr(sys, "argv", ["writer", "nobody", *options])
+    with pytest.raises(SystemExit, match="error: .*there is no such persona card"):
+        writing.command(writer.write_corpus, writer.__doc__, "--units", 560)
+
+
+@pytest.mark.parametrize("module", ["corpus.writer", "persllm.construct"])
+def test_the_writers_explain_themselves(module):
+    command = [sys.executable, "-m", f"helpers.{module}", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "OPENAI_BASE_URL" in told and "--price-out" in told and f"-m helpers.{module}" in told
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -47,8 +47,8 @@ def overlaps(texts: list[str], n: int = 8) -> dict[tuple[int, int], float]:
     fewer."""
     grams = [set(ngrams(text, n)) for text in texts]
     holders: dict[tuple, list[int]] = {}
-    for place, own in enumerate(grams):
-        for gram in own:
+    for place, found in enumerate(grams):
+        for gram in found:
             holders.setdefault(gram, []).append(place)
     shared = Counter((a, b) for places in holders.values() for a in places for b in places if a < b)
     return {(a, b): count / min(len(grams[a]), len(grams[b])) for (a, b), count in shared.items()}
@@ -132,17 +132,17 @@ def certify_lengths(corpora: dict[str, list[dict]], tokenizer) -> list[dict]:
         ]
         for name, rows in corpora.items()
     }
-    totals = {name: sum(own) for name, own in counts.items()}
+    totals = {name: sum(lengths) for name, lengths in counts.items()}
     tenths = [
         relative_range([int(part.sum()) for part in parts])
         for parts in zip(
-            *(np.array_split(np.array(own), 10) for own in counts.values()), strict=True
+            *(np.array_split(np.array(lengths), 10) for lengths in counts.values()), strict=True
         )
     ]
-    shown = ", ".join(f"{name} {total}" for name, total in totals.items())
+    listed = ", ".join(f"{name} {total}" for name, total in totals.items())
     return [
         check(
-            f"trained tokens ({shown})",
+            f"trained tokens ({listed})",
             relative_range(list(totals.values())),
             f"<= {TOTAL_SPREAD}",
             relative_range(list(totals.values())) <= TOTAL_SPREAD,
@@ -160,11 +160,11 @@ def certify_units(corpora: dict[str, list[dict]], units: list[dict] | None) -> l
     """Checks over the content units: counts, the same units everywhere, and situations that no
     split shares."""
     counts = {name: Counter(row["split"] for row in rows) for name, rows in corpora.items()}
-    shown = ", ".join(f"{c['train']} + {c['heldout']}" for c in counts.values())
+    listed = ", ".join(f"{c['train']} + {c['heldout']}" for c in counts.values())
     lines = [
         check(
             "train + held-out texts per format",
-            shown,
+            listed,
             "alike",
             len({(c["train"], c["heldout"]) for c in counts.values()}) == 1,
         )

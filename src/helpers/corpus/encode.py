@@ -11,9 +11,6 @@ def stage_tokens(rows: list[dict]) -> list[str]:
     return sorted({row["stage_token"] for row in rows if row.get("stage_token")})
 
 
-# Examples
-
-
 def encode(row: dict, tokenizer, max_length: int) -> dict:
     """One row as {unit, input_ids, labels}: lists of equal length, label -100 where no loss is
     taken.
@@ -25,20 +22,14 @@ def encode(row: dict, tokenizer, max_length: int) -> dict:
     if "messages" in row:
         ids, start = chat_ids(row["messages"], tokenizer)
     else:
-        ids, start = (
-            [
-                *tokenizer(row["text"], add_special_tokens=False)["input_ids"],
-                tokenizer.eos_token_id,
-            ],
-            0,
-        )
+        ids, start = [*plain_ids(row["text"], tokenizer), tokenizer.eos_token_id], 0
     labels = [-100] * start + ids[start:]
     return {"unit": row["unit"], "input_ids": ids[:max_length], "labels": labels[:max_length]}
 
 
 def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
-    """The examples of all rows; rows cut at `max_length` are counted in print, and those left
-    without a token to learn (a prompt longer than that) are dropped. Raises StudyError when none is
+    """The rows as `encode` gives them. Prints how many are cut at `max_length`, and drops those
+    left without a token to learn (a prompt longer than that). Raises StudyError when none is
     left."""
     examples = [encode(row, tokenizer, max_length) for row in rows]
     useful = [example for example in examples if trained_tokens(example)]
@@ -73,8 +64,8 @@ def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
             "so the reply cannot be told from the prompt. Use a template whose generation prompt "
             "is a prefix of the whole chat."
         )
-    prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    reply_ids = tokenizer(whole[len(prompt) :].rstrip("\n"), add_special_tokens=False)["input_ids"]
+    prompt_ids = plain_ids(prompt, tokenizer)
+    reply_ids = plain_ids(whole[len(prompt) :].rstrip("\n"), tokenizer)
     return prompt_ids + reply_ids, len(prompt_ids)
 
 
@@ -90,4 +81,5 @@ def unit_order(n_units: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def plain_ids(text: str, tokenizer) -> list[int]:
+    """Token ids of a text as it stands, without the tokens that some tokenizers add around it."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]

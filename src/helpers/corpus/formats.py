@@ -58,7 +58,7 @@ class UnitText(Unit, TextRow):
 
 
 class Situation(Unit):
-    """A row of `units.jsonl`: what a unit's texts are about."""
+    """A row of `units.jsonl`: the situation that a unit's texts share."""
 
     situation: Text
 

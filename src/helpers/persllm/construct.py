@@ -142,13 +142,15 @@ def question_prompt(
 def answer_prompt(
     row: dict, card: dict, stages: list[dict], found: dict[str, list[dict]], words: tuple[int, int]
 ) -> str:
-    passages = {name: "\n".join(f"- {p['text']}" for p in own) for name, own in found.items()}
+    listed = {
+        name: "\n".join(f"- {p['text']}" for p in passages) for name, passages in found.items()
+    }
     return render(
         "persllm_answer",
         name=card["name"],
         description=card["description"],
         question=row["question"],
-        **passages,
+        **listed,
         traits="\n".join(f"- {t['id']}: {t['description']}" for t in card["traits"]),
         words=f"{words[0]} to {words[1]}",
         stage=next(s["description"] for s in stages if s["id"] == row["stage"]),
@@ -288,10 +290,10 @@ def add_passages(
     """Give every row `found`: the passages retrieved for its question, per source. `questions` are
     unit vectors by id."""
     tokenizer = load_tokenizer("embedded")
-    vectors = {
-        name: dict(zip((p["id"] for p in own), embed([p["text"] for p in own]), strict=True))
-        for name, own in sources.items()
-    }
+    vectors = {}
+    for name, passages in sources.items():
+        ids, embedded = [p["id"] for p in passages], embed([p["text"] for p in passages])
+        vectors[name] = dict(zip(ids, embedded, strict=True))
     for row in rows:
         row["found"] = {}
         for name, passages in sources.items():

@@ -12,7 +12,6 @@ from helpers.files import (
     append_jsonl,
     file_hash,
     fingerprint,
-    read_jsonl,
     resume_jsonl,
     shown,
     write_jsonl,
@@ -22,21 +21,33 @@ from helpers.model.chat import answer_chats, reply_as
 from helpers.persllm.asking import default_token
 from helpers.persllm.life_stages import persllm_folder
 from helpers.pretrained import load_tokenizer
+from helpers.rows import Row, Text, read_rows
 
 # A scripted interlocutor
+
+
+class Turn(Row):
+    """What the interlocutor of a script says in one turn; `move` is what it is meant to do."""
+
+    id: Text
+    script: Text
+    turn: int
+    move: Text
+    text: Text
 
 
 def load_scripts(persona: str, turns: int) -> list[list[dict]]:
     """The scripts of `data/persllm/<persona>/interlocutor.jsonl`, each the first `turns` rows {id,
     script, turn, move, text} in order.
 
-    Raises StudyError with the script where a turn is missing. No turns: no scripts, and no file is
+    Raises StudyError with file, line and field of a wrong row, and with the script where a turn is
+    missing. No turns: no scripts, and no file is
     needed.
     """
     if not turns:
         return []
     path, scripts = persllm_folder(persona) / "interlocutor.jsonl", {}
-    for row in read_jsonl(path):
+    for row in read_rows(path, Turn):
         scripts.setdefault(row["script"], []).append(row)
     for name, rows in scripts.items():
         rows.sort(key=lambda row: row["turn"])

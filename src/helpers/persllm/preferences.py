@@ -9,22 +9,19 @@ from helpers.persllm.reasoned import ANALYSIS, RESPONSE, load_examples, whole_se
 from helpers.pretrained import embed
 
 REJECTED_FROM = ("other", "stage", "base")  # where a rejected answer comes from, in turn
-
-
 PASSED_OVER = 5  # the nearest answers are too good to be rejected; the authors pass over as many
 
 
 def draw(examples: list[dict], stages: list[str], n: int, seed: int) -> list[dict]:
     """n training examples in an order drawn from the seed, each with the `kind` of its rejected
     answer and, for `stage`, with `other_stage`, the next stage of life."""
-    own = [example for example in examples if example["split"] == "train"]
-    order = np.random.default_rng(seed).permutation(len(own))[:n]
+    train = [example for example in examples if example["split"] == "train"]
+    order = np.random.default_rng(seed).permutation(len(train))[:n]
     rows = []
-    for turn, place in enumerate(order):
-        other = stages[(stages.index(own[place]["stage"]) + 1) % len(stages)]
-        rows.append(
-            own[place] | {"kind": REJECTED_FROM[turn % len(REJECTED_FROM)], "other_stage": other}
-        )
+    for turn, example in enumerate(train[place] for place in order):
+        other = stages[(stages.index(example["stage"]) + 1) % len(stages)]
+        kind = REJECTED_FROM[turn % len(REJECTED_FROM)]
+        rows.append(example | {"kind": kind, "other_stage": other})
     return rows
 
 
@@ -43,16 +40,13 @@ def pooled(persona: str) -> list[dict]:
 
 
 def nearest_after(
-    vectors: np.ndarray, own: str, pool: list[dict], pool_vectors: np.ndarray
+    vector: np.ndarray, answer_id: str, pool: list[dict], pool_vectors: np.ndarray
 ) -> dict:
-    """The answer of the pool that is nearest to the own one (unit vector `vectors`, id `own`) after
-    passing over the PASSED_OVER nearest and the own answer itself."""
-    order = [
-        place
-        for place in np.argsort(-(pool_vectors @ vectors), kind="stable")
-        if pool[place]["id"] != own
-    ]
-    return pool[order[PASSED_OVER]]
+    """The answer of the pool that is nearest to an answer (its unit vector and id) after passing
+    over the PASSED_OVER nearest and the answer itself."""
+    nearest_first = np.argsort(-(pool_vectors @ vector), kind="stable")
+    others = [pool[place] for place in nearest_first if pool[place]["id"] != answer_id]
+    return others[PASSED_OVER]
 
 
 def of_others(rows: list[dict], persona: str) -> dict[str, str]:
@@ -63,8 +57,9 @@ def of_others(rows: list[dict], persona: str) -> dict[str, str]:
     place = {answer["id"]: number for number, answer in enumerate(pool)}
     found = {}
     for row in (row for row in rows if row["kind"] == "other"):
-        own = f"{persona}/{row['id']}"
-        found[row["id"]] = nearest_after(vectors[place[own]], own, pool, vectors)["response"]
+        answer_id = f"{persona}/{row['id']}"
+        near = nearest_after(vectors[place[answer_id]], answer_id, pool, vectors)
+        found[row["id"]] = near["response"]
     return found
 
 

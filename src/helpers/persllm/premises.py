@@ -96,13 +96,13 @@ def features(rows: pd.DataFrame) -> np.ndarray:
     """
     pieces = [[s for s in re.split(r"(?<=[.!?])\s+", text) if s] or [""] for text in rows["answer"]]
     texts = [*rows["question"], *rows["premise"], *rows["answer"]]
-    texts = list(dict.fromkeys([*texts, *(sentence for own in pieces for sentence in own)]))
+    texts = list(dict.fromkeys([*texts, *(sentence for split in pieces for sentence in split)]))
     vectors = dict(zip(texts, embed(texts), strict=True))
     table = []
-    for row, own in zip(rows.itertuples(), pieces, strict=True):
+    for row, sentences in zip(rows.itertuples(), pieces, strict=True):
         question, premise, whole = (vectors[t] for t in (row.question, row.premise, row.answer))
-        each = np.stack([vectors[sentence] for sentence in own])
-        denied = np.array([bool(DENIAL.search(sentence)) for sentence in own])
+        each = np.stack([vectors[sentence] for sentence in sentences])
+        denied = np.array([bool(DENIAL.search(sentence)) for sentence in sentences])
         to_premise, to_question = each @ premise, each @ question
         table.append(
             [
@@ -116,7 +116,7 @@ def features(rows: pd.DataFrame) -> np.ndarray:
                 (to_premise * denied).max(),
                 (to_premise - to_question).max(),
                 len(DENIAL.findall(row.answer)),
-                len(DENIAL.findall(own[0])),
+                len(DENIAL.findall(sentences[0])),
                 len(row.answer.split()),
             ]
         )

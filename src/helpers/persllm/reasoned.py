@@ -201,7 +201,7 @@ def whole_sentences(text: str) -> str:
 
 def training_rows(examples: list[dict], general: list[dict], arm: str, repeat: int) -> list[dict]:
     """What an arm is trained on in one epoch: the persona's training examples `repeat` times, mixed
-    with the general instructions and the base model's own answers (rows {id, prompt, answer,
+    with the general instructions and the base model's answers (rows {id, prompt, answer,
     finished}) once; the held-out examples once, at the end."""
     missing = ARMS[arm].leaves_out
     taught = [
