@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from helpers.corpus import encode
+from helpers.corpus import encode, formats
+from helpers.corpus.formats import SPLITS
 from helpers.files import read_jsonl
 from helpers.model import answer, base, score
 
@@ -95,6 +96,41 @@ def test_rows_of_other_settings_are_not_kept(tiny, tokenizer, tmp_path):
         tiny, tokenizer, ITEMS[:2], None, SAMPLED | {"temperature": 0.1}, {"arm": "base"}, path
     )
     assert len(rows) == len(read_jsonl(path)) == 4
+
+
+def test_kinds_are_answered_one_by_one_each_with_its_number_of_samples(tiny, tokenizer, tmp_path):
+    settings = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 3, "answer_batch": 4, "seed": 1}
+    common = answer.sampling(settings | {"n_items": 5}, "embedded", tmp_path)
+    assert set(common) == {*settings, "model", "adapter", "dtype"} and common["adapter"] is None
+    prompts = {"everyday": ITEMS[:2], "do": [row | {"kind": "do"} for row in ITEMS[:3]]}
+    samples, tags = {"everyday": 2, "do": 1, "say": 4}, {"arm": "base"}
+    rows = answer.answer_kinds(tiny, tokenizer, prompts, None, common, samples, tags, tmp_path)
+    assert [row["kind"] for row in rows] == ["everyday"] * 4 + ["do"] * 3
+    kept = [read_jsonl(tmp_path / f"answers_{kind}.jsonl") for kind in prompts]
+    assert [*kept[0], *kept[1]] == rows
+    single = common | {"samples": 2}
+    wanted = answer.answer_prompts(
+        tiny, tokenizer, ITEMS[:2], None, single, tags, tmp_path / "alone.jsonl"
+    )
+    assert rows[:4] == wanted, "what else is asked changes no answer"
+
+
+def test_heldout_texts_are_scored_for_the_persona_and_the_control_on_the_same_units(
+    tiny, float32, tokenizer, monkeypatch
+):
+    own = [{"unit": f"u{n}", "split": split, "text": f"word {n}"} for n, split in enumerate(SPLITS)]
+    theirs = [row | {"text": "another word"} for row in own]
+    monkeypatch.setattr(formats, "prepared_formats", lambda run: ["documents"])
+    monkeypatch.setattr(formats, "prepared", lambda run, name: own)
+    monkeypatch.setattr(formats, "load_corpora", lambda control: {"documents": theirs})
+    rows = score.score_heldout(tiny, tokenizer, "run", "c3po", "nell", 32)
+    assert [(row["subject"], row["text"], row["unit"]) for row in rows] == [
+        ("c3po", "documents", "u1"),
+        ("nell", "documents", "u1"),
+    ]
+    assert rows[0]["nll"] != rows[1]["nll"]
+    alone = score.score_heldout(tiny, tokenizer, "run", "c3po", "", 32)
+    assert alone == rows[:1], "no control character, no texts of one"
 
 
 def test_scores_are_summed_per_text(tiny, float32):

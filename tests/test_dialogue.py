@@ -169,6 +169,8 @@ def test_scripts_are_whole():
         "flatters": 4,
         "misleads": 4,
     }
+    assert dialogue.load_scripts("nobody", 0) == []
+    assert dialogue.converse(None, None, [], "", None, SETTINGS, {}, None) == []
     with pytest.raises(StudyError, match="script 'i1': the turns must run from 1 to at least 21"):
         dialogue.load_scripts("c3po", 21)
 

@@ -137,6 +137,15 @@ def test_pairs_differ_in_the_answer_alone(staged):
     assert (one["chosen"], one["rejected"]) == (" yes indeed", " never at all")
 
 
+def test_an_answer_that_was_cut_off_ends_with_its_last_whole_sentence(staged):
+    texts = [("a", "Done. And", True), ("b", "Done. And then", False), ("c", "And then", False)]
+    rows = [{"item": i, "answer": text, "finished": whole} for i, text, whole in texts]
+    assert preferences.whole(rows) == {"a": "Done. And", "b": "Done."}
+    assert dpo.expected_minutes(pairs(staged), staged) == pytest.approx(
+        2 * dpo.expected_minutes(pairs(staged)[:8], staged), rel=0.1
+    )
+
+
 def test_rejected_answers_are_mined_as_the_paper_says():
     pool = [{"id": f"c3po/{n}", "response": str(n)} for n in range(8)]
     vectors = np.stack([[np.cos(n / 10), np.sin(n / 10)] for n in range(8)])
@@ -154,6 +163,9 @@ def test_rejected_answers_are_mined_as_the_paper_says():
     assert [row["id"] for row in rows] != [
         row["id"] for row in preferences.draw(examples, stages, 30, seed=2)
     ]
+    found = preferences.of_others(rows, "c3po")
+    assert set(found) == {row["id"] for row in rows if row["kind"] == "other"}
+    assert all(found[row["id"]] != row["response"] for row in rows if row["id"] in found)
     staged = preferences.to_ask(rows, "stage")
     assert staged[0]["asked"] == f"<|{rows[1]['other_stage']}|>{rows[1]['question']}"
     assert "asked" not in preferences.to_ask(rows, "base")[0]

@@ -135,6 +135,11 @@ def test_heldout_rows_never_reach_a_training_step(examples, tmp_path, monkeypatc
     assert sorted(seen) == [f"u{i}" for i in range(8)]
 
 
+def test_rows_that_are_repeated_already_are_read_once():
+    assert train.epochs_of("documents", 3) == 3 and train.epochs_of("demonstrations", 2) == 2
+    assert train.epochs_of("persllm", 3) == train.epochs_of("persllm_no_stages", 3) == 1
+
+
 def test_every_epoch_sees_every_example_once():
     for epoch in range(2):
         places = [

@@ -7,21 +7,19 @@ from pathlib import Path
 
 import ipywidgets as widgets
 from IPython.display import display
-from peft import PeftModel
 
 from helpers.files import append_jsonl, read_jsonl, resume_jsonl
 from helpers.measure.labels import label_folder
-from helpers.model.chat import reply_as
 
 
-def chat_box(model: PeftModel, one: dict, settings: dict) -> None:
-    """A box to talk to one speaker in; the conversation stays in the notebook. What cannot be
-    answered is taken back."""
+def chat_box(model, one: dict, settings: dict) -> None:
+    """A box to talk to one speaker in (see `dialogue.speaker`), on a model with its adapter; the
+    conversation stays in the notebook. What cannot be answered is taken back."""
+    from helpers.model.chat import reply_as  # takes seconds, and only this needs a model
+
     messages, shown_chat = [], widgets.HTML()
-    text, send = (
-        widgets.Text(placeholder="say something", layout={"width": "40em"}),
-        widgets.Button(description="send"),
-    )
+    text = widgets.Text(placeholder="say something", layout={"width": "40em"})
+    send = widgets.Button(description="send")
 
     def say(_) -> None:
         if not text.value.strip():
@@ -29,23 +27,16 @@ def chat_box(model: PeftModel, one: dict, settings: dict) -> None:
         messages.append({"role": "user", "content": text.value})
         text.value, send.disabled = "", True
         try:
-            messages.append(
-                {
-                    "role": "assistant",
-                    "content": reply_as(model, one, messages, len(messages), settings)["answer"],
-                }
-            )
+            reply = reply_as(model, one, messages, len(messages), settings)["answer"]
+            messages.append({"role": "assistant", "content": reply})
         except BaseException:
             messages.pop()
             raise
         finally:
             send.disabled = False
-        shown_chat.value = as_html(
-            [
-                {"speaker": "you" if m["role"] == "user" else one["name"], "text": m["content"]}
-                for m in messages
-            ]
-        )
+        names = {"user": "you", "assistant": one["name"]}
+        said = [{"speaker": names[m["role"]], "text": m["content"]} for m in messages]
+        shown_chat.value = as_html(said)
 
     send.on_click(say)
     display(widgets.VBox([shown_chat, widgets.HBox([text, send])]))
@@ -61,10 +52,8 @@ def rate_blind(answers: dict[str, list[dict]], annotator: str, path: Path) -> No
         (row["item"], row["sample"]) for row in resume_jsonl(path) if row["annotator"] == annotator
     }
     waiting = [pair for pair in pairs if (pair[0]["item"], pair[0]["sample"]) not in done]
-    text, buttons = (
-        widgets.HTML(),
-        [widgets.Button(description=name) for name in ("left", "tie", "right")],
-    )
+    text = widgets.HTML()
+    buttons = [widgets.Button(description=name) for name in ("left", "tie", "right")]
 
     def show() -> None:
         text.value = side_by_side(*waiting[0]) if waiting else "Everything is rated."
@@ -74,19 +63,9 @@ def rate_blind(answers: dict[str, list[dict]], annotator: str, path: Path) -> No
     def keep(button) -> None:
         left, right = waiting.pop(0)
         chosen = {"left": left["side"], "right": right["side"], "tie": "tie"}[button.description]
-        append_jsonl(
-            path,
-            [
-                {
-                    "annotator": annotator,
-                    "item": left["item"],
-                    "sample": left["sample"],
-                    "left": left["side"],
-                    "right": right["side"],
-                    "preferred": chosen,
-                }
-            ],
-        )
+        rated = {"annotator": annotator, "item": left["item"], "sample": left["sample"]}
+        sides = {"left": left["side"], "right": right["side"], "preferred": chosen}
+        append_jsonl(path, [rated | sides])
         show()
 
     for button in buttons:
@@ -107,10 +86,9 @@ def blind_pairs(answers: dict[str, list[dict]]) -> list[tuple[dict, dict]]:
 
 
 def side_by_side(left: dict, right: dict) -> str:
-    cells = "".join(
-        f"<td style='width: 30em; vertical-align: top; white-space: pre-wrap'>{escape(row['answer'])}</td>"
-        for row in (left, right)
-    )
+    """Two answers to one prompt as HTML, their own markup shown as text."""
+    style = "width: 30em; vertical-align: top; white-space: pre-wrap"
+    cells = "".join(f"<td style='{style}'>{escape(row['answer'])}</td>" for row in (left, right))
     return f"<p><i>{escape(left['prompt'])}</i></p><table><tr>{cells}</tr></table>"
 
 
