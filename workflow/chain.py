@@ -5,8 +5,10 @@ from study import Study, load_study
 
 from helpers import arms
 from helpers.files import StudyError, arm_folder, read_json
+from helpers.persllm.life_stages import persllm_folder
 
-# The chapters whose figures draw the arms that a study names in `shown`.
+# The chapters on the formats, whose figures draw the arms that a study names in `shown`, as all
+# chapters that read tables alone do.
 SHOW_FORMATS = [chapter for chapter in READS_TABLES if chapter.startswith("formats/")]
 
 
@@ -29,6 +31,8 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
         others = set(study.arms) & set(arms.trained_on("reasoned", "preferences")) - {"persllm"}
         left_out = {
             "persllm/05_stages": not any(map(arms.knows_stages, study.arms)),
+            # Readers answer its question: the offline judge is worth nothing.
+            "persllm/06_premises": not (persllm_folder(study.persona) / "corrected.jsonl").exists(),
             "persllm/08_wearing_off": not values["turns"],
             "persllm/09_parts": not ("persllm" in study.arms and others),
         }
@@ -54,7 +58,7 @@ def arm_parameters(study: Study, chapter: str, arm: str = "", seed: int = -1) ->
     values = study.parameters | {
         "run": study.name,
         "persona": study.persona,
-        "arms": study.shown if chapter in SHOW_FORMATS else study.arms,
+        "arms": study.shown if chapter in READS_TABLES else study.arms,
         "seeds": study.seeds,
         "results": study.results,
         "figures": study.figures,
