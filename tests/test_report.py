@@ -1,0 +1,360 @@
+"""The tables, findings and figures of the formats chapters, on the published study."""
+
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from helpers import arms as table_of_arms
+from helpers import files
+from helpers.files import StudyError
+from helpers.report import drawing, figures, findings, persllm_figures, results, tables, words
+
+ARMS = ["base", "prompted", "demonstrations", "first_person", "documents"]
+FORMATS = [
+    "expression_rate",
+    "expression_differences",
+    "generalisation",
+    "trait_heatmap",
+    "response_length",
+    "judge_agreement",
+    "knows_and_does",
+    "gap_over_base",
+    "knowing_and_expressing",
+    "perplexity_matrix",
+    "perplexity_gain",
+    "persona_specific_gain",
+    "capability_retained",
+    "training_curves",
+]
+
+
+@pytest.fixture(scope="module")
+def study():
+    """The published study, whatever has changed in its sources since."""
+    folder = files.DATA / "results" / "reference"
+    record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
+    card = results.personas.load_persona("c3po")
+    return results.Results(folder, "c3po", "nell", record, judge, card)
+
+
+@pytest.fixture(scope="module")
+def measured(study):
+    return tables.measured(study, ARMS)
+
+
+@pytest.fixture(scope="module")
+def labelled(study):
+    return tables.labelled_triplets(study, ARMS)
+
+
+@pytest.fixture(scope="module")
+def gains(measured, labelled):
+    return tables.knows_and_does(measured, labelled, ARMS)
+
+
+@pytest.fixture(scope="module")
+def gaps(measured, labelled):
+    return tables.gap_over_base(measured, labelled, ARMS)
+
+
+# Results
+
+
+def test_a_missing_table_names_the_step_that_writes_it(study):
+    with pytest.raises(StudyError, match=r"resisted\.csv is missing; run persllm/04_measure"):
+        _ = study.resisted
+    with pytest.raises(AttributeError, match="no table 'unknown'"):
+        _ = study.unknown
+
+
+def test_arms_that_a_study_lacks_are_left_out_and_unknown_ones_refused(study):
+    assert study.present(["documents", "persllm", "base"]) == ["base", "documents"]
+    with pytest.raises(StudyError, match="there is no arm 'docs'"):
+        study.present(["docs"])
+    with pytest.raises(StudyError, match="the study has none of them"):
+        study.present(["persllm"])
+
+
+def test_stale_results_are_refused(study, tmp_path):
+    for name in ("record", "judge"):
+        record = files.read_json(study.folder / f"{name}.json")
+        files.write_json(tmp_path / f"{name}.json", record | {"inputs": {"card": "other"}})
+    with pytest.raises(StudyError, match="is stale: the card of 'c3po' changed"):
+        results.load(str(tmp_path), "c3po", "nell")
+
+
+# Tables
+
+
+def test_every_arm_answers_the_same_prompts(study):
+    said = tables.what_they_say(study, ARMS)
+    assert said.groupby("prompt", sort=False)["arm"].apply(list).tolist() == [ARMS] * 3
+    read = tables.excerpts(said, words=3)
+    assert read.count("| arm | answer |") == 3 and read.count(" ... |") == 15
+    odd = pd.DataFrame({"prompt": "Hi", "arm": "base", "answer": ["a|b *c*\nd", ""]})
+    assert r"a\|b \*c\* d" in tables.excerpts(odd) and "(no words)" in tables.excerpts(odd)
+
+
+def test_the_gap_beyond_that_of_base_is_what_was_reported(gaps):
+    row = gaps.set_index("arm").loc["documents"]
+    assert [words.hundred(row[name]) for name in ("beyond", "low", "high")] == [18, 7, 30]
+    assert [words.hundred(row[name]) for name in ("corrected", "corrected_low")] == [17, 0]
+    assert np.isnan(gaps.set_index("arm").loc["base", "beyond"])
+
+
+def test_published_rates_have_an_interval_only_where_the_count_is_known(study):
+    marks = tables.published_rates(study).set_index(["arm", "trait"])
+    assert round(marks.loc[("documents", "anxiety"), "low"], 2) == 0.22
+    assert np.isnan(marks.loc[("first_person", "odds"), "low"])
+
+
+def test_a_study_without_labels_has_no_corrected_gains(measured, labelled):
+    none = labelled.iloc[:0]
+    assert set(tables.knows_and_does(measured, none, ARMS)["readout"]) == {"knows", "does"}
+    gaps = tables.gap_over_base(measured, none, ARMS)
+    assert gaps["corrected"].isna().all()
+    assert findings.corrected_gaps(gaps).startswith("Without blind labels")
+
+
+def test_a_study_without_triplets_says_so(study):
+    other = results.Results(*(getattr(study, f) for f in study.__dataclass_fields__))
+    everyday = study.judged[study.judged["kind"] == "everyday"]
+    other.__dict__.update(judged=everyday, choices=study.choices.iloc[:0])
+    with pytest.raises(StudyError, match="has no triplets"):
+        tables.measured(other, ARMS)
+
+
+# Findings: a case that is clear, one that is not, and a tie
+
+
+def rates(**of_arms):
+    """A table of arms with a rate and its interval."""
+    rows = [{"arm": arm, "rate": r, "low": lo, "high": hi} for arm, (r, lo, hi) in of_arms.items()]
+    return pd.DataFrame(rows).assign(trait="odds", corrected=np.nan)
+
+
+def test_the_title_of_rates_names_the_highest_arm_and_those_that_reach_it():
+    clear = rates(base=(0.1, 0.0, 0.2), documents=(0.5, 0.4, 0.6))
+    assert findings.expression_rate(clear, "odds") == (
+        "Odds is shown most by documents (50 % of answers; base 10 %)"
+    )
+    tie = rates(base=(0.1, 0.0, 0.2), first_person=(0.4, 0.3, 0.5), documents=(0.5, 0.4, 0.6))
+    assert findings.expression_rate(tie, "odds") == (
+        "Odds is shown most by first person and documents "
+        "(40 % to 50 % of answers, intervals overlap; base 10 %)"
+    )
+    alike = rates(base=(0.1, 0.0, 0.2), documents=(0.1, 0.0, 0.2))
+    assert findings.expression_rate(alike, "odds") == (
+        "Odds: 10 % of answers in every arm, intervals overlap"
+    )
+    assert "do not suffice" in findings.expression_corrected(alike, "odds")
+
+
+def test_the_title_of_differences_counts_traits_above_zero():
+    rows = [("a", "documents - base", 0.1), ("b", "documents - base", -0.1)]
+    table = pd.DataFrame(rows, columns=["trait", "contrast", "low"])
+    assert findings.expression_differences(table) == (
+        "More often than base, of 2 traits: documents in 1"
+    )
+    none = table.assign(low=-0.1)
+    assert findings.expression_differences(none) == "No arm shows any trait more often than base"
+
+
+def test_the_title_of_places_tells_where_the_persona_goes():
+    high, low = (0.3, 0.2, 0.4), (0.1, 0.05, 0.15)
+    both = rates(base=low, first_person=high, documents=low).assign(place="neutral")
+    elsewhere = rates(base=low, first_person=high, documents=high).assign(place="should_not_show")
+    assert findings.generalisation(pd.concat([both, elsewhere])) == (
+        "First person shows the persona more than base on neutral prompts; "
+        "every other arm shows the persona more than base where it should not show"
+    )
+    tie = rates(base=low, documents=low).assign(place="neutral")
+    assert findings.generalisation(tie) == (
+        "No arm shows the persona more than base on neutral prompts"
+    )
+
+
+def gain_rows(**of_arms):
+    rows = [
+        (arm, readout, value)
+        for arm, values in of_arms.items()
+        for readout, value in zip(("knows", "does"), values, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["arm", "readout", "value"])
+    return frame.assign(low=frame["value"] - 0.1, high=frame["value"] + 0.1)
+
+
+def gap_rows(**of_arms):
+    """Arms with (beyond, low, high); base has a gap of 20 points."""
+    rows = [(arm, *values) for arm, values in of_arms.items()]
+    base = pd.DataFrame([{"arm": "base", "gap": 0.2, "gap_low": 0.1, "gap_high": 0.3}])
+    return pd.concat([base, pd.DataFrame(rows, columns=["arm", "beyond", "low", "high"])])
+
+
+def test_documents_know_without_doing_only_where_it_is_so():
+    gains = gain_rows(demonstrations=(0.1, 0.2), first_person=(0.2, 0.2), documents=(0.22, 0.04))
+    gaps = gap_rows(
+        demonstrations=(-0.1, -0.2, 0.01), first_person=(0, -0.1, 0.1), documents=(0.18, 0.07, 0.3)
+    )
+    assert findings.knows_and_does(gains, gaps) == (
+        "Documents gain more in knowing than in doing (+22 against +4 points over base); "
+        "in the other arms the two are not told apart"
+    )
+    assert findings.gap_over_base(gaps) == (
+        "Base already knows more than it does (by 20 points); "
+        "the gap of documents is 18 points wider (7 to 30)"
+    )
+    tie = gaps.assign(low=-0.1, high=0.1)
+    assert findings.knows_and_does(gains, tie) == (
+        "In no arm are the gains in knowing and in doing told apart"
+    )
+    assert findings.gap_over_base(tie).endswith("no other gap is told apart from that of base")
+    reverse = gap_rows(first_person=(-0.18, -0.3, -0.07))
+    assert findings.knows_and_does(gain_rows(first_person=(0.1, 0.3)), reverse) == (
+        "First person gains more in doing than in knowing (+10 against +30 points over base)"
+    )
+    assert "first person is 18 points narrower (7 to 30)" in findings.gap_over_base(reverse)
+
+
+def test_who_knows_most_is_a_tie_where_the_interval_includes_zero():
+    row = {"a": "documents", "b": "first_person", "difference": 0.04, "low": -0.05, "high": 0.13}
+    assert findings.most(pd.DataFrame([row])) == (
+        "The two arms that know most: documents minus first person +4 points (-5 to 13), "
+        "not told apart"
+    )
+    assert "told apart" not in findings.most(pd.DataFrame([row | {"low": 0.01}]))
+
+
+def test_a_contrast_is_answered_as_judged_and_corrected():
+    row = {"question": "Is it so?", "a": "documents, know", "b": "documents, do"}
+    row |= {"difference": 0.1, "low": 0.05, "high": 0.15}
+    row |= {"corrected": 0.1, "corrected_low": -0.1, "corrected_high": 0.3}
+    (one,) = pd.DataFrame([row]).itertuples()
+    assert findings.contrast(one) == (
+        "Is it so? documents (know) minus documents (do): +10 points (5 to 15) as judged, "
+        "+10 points (-10 to 30) corrected, not told apart once corrected"
+    )
+    (one,) = pd.DataFrame([row | {"low": -0.05, "corrected": np.nan}]).itertuples()
+    assert findings.contrast(one).endswith("+10 points (-5 to 15) as judged, not told apart")
+
+
+def test_titles_of_held_out_text_are_true_of_the_numbers():
+    rows = [("base", "documents", 5.0), ("documents", "documents", 4.0)]
+    matrix = pd.DataFrame(rows, columns=["arm", "text", "nats"])
+    assert findings.perplexity_matrix(matrix).startswith("Every kind of text is predicted best")
+    other = matrix.assign(arm=["documents", "base"])
+    assert findings.perplexity_matrix(other).startswith("0 of 1 kinds of text")
+    specific = pd.DataFrame({"low": [0.1, -0.1], "value": [0.2, 0.0]})
+    assert findings.persona_specific_gain(specific).startswith("In 1 of 2 cases")
+    held = {"epoch": [0, 1, 2], "heldout_loss": [5.0, 4.0, 4.5], "arm": "documents"}
+    assert "turns up at the end in documents" in findings.training_curves(pd.DataFrame(held))
+
+
+def test_the_judge_is_described_by_its_pooled_errors():
+    row = {"judge": "markers", "sensitivity": 0.5, "sensitivity_n": 10}
+    table = pd.DataFrame([row | {"specificity": 0.9, "specificity_n": 100}])
+    assert findings.judge_agreement(table, "markers") == (
+        "The judge (markers) finds 50 % of the traits that a blind reader found, "
+        "and wrongly sees them in 10 % of the other cases"
+    )
+
+
+def test_numbers_in_words():
+    assert words.listed(["a"]) == "a" and words.listed("abc") == "a, b and c"
+    assert words.points(-0.001, -0.09, 0.1) == "+0 points (-9 to 10)"
+    assert words.points(0.1, float("nan"), float("nan")) == "+10 points (no interval)"
+    assert not words.apart(float("nan"), float("nan"))
+    assert words.between([0.352, 0.353]) == "35 %"
+
+
+# Figures
+
+
+@pytest.fixture(scope="module")
+def drawn(study, measured, gains, gaps, tmp_path_factory):
+    """Every figure of the chapters, drawn once: the folder and the figures."""
+    folder = tmp_path_factory.mktemp("figures")
+    drawing.style()
+    plt.rcParams["savefig.dpi"] = 40  # nobody looks at these
+    matrix = tables.perplexity_matrix(study, ARMS)
+    given = {
+        "trait_heatmap": tables.expression_rates(study, ARMS),
+        "perplexity_matrix": matrix,
+        "perplexity_gain": tables.perplexity_gain(study, matrix),
+        "knowing_and_expressing": tables.knowing_and_expressing(study, measured),
+        "gap_over_base": gaps,
+    }
+    given["expression_rate"] = given["trait_heatmap"]
+    figs = {"knows_and_does": figures.knows_and_does(gains, gaps, study, folder)}
+    for name in FORMATS:
+        if name not in figs:
+            frame = given.get(name)
+            frame = getattr(tables, name)(study, ARMS) if frame is None else frame
+            figs[name] = getattr(figures, name)(frame, study, folder)
+    yield folder, figs
+    plt.close("all")
+
+
+def test_every_figure_has_a_title_a_caption_numbers_and_at_most_six_panels(drawn):
+    folder, figs = drawn
+    for name, fig in figs.items():
+        written = {path.suffix for path in folder.glob(f"{name}.*")}
+        assert written == {".png", ".svg", ".csv"}, name
+        title, caption = (text.get_text() for text in fig.texts[-2:])
+        assert title and caption and "{" not in caption and "nan" not in title, name
+        panels = [ax for ax in fig.axes if ax.get_label() != "<colorbar>"]
+        assert 1 <= len(panels) <= 6, name
+
+
+def test_every_caption_is_of_a_figure_that_can_be_drawn():
+    own = set(FORMATS)
+    theirs = {name for name in drawing.templates() if hasattr(persllm_figures, name)}
+    rest = set(drawing.templates()) - own - theirs - {"expression_over_turns_ablations"}
+    assert own <= set(drawing.templates()) and not rest
+
+
+def test_captions_say_what_is_missing(study):
+    with pytest.raises(StudyError, match="no template for the figure 'unknown'"):
+        drawing.caption("unknown", study)
+    with pytest.raises(StudyError, match="nothing is known of the field 'about'"):
+        drawing.caption("generalisation", study, traits=8)
+    with pytest.raises(StudyError, match="needs numbers and a title"):
+        drawing.save(plt.figure(), "x", pd.DataFrame(), study, study.folder, "title")
+
+
+def test_what_cannot_be_drawn_says_why(study, tmp_path, capsys):
+    empty = tables.judge_agreement(study, ARMS).iloc[:0]
+    assert figures.judge_agreement(empty, study, tmp_path) is None
+    assert "none of these answers has a blind label" in capsys.readouterr().out
+    assert figures.persona_specific_gain(pd.DataFrame(), study, tmp_path) is None
+
+
+def test_the_same_numbers_give_the_same_picture(study, tmp_path):
+    frame = tables.response_length(study, ["base", "documents"])
+    pictures = []
+    for _ in range(2):
+        figures.response_length(frame, study, tmp_path)
+        pictures.append((tmp_path / "response_length.png").read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_captions_are_a_mapping_of_names_to_sentences():
+    text = (files.ROOT / "src/helpers/report/captions.yaml").read_text()
+    assert all(caption.strip().endswith((".", "}")) for caption in yaml.safe_load(text).values())
+    assert set(table_of_arms.colours()) == set(drawing.COLOURS)
+
+
+def test_a_chapter_that_reads_tables_imports_no_model():
+    code = """
+import sys
+from helpers import files, parameters
+from helpers.report import drawing, figures, findings, results, tables, words
+print(sorted({"torch", "transformers", "datasets"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
