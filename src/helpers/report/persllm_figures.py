@@ -209,7 +209,7 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
         own = frame[frame["measure"] == measure].set_index("arm").reindex(names)
         drawing.arm_dots(ax, own, "value")
         ax.axvline(0, color=DARK, lw=1)
-        far = 1.1 * own[["low", "high"]].abs().max().max()
+        far = 1.1 * np.nanmax([*own[["value", "low", "high"]].abs().to_numpy().flat, 0.01])
         by = "".join(f"\n({by})" for by in set(own["by"].dropna()) if by)
         ax.set(title=measure.replace("the persona's ", "the\npersona's ") + by, xlim=(-far, far))
         ax.title.set_fontsize(9)

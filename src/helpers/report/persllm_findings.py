@@ -95,7 +95,7 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> lis
     asked = [f"{arms.label(row.Index)} {within(row)}" for row in outside.itertuples()]
     return said(
         f"{own_stage(stage)} (chance {percent(1 / stage['stage'].nunique())}): {listed(each)}.",
-        f"Asked about another stage, answers leak in this share: {listed(asked)}.",
+        f"Asked about another stage, answers leak in this share: {listed(asked)}." if asked else "",
         f"{distinctness(told)} (BLEU on the same prompts; {seeds}).",
         one_seed(stage),
     )
@@ -116,6 +116,8 @@ def premises(table: pd.DataFrame) -> str:
 def premises_by_stage(table: pd.DataFrame) -> str:
     """`table` has what is best known: readings, or judgements where there are none."""
     alike = table[table["questions"] == "default stage"].dropna(subset=["value"])
+    if alike.empty:
+        return "No question of the default stage, where all arms are asked alike, was answered"
     first = findings.leaders(alike, "value")
     by = "read blind" if (alike["by"] == READERS).all() else "judged offline"
     if len(first) == len(alike):
@@ -224,7 +226,10 @@ def changed(table: pd.DataFrame, how: str) -> str:
 
 
 def repetitive(table: pd.DataFrame) -> str:
-    talk = table[table["where"] == "conversations"].nlargest(3, "repetitive")
+    talk = table[(table["where"] == "conversations") & (table["repetitive"] > 0)]
+    if talk.empty:
+        return "In long conversations no reply repeats itself"
+    talk = talk.nlargest(3, "repetitive")
     shares = [f"{percent(row.repetitive)} of {arms.label(row.arm)}'s" for row in talk.itertuples()]
     return f"In long conversations {listed(shares)} replies repeat themselves"
 
