@@ -59,7 +59,6 @@ def arm_parameters(study: Study, chapter: str, arm: str = "", seed: int = -1) ->
         "run": study.name,
         "persona": study.persona,
         "arms": study.shown if chapter in READS_TABLES else study.arms,
-        "seeds": study.seeds,
         "results": study.results,
         "figures": study.figures,
     }

@@ -12,7 +12,7 @@ from helpers.files import StudyError
 
 STUDIES = Path(__file__).parent / "studies"
 # Parameters that the chain sets itself, from the study's other fields.
-OWN = {"run", "persona", "arm", "seed", "arms", "seeds", "results", "figures"}
+OWN = {"run", "persona", "arm", "seed", "arms", "results", "figures"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,280 @@
+"""Studies, what they run, and what a change runs again: planned in a copy, nothing is computed."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from helpers import arms
+from helpers.files import ROOT, StudyError, write_json
+
+sys.path.insert(0, str(ROOT / "workflow"))
+import chain
+import chapters
+import plan
+import study
+
+NAMES = study.known()
+REPORT = "src/helpers/report/drawing.py"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of what the chain needs, whose files a test may change."""
+    folder = tmp_path_factory.mktemp("copy")
+    left_out = shutil.ignore_patterns("runs", "__pycache__", "results")
+    for name in ("src", "workflow", "notebooks", "data"):
+        shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+    return folder
+
+
+def run(folder, *arguments):
+    """The exit status and the output of workflow/run.py in a copy."""
+    command = [sys.executable, folder / "workflow" / "run.py", *arguments]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    return done.returncode, done.stdout
+
+
+def jobs_of(output):
+    """How often each rule would run, from Snakemake's table of jobs."""
+    return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+
+
+def test_a_study_is_planned_with_all_its_steps(copy):
+    code, output = run(copy, "smoke", "--", "-n")
+    assert code == 0, output
+    assert "Study 'smoke'" in output and re.search(r"expected  about \d+ minutes", output)
+    found = jobs_of(output)
+    assert found["total"] == len(chain.jobs(study.load_study("smoke"))) + 2  # gather and all
+    assert found["answer"] == found["ask"] == 3 and found["prefer"] == found["gather"] == 1
+
+
+def test_the_cluster_profile_plans_the_same_jobs(copy):
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    plain, cluster = (
+        run(copy, "standard", *more, "--", "-n") for more in ((), ("--profile", "slurm"))
+    )
+    assert plain[0] == cluster[0] == 0, cluster[1]
+    assert jobs_of(plain[1]) == jobs_of(cluster[1])
+
+
+def test_planning_imports_no_model_library():
+    code = (
+        "import sys, plan, study, chain; plan.describe(study.load_study('quick'));"
+        "print([m for m in ('torch', 'transformers', 'pandas', 'datasets') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT / "workflow"
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+TOY = '        Arm("toy", "toy", "#123456", "texts"),\n'
+
+
+def test_an_arm_is_one_entry_and_a_line_in_a_study(copy, tmp_path):
+    """The toy arm's texts are a copy of the documents'."""
+    folder = tmp_path / "copy"
+    shutil.copytree(copy, folder)
+    table = folder / "src" / "helpers" / "arms.py"
+    code = table.read_text()
+    first = code.index('        Arm("persllm"')
+    table.write_text(code[:first] + TOY + code[first:])
+    (folder / "workflow" / "studies" / "toy.yaml").write_text(
+        "extends: standard\ntitle: a toy\narms: [base, toy, persllm]\n"
+    )
+    status, output = run(folder, "toy", "--", "-n")
+    assert status == 0, output
+    assert "base, toy, persllm" in output
+    assert jobs_of(output)["train"] == 2 and jobs_of(output)["ask"] == 3
+
+
+# Study files
+
+
+def test_a_study_inherits_fields_and_single_parameters():
+    standard, reference = study.load_study("standard"), study.load_study("reference")
+    assert reference.arms == standard.arms and reference.parameters == standard.parameters
+    assert reference.publish and not standard.publish and reference.seeds != standard.seeds
+    persllm, other = study.load_study("persllm"), study.load_study("persllm-nell")
+    assert persllm.parameters["pairs"] == other.parameters["pairs"] == 200
+    assert persllm.parameters["turns"] == 20 and other.parameters["turns"] == 0
+
+
+def test_a_study_shows_its_arms_unless_it_names_others():
+    assert study.load_study("smoke").shown == study.load_study("smoke").arms
+    shown = study.load_study("persllm").shown
+    assert chain.arm_parameters(study.load_study("persllm"), "formats/05_expression")["arms"] == (
+        shown
+    )
+    assert len(shown) == 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_that_the_chain_sets_is_declared(name):
+    loaded = study.load_study(name)
+    taken = {
+        parameter
+        for chapter in chapters.CHAPTERS
+        for parameter in chain.arm_parameters(loaded, chapter, "documents", 0)
+    }
+    assert set(loaded.parameters) | study.OWN <= taken
+    planned = [chapter for chapter, _, _ in chain.jobs(loaded)]
+    assert set(planned) <= set(chapters.CHAPTERS)
+    assert any(c.startswith("persllm/") for c in planned) == loaded.has_persllm
+
+
+def test_long_conversations_are_held_with_the_first_seed_alone():
+    loaded = study.load_study("persllm")
+    turns = {
+        seed: chain.arm_parameters(loaded, "persllm/03_ask", "persllm", seed)["turns"]
+        for seed in loaded.seeds
+    }
+    assert turns == {0: 20, 1: 0, 2: 0}
+
+
+SEVEN = ["base", "prompted", "demonstrations", "first_person", "documents", "persllm"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arms": ["bass"]}, "field 'arms': 'bass' is unknown"),
+        ({"arms": ["base"]}, "'base' and at least one trained arm are needed"),
+        ({"arms": ["base", "persllm_dpo"]}, "'persllm_dpo' goes on from 'persllm'; list that too"),
+        ({"parameters": {"epoch": 1}}, "unknown parameter 'epoch'"),
+        ({"parameters": {"epochs": "many"}}, "'epochs' is 'many', but must be of type int"),
+        ({"parameters": {"seed": 1}}, "unknown parameter 'seed'"),
+        ({"seeds": [-1]}, "field 'seeds': a list of whole numbers from 0"),
+        ({"seeds": "0"}, "field 'seeds': a list is needed, found '0'"),
+        ({"publish": "figures"}, "field 'publish': a bool is needed"),
+        ({"colour": "red"}, "'colour' is none of them"),
+        ({"persona": "r2d2"}, "there is no such persona card"),
+        ({"arms": SEVEN, "shown": ["base", "persllm_dpo"]}, "'persllm_dpo' is not among"),
+        ({"arms": [*SEVEN, "persllm_dpo"], "shown": [*SEVEN, "persllm_dpo"]}, "at most six arms"),
+        ({"adapters_from": "other"}, "field 'adapters_from': study 'other' is unknown"),
+        ({"extends": "other"}, "field 'extends': study 'other' is unknown"),
+        ({"extends": "wrong"}, "'wrong' would extend itself"),
+    ],
+)
+def test_a_wrong_study_is_refused(tmp_path, monkeypatch, change, message):
+    wrong = yaml.safe_load((study.STUDIES / "quick.yaml").read_text()) | change
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
+    monkeypatch.setattr(study, "STUDIES", tmp_path)
+    with pytest.raises(StudyError, match=message):
+        study.load_study("wrong")
+
+
+def test_a_study_that_lacks_a_field_or_does_not_exist_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "wrong.yaml").write_text("title: nothing else\n")
+    monkeypatch.setattr(study, "STUDIES", tmp_path)
+    with pytest.raises(StudyError, match="the field 'publish' is missing"):
+        study.load_study("wrong")
+    with pytest.raises(StudyError, match=r"study 'other' is unknown. Choose one of: wrong"):
+        study.load_study("other")
+
+
+def test_a_mistyped_study_is_one_line():
+    code, output = run(ROOT, "standart")
+    assert code != 0 and output.startswith("error: study 'standart' is unknown. Choose one of:")
+
+
+# Adapters of another study
+
+
+def test_adapters_are_taken_where_the_recipe_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.files.RUNS", tmp_path)
+    loaded = study.load_study("persllm")
+    assert chain.lender(loaded, "documents", 0) == ""  # there is none to take
+    record = tmp_path / "reference" / "documents" / "seed0" / "record.json"
+    write_json(record, {"settings": {"run": "reference"}})
+    assert chain.lender(loaded, "documents", 0) == "reference"
+    assert chain.lender(loaded, "documents", 1) == chain.lender(loaded, "persllm", 0) == ""
+    other = replace(loaded, parameters=loaded.parameters | {"epochs": 4})
+    assert chain.lender(other, "documents", 0) == ""
+    assert "1 adapters taken from study 'reference'" in plan.describe(loaded)
+
+
+def test_the_plan_goes_by_measured_seconds_where_there_are_any(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "RUNS", tmp_path)
+    loaded = study.load_study("standard")
+    assert "(two cores)" in plan.expected(loaded)
+    rows = [{"step": c, "arm": "", "seconds": 60} for c in {c for c, _, _ in chain.jobs(loaded)}]
+    (tmp_path / "standard").mkdir()
+    (tmp_path / "standard" / "seconds.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    n = len(chain.jobs(loaded))
+    assert f"about {n} minutes ({n} of {n} steps as measured" in plan.expected(loaded)
+    hub = replace(loaded, name="hub", parameters=loaded.parameters | {"model": "some/model"})
+    assert plan.expected(hub).startswith("unknown for this model")
+
+
+# What a step rests on
+
+
+def imported(code):
+    """The paths in src/helpers of the modules that a piece of code imports."""
+    helpers = ROOT / "src" / "helpers"
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "helpers":
+            package = "/".join(node.module.split(".")[1:])
+            names = [f"{package}/{alias.name}".lstrip("/") for alias in node.names]
+            yield from (f"{n}.py" for n in [package, *names] if (helpers / f"{n}.py").is_file())
+
+
+@pytest.mark.parametrize("chapter", chapters.CHAPTERS)
+def test_the_code_of_a_chapter_holds_what_it_imports(chapter):
+    """But drawing, where the chapter does more than draw; the table of arms, whose entries are a
+    rule's parameters; and the statistics that sum up there what was answered."""
+    cells = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text())["cells"]
+    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    own = chapters.code(chapter)
+    left_out = () if chapter in chapters.READS_TABLES else ("arms.py", "report/")
+    left_out += ("measure/",) if chapter == "formats/03_answer" else ()
+    seen, waiting = set(), set(imported(code))
+    while waiting:
+        path = waiting.pop()
+        if path in seen or path.startswith(left_out):
+            continue
+        seen.add(path)
+        assert f"src/helpers/{path}" in own
+        waiting |= set(imported((ROOT / "src" / "helpers" / path).read_text()))
+
+
+def test_drawing_and_statistics_train_nothing():
+    for chapter in ("formats/02_train", "persllm/02_prefer", "formats/03_answer"):
+        own = chapters.code(chapter)
+        assert "src/helpers/model/answer.py" in own
+        assert not [p for p in own if p.startswith(("src/helpers/report", "src/helpers/measure"))]
+    assert REPORT in chapters.code("formats/05_expression")
+
+
+def test_a_label_or_a_colour_trains_nothing_again():
+    before = chain.taught("documents")
+    shown = replace(arms.ARMS["documents"], label="texts about him", colour="#000000")
+    taught_otherwise = replace(arms.ARMS["documents"], trained_on="chats")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(arms.ARMS, "documents", shown)
+        assert chain.taught("documents") == before
+        patch.setitem(arms.ARMS, "documents", taught_otherwise)
+        assert chain.taught("documents") != before
+
+
+def test_the_tables_of_a_step_are_those_its_chapter_writes():
+    for chapter, names in (
+        ("formats/04_judge", chapters.JUDGED),
+        ("persllm/04_measure", chapters.MEASURED),
+    ):
+        cells = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text())["cells"]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        for name in names:
+            assert f'"{name.removesuffix(".csv")}"' in code or f'"{name}"' in code, name
