@@ -82,7 +82,7 @@ def effective_size(table: np.ndarray, rate: float, n: int) -> float:
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean outcome per seed (rows) and item (columns), missing where nothing was scored."""
     scored = frame.dropna(subset=["outcome"]).astype({"outcome": float})
-    return scored.pivot_table(index="seed", columns="item", values="outcome", aggfunc="mean")
+    return scored.groupby(["seed", "item"])["outcome"].mean().unstack("item")
 
 
 # Variance
