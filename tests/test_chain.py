@@ -1,277 +1,192 @@
-"""The real chain on the real model, at the smallest size: what it makes, and what faults cost."""
+"""The real chain on the real model, at the smallest size: what it makes, and what faults cost.
+
+It runs in a copy, once: killed in the middle of training, then to its end.
+"""
 
 import json
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 
+import copies
 import pandas as pd
 import pytest
 
-from helpers.files import ROOT, RUNS, file_hash, read_jsonl
+from helpers.files import ROOT, file_hash, read_json, read_jsonl
 
-RUN = RUNS / "smoke"
-ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1"}
+sys.path.insert(0, str(ROOT / "workflow"))
+import chain as steps
+import chapters
+import study
 
-
-def start(*arguments):
-    command = [sys.executable, ROOT / "workflow" / "run.py", *arguments]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=ENVIRONMENT,
-        start_new_session=True,
-    )
-
-
-def run(*arguments):
-    process = start(*arguments)
-    output, _ = process.communicate()
-    return process.returncode, output
+pytestmark = pytest.mark.xdist_group("chain")
+SMOKE = ("smoke", "--profile", "test")
+ANSWERS = 2 * 4 + 4 + 4 + 4 + 8 * 2  # everyday, do, question, outside, two turns of eight scripts
+COLUMNS = {
+    "choices": "arm seed item measure scenario_trait setting option n_tokens nll",
+    "scores": "arm seed subject text unit n_tokens nll",
+    "resisted": "arm seed item sample stage trait outcome label label_id",
+    "questions": "arm seed item sample question_type aim stage score rank",
+    "leaks": "arm seed item kind stage sample outcome words",
+    "stages": "arm seed stage own unit n_tokens nll",
+    "questionnaire": "arm seed item measure domain keyed option n_tokens nll",
+    "distinctness": "arm seed item comparison bleu",
+    "preferences": "step loss margin accuracy chosen rejected arm seed",
+}
 
 
 @pytest.fixture(scope="module")
-def chain():
-    """The smoke study, killed once in the middle of training and then run to its end."""
-    shutil.rmtree(RUN, ignore_errors=True)
-    process = start("smoke")
-    log = RUN / "documents" / "seed0" / "log.jsonl"
-    deadline = time.time() + 600
-    while not (
-        log.exists() and log.read_bytes().count(b"\n") >= 4
-    ):  # the row of step 0 and three steps
+def chain(tmp_path_factory):
+    folder = copies.make(tmp_path_factory.mktemp("chain") / "copy")
+    log = folder / "data" / "runs" / "smoke" / "persllm" / "seed0" / "log.jsonl"
+    process = copies.start(folder, *SMOKE)
+    deadline = time.time() + 900
+    while not (log.exists() and log.read_bytes().count(b"\n") >= 4):  # step 0 and three more
         assert process.poll() is None and time.time() < deadline, process.communicate()[0]
         time.sleep(0.05)
-    second = run("smoke")
+    second = copies.run(folder, *SMOKE)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     time.sleep(3)  # the notebook's kernel ends when it finds its parent gone
-    return {"second": second, "done": run("smoke"), "log": read_jsonl(log)}
+    done = copies.run(folder, *SMOKE)
+    return {"folder": folder, "second": second, "done": done, "log": read_jsonl(log)}
 
 
-def test_the_chain_survives_a_kill_and_ends(chain):
-    code, output = chain["done"]
-    assert code == 0, output
-    assert "Resuming after step" in (RUN / "notebooks" / "02_train-documents-0.ipynb").read_text()
+@pytest.fixture(scope="module")
+def made(chain):
+    """The folder of the finished run."""
+    assert chain["done"][0] == 0, chain["done"][1]
+    return chain["folder"] / "data" / "runs" / "smoke"
+
+
+def test_the_chain_survives_a_kill_and_ends(chain, made):
+    output = chain["done"][1]
+    executed = (made / "notebooks" / "formats" / "02_train-persllm-0.ipynb").read_text()
+    assert "Resuming after step" in executed
     assert "Study 'smoke'" in output and "expected" in output and "Done in" in output
-    assert [row["step"] for row in chain["log"]] == list(range(9))
+    steps_taken = [row["step"] for row in chain["log"]]
+    assert steps_taken == list(range(len(steps_taken))) and len(steps_taken) > 5
 
 
-def test_a_second_run_in_the_same_folder_is_refused(chain):
+def test_a_second_run_at_the_same_time_is_refused(chain):
     code, output = chain["second"]
     assert code != 0 and "another run (process" in output
 
 
-def test_the_tables_have_the_promised_columns(chain):
-    judged = pd.read_csv(RUN / "results" / "judged.csv")
-    assert list(judged.columns[:8]) == [
-        "arm",
-        "seed",
-        "item",
-        "kind",
-        "scenario_trait",
-        "setting",
-        "sample",
-        "incoherent",
-    ]
-    assert (
-        len(judged.filter(like="markers_").columns)
-        == len(judged.filter(like="classifier_").columns)
-        == 8
-    )
-    per_arm = (
-        2 * 4 + 4 + 4 + 4 + 8 * 2
-    )  # everyday, do, question, outside, two turns of eight scripts
+def test_every_chapter_of_the_study_was_executed_and_timed(chain, made):
+    loaded = study.load_study("smoke")
+    for job in steps.jobs(loaded):
+        cells = read_json(chain["folder"] / steps.executed(loaded, *job))["cells"]
+        assert any(cell.get("outputs") for cell in cells)
+    timed = {row["step"] for row in read_jsonl(made / "seconds.jsonl")}
+    assert timed == {chapter for chapter, _, _ in steps.jobs(loaded)} | {"gather"}
+
+
+def test_the_tables_have_the_promised_columns(made):
+    results = made / "results"
+    judged = pd.read_csv(results / "judged.csv")
+    wanted = ["arm", "seed", "item", "kind", "scenario_trait", "setting", "sample", "incoherent"]
+    assert list(judged.columns[:8]) == wanted
+    n_judged = [len(judged.filter(like=f"{name}_").columns) for name in ("markers", "classifier")]
+    assert n_judged == [8, 8]
     counts = judged["arm"].value_counts().to_dict()
-    assert counts == {
-        "base": per_arm,
-        "documents": per_arm,
-        "persllm": per_arm + 4,
-        "persllm_dpo": per_arm + 4,
-    }
-    choices = pd.read_csv(RUN / "results" / "choices.csv")
-    assert list(choices.columns) == [
-        "arm",
-        "seed",
-        "item",
-        "measure",
-        "scenario_trait",
-        "setting",
-        "option",
-        "n_tokens",
-        "nll",
-    ]
-    assert len(choices) == 4 * 4 * (4 + 4 + 2 + 2 + 4 + 4)
-    scores = pd.read_csv(RUN / "results" / "scores.csv")
-    assert list(scores.columns) == [
-        "arm",
-        "seed",
-        "scenario_trait",
-        "text",
-        "unit",
-        "n_tokens",
-        "nll",
-    ]
-    assert len(scores) == 4 * 3 * 4 * 2 and set(scores["scenario_trait"]) == {"c3po", "nell"}
-    training = pd.read_csv(RUN / "results" / "training.csv")
-    assert training["heldout_loss"].notna().groupby(training["arm"]).sum().to_dict() == {
-        "documents": 3,
-        "persllm": 2,
-    }
-    record = json.loads((RUN / "results" / "record.json").read_text())
-    assert {"commit", "versions", "machine", "arms", "unscored", "inputs", "judge"} <= set(record)
-    assert record["arms"]["documents/seed0"]["adapter"]
-    for name, columns in {
-        "resisted": [
-            "arm",
-            "seed",
-            "item",
-            "sample",
-            "stage",
-            "trait",
-            "outcome",
-            "label",
-            "label_id",
-        ],
-        "questions": [
-            "arm",
-            "seed",
-            "item",
-            "sample",
-            "question_type",
-            "aim",
-            "stage",
-            "score",
-            "rank",
-        ],
-        "leaks": ["arm", "seed", "item", "kind", "stage", "sample", "outcome", "words"],
-        "stages": ["arm", "seed", "stage", "own", "unit", "n_tokens", "nll"],
-        "questionnaire": [
-            "arm",
-            "seed",
-            "item",
-            "measure",
-            "scenario_trait",
-            "setting",
-            "option",
-            "n_tokens",
-            "nll",
-        ],
-        "distinctness": ["arm", "seed", "item", "comparison", "bleu"],
-        "preferences": ["step", "loss", "margin", "accuracy", "chosen", "rejected", "arm", "seed"],
-    }.items():
-        frame = pd.read_csv(RUN / "results" / f"{name}.csv")
-        assert list(frame.columns) == columns and len(frame), name
+    assert counts == {"base": ANSWERS, "persllm": ANSWERS + 4, "persllm_dpo": ANSWERS + 4}
+    for name, columns in COLUMNS.items():
+        frame = pd.read_csv(results / f"{name}.csv")
+        assert list(frame.columns) == columns.split() and len(frame), name
+    assert len(pd.read_csv(results / "choices.csv")) == 3 * 4 * (4 + 4 + 2 + 2 + 4 + 4)
+    scores = pd.read_csv(results / "scores.csv")
+    assert len(scores) == 3 * 3 * 4 * 2 and set(scores["subject"]) == {"c3po", "nell"}
+    training = pd.read_csv(results / "training.csv")
+    heldout = training["heldout_loss"].notna().groupby(training["arm"]).sum()
+    assert heldout.to_dict() == {"persllm": 2}
+    tables = {*chapters.GATHERED, *chapters.JUDGED, *chapters.MEASURED}
+    assert tables <= {path.name for path in results.iterdir()}
 
 
-def test_preferring_starts_from_the_trained_adapter_and_leaves_the_base_alone(chain):
-    preferred, trained = (
-        json.loads((RUN / arm / "seed0" / "record.json").read_text())
-        for arm in ("persllm_dpo", "persllm")
-    )
-    assert preferred["start"] == file_hash(RUN / "persllm" / "seed0" / "adapter_model.safetensors")
-    assert preferred["pairs"] and trained["tokens"]["train"]
+def test_the_records_say_what_the_results_were_made_from(made):
+    record = read_json(made / "results" / "record.json")
+    assert {"commit", "versions", "machine", "inputs", "prepared", "training"} <= set(record)
     assert (
-        file_hash(RUN / "persllm_dpo" / "seed0" / "adapter_model.safetensors") != preferred["start"]
+        set(record["arms"])
+        == set(record["asked"])
+        == {f"{arm}/seed0" for arm in ("base", "persllm", "persllm_dpo")}
     )
-    assert {row["kind"] for row in read_jsonl(RUN / "persllm_dpo" / "seed0" / "pairs.jsonl")} <= {
-        "other",
-        "stage",
-        "base",
-    }
+    assert (
+        record["arms"]["persllm/seed0"]["adapter"] and not record["arms"]["base/seed0"]["adapter"]
+    )
+    assert set(record["inputs"]) == {"card", "corpus", "items", "control", "reasoned"}
+    judge, measured = (read_json(made / "results" / f"{n}.json") for n in ("judge", "measured"))
+    assert {"judge", "judges", "unscored"} <= set(judge) and set(judge["inputs"]) == {"labels"}
+    assert set(measured["inputs"]) == {"premises"}
 
 
-def test_every_figure_comes_with_its_numbers(chain):
-    names = {p.stem for p in (RUN / "figures").glob("*.png")}
-    assert names == {
-        "expression_rate",
-        "expression_differences",
-        "perplexity_matrix",
-        "perplexity_gain",
-        "trait_heatmap",
-        "response_length",
-        "training_curves",
-        "knowing_and_expressing",
-        "generalisation",
-        "persona_specific_gain",
-        "capability_retained",
-        "induction_resistance",
-        "reference_answers",
-        "stage_fidelity",
-        "distinctness",
-        "questionnaire",
-        "persllm_ablation",
-        "expression_over_turns",
-        "preference_curves",
-    }
+def test_preferring_starts_from_the_trained_adapter_and_leaves_the_base_alone(made):
+    trained, preferred = (made / arm / "seed0" for arm in ("persllm", "persllm_dpo"))
+    record = read_json(preferred / "record.json")
+    assert record["start"] == file_hash(trained / "adapter_model.safetensors")
+    assert record["start"] != file_hash(preferred / "adapter_model.safetensors")
+    assert record["pairs"] and read_json(trained / "record.json")["tokens"]["train"]
+    kinds = {row["kind"] for row in read_jsonl(preferred / "pairs.jsonl")}
+    assert kinds <= {"other", "stage", "base"}
+
+
+def test_every_figure_comes_with_its_numbers(made):
+    names = {path.stem for path in (made / "figures").glob("*.png")}
+    assert len(names) > 10
     for name in names:
-        assert len(pd.read_csv(RUN / "figures" / f"{name}.csv"))
-        assert (RUN / "figures" / f"{name}.svg").stat().st_size > 1000
+        assert len(pd.read_csv(made / "figures" / f"{name}.csv"))
+        assert (made / "figures" / f"{name}.svg").stat().st_size > 1000
 
 
-def test_a_second_run_with_nothing_changed_does_nothing_quickly(chain):
+def test_a_run_with_nothing_changed_does_nothing_quickly(chain, made):
     began = time.time()
-    code, output = run("smoke")
+    code, output = copies.run(chain["folder"], *SMOKE)
     assert code == 0 and "Nothing to be done" in output
-    assert time.time() - began < 60
+    assert time.time() - began < 30  # alone 4 s
+    assert "steps as measured in this run" in output
 
 
-def test_only_what_depends_on_a_change_runs_again(chain):
-    def jobs(*more):
-        output = run("smoke", "--", "--dry-run", *more)[1]
-        return {
-            line.split()[0]
-            for line in output.splitlines()
-            if len(line.split()) == 2 and line.split()[1].isdigit()
-        }
+DRAWING = {"draw", "draw_persllm", "all", "total"}
 
-    plots = ROOT / "src" / "helpers" / "plots.py"
-    source, recipe = plots.read_text(), ROOT / "workflow" / "studies" / "smoke.yaml"
-    values = recipe.read_text()
+
+def test_only_what_depends_on_a_change_runs_again(chain, made):
+    folder = chain["folder"]
+
+    def jobs(path, change):
+        """What would run if a file were changed, which is put back."""
+        source = path.read_text()
+        path.write_text(change(source))
+        try:
+            return set(copies.jobs_of(copies.run(folder, *SMOKE, "--", "--dry-run")[1]))
+        finally:
+            path.write_text(source)
+
+    helpers, recipe = folder / "src" / "helpers", folder / "workflow" / "studies" / "smoke.yaml"
+    comment = "{}\n# another comment\n".format
+    assert jobs(helpers / "report" / "drawing.py", comment) == DRAWING
+    measured = jobs(helpers / "measure" / "stats.py", comment)
+    assert measured == DRAWING | {"judge", "measure"}
+    relabelled = jobs(helpers / "arms.py", lambda code: code.replace('"base"', '"the base"', 2))
+    assert not relabelled & {"train", "answer", "ask", "prefer"}
+    everything = jobs(recipe, lambda text: f"{text}  learning_rate: 0.001\n")
+    assert {"train", "prefer", "answer", "ask", "gather", "judge", "draw"} <= everything
+    assert not everything & {"corpus", "examples"}
+
+
+def test_a_failed_step_names_its_executed_notebook(chain, made):
+    table = made / "results" / "judged.csv"
+    content, times = table.read_bytes(), table.stat()
+    target = "data/runs/smoke/notebooks/formats/05_expression.ipynb"
     try:
-        plots.write_text(source + "\n# another comment\n")
-        changed = jobs()
-        assert "findings" in changed and not changed & {"data", "train", "answer", "judge"}
-        plots.write_text(source)
-        recipe.write_text(values + "  learning_rate: 0.001\n")
-        assert {"train", "answer", "judge", "findings"} <= jobs()
+        table.write_bytes(content.replace(b"incoherent", b"broken", 1))
+        os.utime(table, ns=(times.st_atime_ns, times.st_mtime_ns))
+        code, output = copies.run(chain["folder"], *SMOKE, "--", "--forcerun", target, "--", target)
+        assert code != 0 and "notebooks/formats/05_expression.ipynb failed" in output
+        assert "data/runs/smoke/logs/formats/05_expression.ipynb" in output
+        assert json.loads((made / "logs" / "formats" / "05_expression.ipynb").read_text())["cells"]
     finally:
-        plots.write_text(source)
-        recipe.write_text(values)
-
-
-def test_a_failed_step_names_its_executed_notebook(chain):
-    adapter = RUN / "documents" / "seed0" / "adapter_model.safetensors"
-    content = adapter.read_bytes()
-    rows = RUN / "documents" / "seed0" / "answers_do.jsonl"
-    shutil.copy(rows, RUN / "rows.kept")
-    try:
-        with open(rows, "r+b") as file:
-            file.write(b"broken")
-        code, output = run("smoke", "--", "--forcerun", "judge")
-        assert code != 0
-        assert "answers_do.jsonl, line 1: not a JSON object" in output
-        assert "data/runs/smoke/logs/05_judge.ipynb" in output
-        assert json.loads((RUN / "logs" / "05_judge.ipynb").read_text())["cells"]
-    finally:
-        shutil.move(RUN / "rows.kept", rows)
-    assert adapter.read_bytes() == content
-    assert run("smoke")[0] == 0
-
-
-def test_an_unknown_study_lists_the_known_ones():
-    code, output = run("standart")
-    assert code != 0 and "study 'standart' is unknown. Choose one of:" in output
-
-
-def test_the_cluster_profile_plans_the_same_jobs(chain):
-    pytest.importorskip(
-        "snakemake_executor_plugin_slurm", reason="the SLURM plugin is not installed"
-    )
-    code, output = run("quick", "--profile", "slurm", "--", "--dry-run")
-    assert code == 0, output
+        table.write_bytes(content)
+        os.utime(table, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert copies.run(chain["folder"], *SMOKE)[0] == 0

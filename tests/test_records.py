@@ -1,14 +1,22 @@
+"""What results were made from: stale, mixed and incomplete ones are refused by name."""
+
 import shutil
 import sys
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from helpers import files, records
-from helpers.files import DATA, ROOT, StudyError, read_json
+from helpers.files import DATA, ROOT, StudyError, read_json, write_json, write_jsonl
+from helpers.measure.gather import gather
 
 sys.path.insert(0, str(ROOT / "workflow"))
+import published
 import redraw
 import study
+
+PUBLISHED = [loaded.name for loaded in redraw.published_studies()]
 
 
 def test_results_are_stale_when_what_they_were_made_from_changes(tmp_path, monkeypatch):
@@ -35,112 +43,149 @@ def test_results_are_stale_when_what_they_were_made_from_changes(tmp_path, monke
 def test_blind_labels_of_premises_do_not_make_the_answers_stale(tmp_path, monkeypatch):
     shutil.copytree(DATA / "persllm", tmp_path / "persllm")
     monkeypatch.setattr(files, "DATA", tmp_path)
-    before = records.inputs("c3po", "", True)
-    (tmp_path / "persllm" / "c3po" / "corrected.jsonl").write_text(
-        '{"label_id": "x", "label": 1}\n'
-    )
-    after = records.inputs("c3po", "", True)
+    before = records.inputs("c3po")
+    (tmp_path / "persllm" / "c3po" / "corrected.jsonl").write_text('{"label_id": "x", "label": 1}')
+    after = records.inputs("c3po")
     assert {name for name in before if before[name] != after[name]} == {"premises"}
+
+
+# The published results
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_results_are_not_stale(name):
+    loaded = study.load_study(name)
+    folder, control = ROOT / loaded.results, loaded.parameters.get("control", "nell")
+    for part in ("record", "judge", *(["measured"] if loaded.has_persllm else [])):
+        records.refuse_stale(read_json(folder / f"{part}.json"), loaded.persona, control, folder)
+    published.refuse_stale_recipe(loaded, read_json(folder / "record.json"))
 
 
 @pytest.fixture
 def reference():
-    folder = ROOT / "data" / "results" / "reference"
-    return folder, read_json(folder / "record.json")
-
-
-@pytest.mark.parametrize("name", redraw.PUBLISHED)
-def test_the_committed_results_are_not_stale(reference, name):
-    published = study.load_study(name)
-    folder = ROOT / study.places(published)[0]
-    record = read_json(folder / "record.json")
-    records.refuse_stale(
-        record, published["persona"], published["parameters"].get("control", "nell"), folder
-    )
-    study.refuse_stale_recipe(published, redraw.with_shared_training(record, reference[1]))
-
-
-def test_only_the_reference_study_s_own_adapters_share_its_training_records(reference):
-    _, record = reference
-    name = "demonstrations/seed0"
-    other = record | {
-        "training": {},
-        "arms": {name: record["arms"][name], "documents/seed0": {"adapter": "another"}},
-    }
-    assert set(redraw.with_shared_training(other, record)["training"]) == {name}
+    loaded = study.load_study("reference")
+    return loaded, read_json(ROOT / loaded.results / "record.json")
 
 
 def test_results_of_another_recipe_are_stale_by_name(reference):
-    _, record = reference
-    loaded = study.load_study("reference")
+    loaded, record = reference
+    other = replace(loaded, parameters=loaded.parameters | {"epochs": 4})
     with pytest.raises(StudyError, match=r"/seed\d was made with epochs = 3, the study has 4"):
-        study.refuse_stale_recipe(
-            loaded | {"parameters": loaded["parameters"] | {"epochs": 4}}, record
-        )
+        published.refuse_stale_recipe(other, record)
+    other = replace(loaded, parameters=loaded.parameters | {"train_units": 16})
+    with pytest.raises(StudyError, match="the corpus was made with train_units = 500"):
+        published.refuse_stale_recipe(other, record)
     with pytest.raises(StudyError, match="seed99 is in only one of study and results"):
-        study.refuse_stale_recipe(loaded | {"seeds": [*loaded["seeds"], 99]}, record)
+        published.refuse_stale_recipe(replace(loaded, seeds=[*loaded.seeds, 99]), record)
+
+
+def test_only_adapters_of_the_other_study_share_its_training_records(reference):
+    record = reference[1]
+    name = "demonstrations/seed0"
+    answered = {name: record["arms"][name], "documents/seed0": {"adapter": "another"}}
+    borrowing = study.load_study("persllm")
+    made = {"training": {}, "arms": answered}
+    assert set(published.training_records(borrowing, made)) == {name}
+    assert published.training_records(replace(borrowing, adapters_from=""), made) == {}
+
+
+# Arms of one study are made alike
+
+SETTINGS = {"arm": "x", "seed": 0, "top_p": 0.9}
+
+
+def answered(adapter=None, **more):
+    return {"model": "m", "data": "d", "adapter": adapter, "settings": SETTINGS} | more
+
+
+def refuse(answers, trained=None, asked=None, **adapters):
+    prepared = {"corpus": {"data": "d", "rows": {"documents": "r", "persllm": "p"}}}
+    found = {name: own["adapter"] for name, own in answers.items()} | adapters
+    records.refuse_mixed(prepared, trained or {}, answers, asked or {}, found)
 
 
 def test_arms_that_were_not_answered_alike_are_refused():
-    def answered(**more):
-        return {
-            "model": "m",
-            "data": "d",
-            "adapter": "a",
-            "settings": {"arm": "x", "seed": 0, "top_p": 0.9},
-        } | more
-
-    trained, adapters = {"data": "d", "model": "m"}, {"base/seed0": None, "documents/seed0": "a"}
-    both = {"base/seed0": answered(adapter=None), "documents/seed0": answered()}
-    records.refuse_mixed(both, {"documents/seed0": trained}, adapters)
-    with pytest.raises(
-        StudyError, match="documents/seed0 was answered with another model, data or settings"
-    ):
-        records.refuse_mixed(
-            both | {"documents/seed0": answered(settings={"top_p": 0.5})}, {}, adapters
-        )
+    both = {"base/seed0": answered(), "documents/seed0": answered("a")}
+    trained = {"documents/seed0": {"model": "m", "rows": "r"}}
+    refuse(both, trained)
+    other = answered("a", settings={"top_p": 0.5})
+    with pytest.raises(StudyError, match="documents/seed0 was answered with another model, data"):
+        refuse(both | {"documents/seed0": other})
+    with pytest.raises(StudyError, match="base/seed0 was answered with other texts than are"):
+        refuse({"base/seed0": answered(data="e")})
     with pytest.raises(StudyError, match="documents/seed0 was trained on other data"):
-        records.refuse_mixed(both, {"documents/seed0": trained | {"data": "other"}}, adapters)
+        refuse(both, {"documents/seed0": {"model": "m", "rows": "s"}})
     with pytest.raises(StudyError, match="documents/seed0 was trained again after it was answered"):
-        records.refuse_mixed(
-            both, {"documents/seed0": trained}, adapters | {"documents/seed0": "b"}
-        )
+        refuse(both, trained, **{"documents/seed0": "b"})
+    with pytest.raises(StudyError, match="base/seed0 was asked with another model than it was"):
+        refuse(both, trained, {"base/seed0": answered(model="n")})
 
 
 def test_conversations_of_the_first_seed_alone_are_no_mixture():
-    def answered(turns):
-        return {"model": "m", "data": "d", "settings": {"turns": turns}, "adapter": None}
+    def held(turns):
+        return answered(settings={"turns": turns})
 
-    arms = {
-        "base/seed0": answered(20),
-        "prompted/seed0": answered(20),
-        "base/seed1": answered(0),
-        "prompted/seed1": answered(0),
-    }
-    adapters = dict.fromkeys(arms)
-    records.refuse_mixed(arms, {}, adapters)
-    with pytest.raises(
-        StudyError,
-        match="prompted/seed0 was answered with another model, data or settings than base/seed0",
-    ):
-        records.refuse_mixed(arms | {"prompted/seed0": answered(3)}, {}, adapters)
+    answers = {f"{arm}/seed{seed}": answered() for arm in ("base", "prompted") for seed in (0, 1)}
+    asked = {name: held(20 if name.endswith("0") else 0) for name in answers}
+    refuse(answers, asked=asked)
+    with pytest.raises(StudyError, match="prompted/seed0 was answered .* than base/seed0"):
+        refuse(answers, asked=asked | {"prompted/seed0": held(3)})
 
 
 def test_preference_on_another_adapter_is_refused():
-    alike = {"model": "m", "data": "d", "settings": {}}
-    answered = {
-        "persllm/seed0": alike | {"adapter": "a"},
-        "persllm_dpo/seed0": alike | {"adapter": "b"},
-    }
-    trained = {"data": "d", "model": "m"}
-    records.refuse_mixed(
-        answered,
-        {"persllm_dpo/seed0": trained | {"start": "a"}},
-        {"persllm/seed0": "a", "persllm_dpo/seed0": "b"},
-    )
+    answers = {"persllm/seed0": answered("a"), "persllm_dpo/seed0": answered("b")}
+    refuse(answers, {"persllm_dpo/seed0": {"model": "m", "start": "a"}})
     with pytest.raises(StudyError, match="persllm_dpo/seed0 goes on from another adapter"):
-        records.refuse_mixed(
-            answered,
-            {"persllm_dpo/seed0": trained | {"start": "c"}},
-            {"persllm/seed0": "a", "persllm_dpo/seed0": "b"},
-        )
+        refuse(answers, {"persllm_dpo/seed0": {"model": "m", "start": "c"}})
+
+
+# Gathering
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run of `base` and `documents` with one answer each."""
+    monkeypatch.setattr(files, "RUNS", tmp_path)
+    monkeypatch.setattr("helpers.measure.gather.ROOT", tmp_path)
+    inputs = {"card": records.inputs("c3po")["card"]}
+    prepared = {"data": "d", "rows": {"documents": "r"}}
+    write_json(tmp_path / "small" / "data" / "record.json", prepared)
+    for arm in ("base", "documents"):
+        folder = tmp_path / "small" / arm / "seed0"
+        row = {"id": "1", "settings": "s", "arm": arm, "seed": 0, "kind": "do", "item": "i"}
+        write_jsonl(folder / "answers_do.jsonl", [row | {"sample": 0, "answer": "Oh dear!"}])
+        facts = answered(inputs=inputs, kinds=["do"], answers=1)
+        write_json(folder / "answers_record.json", facts)
+        for name in ("choices", "scores"):
+            pd.DataFrame({"arm": [arm], "nll": [1.5]}).to_csv(folder / f"{name}.csv", index=False)
+    write_json(folder / "record.json", {"model": "m", "rows": "r"})
+    pd.DataFrame({"arm": ["documents"], "loss": [2.0]}).to_csv(folder / "log.csv", index=False)
+    return tmp_path
+
+
+def test_what_all_arms_said_is_gathered(run):
+    gather("small", "c3po", "", ["base", "documents"], [0], "results")
+    folder = run / "results"
+    answers = pd.read_parquet(folder / "answers.parquet")
+    assert list(answers.columns) == ["arm", "seed", "kind", "item", "sample", "answer"]
+    assert answers["arm"].tolist() == ["base", "documents"]
+    assert pd.read_csv(folder / "choices.csv")["arm"].tolist() == ["base", "documents"]
+    assert len(pd.read_csv(folder / "training.csv")) == 1
+    assert not (folder / "stages.csv").exists()
+    record = read_json(folder / "record.json")
+    assert set(record["arms"]) == {"base/seed0", "documents/seed0"} and "asked" not in record
+    assert set(record["training"]) == {"documents/seed0"} and "versions" in record
+
+
+def test_missing_doubled_and_stale_answers_are_not_gathered(run):
+    arguments = ("small", "c3po", "", ["base", "documents"], [0], "results")
+    with pytest.raises(StudyError, match="prompted/seed0/answers_record.json is missing"):
+        gather(*arguments[:3], ["base", "prompted"], [0], "results")
+    path = run / "small" / "base" / "seed0" / "answers_do.jsonl"
+    path.write_text(path.read_text() * 2)
+    with pytest.raises(StudyError, match="1 different answers in 2 rows, but 1 were given"):
+        gather(*arguments)
+    record = path.with_name("answers_record.json")
+    write_json(record, read_json(record) | {"inputs": {"card": "another"}})
+    with pytest.raises(StudyError, match="is stale: the card of 'c3po' changed"):
+        gather(*arguments)

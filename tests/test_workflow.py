@@ -2,15 +2,16 @@
 
 import ast
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
+import copies
 import pytest
 import yaml
+from copies import jobs_of, run
 
 from helpers import arms
 from helpers.files import ROOT, StudyError, write_json
@@ -27,27 +28,7 @@ REPORT = "src/helpers/report/drawing.py"
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of what the chain needs, whose files a test may change."""
-    folder = tmp_path_factory.mktemp("copy")
-    left_out = shutil.ignore_patterns("runs", "__pycache__", "results")
-    for name in ("src", "workflow", "notebooks", "data"):
-        shutil.copytree(ROOT / name, folder / name, ignore=left_out)
-    return folder
-
-
-def run(folder, *arguments):
-    """The exit status and the output of workflow/run.py in a copy."""
-    command = [sys.executable, folder / "workflow" / "run.py", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
-    return done.returncode, done.stdout
-
-
-def jobs_of(output):
-    """How often each rule would run, from Snakemake's table of jobs."""
-    return {name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+    return copies.make(tmp_path_factory.mktemp("planned") / "copy")
 
 
 def test_a_study_is_planned_with_all_its_steps(copy):
