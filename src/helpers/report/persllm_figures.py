@@ -36,7 +36,7 @@ def about(rows: pd.DataFrame) -> str:
 
 def own_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
-    chance = 1 / rows["stage"].nunique()
+    chance = rows["chance"].iloc[0]
     fig = drawing.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", mark=chance)
     drawing.percents(fig.axes[0].yaxis)
     at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
@@ -237,6 +237,8 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
         ("as read blind, or corrected by labels", read, "corrected_", -0.13, DARK),
         ("as judged, or scored", judged, "", 0.13, "white"),
     ):
+        if own["value"].isna().all():
+            continue
         marks = {"fmt": "o", "ms": 6, "color": DARK, "mfc": fill, "capsize": 2}
         bars = reach(own, "value", prefix)
         handles[by] = ax.errorbar(own["value"], own.index + shift, xerr=bars, lw=1, **marks)

@@ -53,8 +53,7 @@ ASKED = {"question": "its own stage", "outside": "another stage"}
 
 
 def own_stage(table: pd.DataFrame) -> str:
-    chance = 1 / table["stage"].nunique()
-    above = table[table["low"] > chance]
+    above = table[table["low"] > table["chance"]]
     if above.empty:
         return "A reply's own stage of life is likeliest no more often than by chance"
     return (
@@ -94,7 +93,7 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> lis
     outside = outside.loc[arms.in_order(set(outside.index) & {"base", WHOLE, "persllm_dpo"})]
     asked = [f"{arms.label(row.Index)} {within(row)}" for row in outside.itertuples()]
     return said(
-        f"{own_stage(stage)} (chance {percent(1 / stage['stage'].nunique())}): {listed(each)}.",
+        f"{own_stage(stage)} (chance {percent(stage['chance'].iloc[0])}): {listed(each)}.",
         f"Asked about another stage, answers leak in this share: {listed(asked)}." if asked else "",
         f"{distinctness(told)} (BLEU on the same prompts; {seeds}).",
         one_seed(stage),
@@ -255,9 +254,10 @@ def wearing_summary(halves: pd.DataFrame, replies: pd.DataFrame) -> list[str]:
 def parts(table: pd.DataFrame) -> str:
     off = [row for row in table.itertuples() if apart(row.low, row.high)]
     if not off:
+        ablated = any(map(arms.is_ablation, table["arm"]))
+        what = "No part of the method can" if ablated else "DPO cannot"
         return (
-            "No part of the method can be seen to matter: none of "
-            f"{len(table)} differences to persllm leaves out zero"
+            f"{what} be seen to matter: none of {len(table)} differences to persllm leaves out zero"
         )
     which = listed(f"{called([row.arm])} ({row.measure})" for row in off)
     return f"{len(off)} of {len(table)} differences to persllm leave out zero: {which}"
@@ -273,7 +273,10 @@ def contrasts(table: pd.DataFrame) -> str:
     known = table[~table["a"].str.endswith("know")].dropna(subset=["corrected"])
     if known.empty:
         off = [row for row in table.itertuples() if apart(row.low, row.high)]
-        return f"{len(off)} of {counted(len(table), 'contrast')} leave out zero, as judged"
+        return (
+            f"{len(off)} of {counted(len(table), 'contrast')} leave out zero, as judged; "
+            "no answer was read"
+        )
     turned = known[known["difference"] * known["corrected"] < 0]
     return (
         f"Judges and blind labels disagree on the sign of {len(turned)} of "
@@ -305,7 +308,8 @@ def parts_summary(table: pd.DataFrame, compared: pd.DataFrame, log: pd.DataFrame
 def difference(row) -> str:
     """A contrast in words: as judged, and as corrected by blind labels."""
     (a, measure), (b, _) = (side.split(", ") for side in (row.a, row.b))
-    what = f"{MEASURES.get(measure, measure)}, {arms.label(a)} minus {arms.label(b)}"
+    names = {"know": "knowing", "do": "doing", "resist": "premises put right"}
+    what = f"{names.get(measure, measure)}, {arms.label(a)} minus {arms.label(b)}"
     found = shift(row.difference, row.low, row.high)
     if measure == "know":
         return f"{what}: {found} as scored."

@@ -27,10 +27,11 @@ PRESSED, ORDINARY = "accused, flattered, misled", "ordinary turns"
 
 def own_stage(study) -> pd.DataFrame:
     """How often a held-out reply is likeliest under the token of its own stage, by arm and stage:
-    arm, stage, n, successes, value (a share), low, high, effective_n, unscored, seeds. Only arms
-    that were taught stages have rows."""
+    arm, stage, n, successes, value (a share), low, high, effective_n, unscored, seeds,
+    chance. Only arms that were taught stages have rows."""
     told = stats.rates(fidelity.recognised(study.stages), ["arm", "own"])
-    return told.rename(columns={"own": "stage", "rate": "value"})
+    told = told.rename(columns={"own": "stage", "rate": "value"})
+    return told.assign(chance=1 / study.stages["stage"].nunique())
 
 
 def leaks(study) -> pd.DataFrame:
