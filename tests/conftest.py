@@ -10,7 +10,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may need the hub
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests as cores run at once
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import helpers  # before torch: it sets how OpenMP's idle threads wait  # noqa: F401
+
+# ruff: isort: split
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -85,7 +90,7 @@ def rows():
             "split": "train",
             "traits": [],
             "facts": [],
-            "text": f"Entry {i}. The droid counted {i * 7 + 3} steps to the hangar and disliked each of them.",
+            "text": f"Entry {i}. The droid counted {i * 7 + 3} steps to the hangar, each a trial.",
         }
         for i in range(12)
     ]

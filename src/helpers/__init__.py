@@ -11,5 +11,5 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Known noise of pinned libraries that would bury the notebooks' own output.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # optional hub kernels are not installed
-warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")
-warnings.filterwarnings("ignore", message=".*gemv_4bit.*")  # the first layer's input needs no gradient
+for noise in (".*is_gradient_checkpointing.*", ".*gemv_4bit.*"):  # a deprecation; a slower path
+    warnings.filterwarnings("ignore", message=noise)

@@ -14,7 +14,8 @@ class Arm:
     name: str
     label: str  # in figures and tables
     colour: str
-    trained_on: str = ""  # "chats" or "texts" (a format), "reasoned" (PersLLM's examples), "preferences", "" for none
+    # "chats" or "texts" (a format), "reasoned" (PersLLM's examples), "preferences", "" for none
+    trained_on: str = ""
     starts_from: str = ""  # the arm whose adapter is trained further; "" for a new adapter
     leaves_out: str = ""  # what an ablation's training data lack
     prompted: bool = False  # asked with the persona's system prompt
