@@ -62,7 +62,7 @@ def test_a_leak_is_a_word_of_an_unknown_stage_that_the_prompt_did_not_give():
 
 
 @pytest.mark.parametrize("persona", ["c3po", "nell"])
-def test_reference_answers_seldom_leak(persona):
+def test_target_answers_seldom_leak(persona):
     examples = pd.DataFrame(reasoned.load_examples(persona)).rename(
         columns={"id": "item", "question": "prompt", "response": "answer"}
     )
