@@ -107,22 +107,13 @@ class ByteDropout(torch.nn.Module):
         return x * (keep.to(x.dtype) * (256 / (256 - self.threshold)))
 
 
-def save_adapter_like(model, trained: Path, folder: Path) -> None:
-    """The adapter of `load_for_preference` in `folder`, in the form of the one in `trained` that it
-    began as (configuration, added tokens and their embeddings are the same)."""
-    weights = load_file(trained / "adapter_model.safetensors")
-    weights |= {
-        k: t.contiguous().cpu()
-        for k, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()
-    }
-    for name in ("adapter_config.json", "added_tokens.json"):
-        if (trained / name).exists():
-            write_json(folder / name, read_json(trained / name))
-    with atomic(folder / "adapter_model.safetensors") as temporary:
-        save_file(weights, temporary)
+def adapter_weights(model: PeftModel) -> dict[str, torch.Tensor]:
+    """The adapter's weights by the names under which PEFT reads them."""
+    found = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: weight.contiguous().cpu() for name, weight in found.items()}
 
 
-def save_adapter(model, folder: Path, tokens: dict[str, int] | None = None) -> None:
+def save_adapter(model: PeftModel, folder: Path, tokens: dict[str, int] | None = None) -> None:
     """The adapter as PEFT reads it: adapter_config.json and adapter_model.safetensors, the latter
     last and whole; and before them the `tokens` added to the tokenizer with their ids, if there are
     any."""
@@ -132,10 +123,15 @@ def save_adapter(model, folder: Path, tokens: dict[str, int] | None = None) -> N
     model.peft_config["default"].inference_mode = True
     model.peft_config["default"].save_pretrained(str(folder))
     with atomic(folder / "adapter_model.safetensors") as temporary:
-        save_file(
-            {
-                k: t.contiguous().cpu()
-                for k, t in get_peft_model_state_dict(model, save_embedding_layers=False).items()
-            },
-            temporary,
-        )
+        save_file(adapter_weights(model), temporary)
+
+
+def save_adapter_like(model: PeftModel, trained: Path, folder: Path) -> None:
+    """The adapter of `load_for_preference` in `folder`, in the form of the one in `trained` that it
+    began as (configuration, added tokens and their embeddings are the same)."""
+    weights = load_file(trained / "adapter_model.safetensors") | adapter_weights(model)
+    for name in ("adapter_config.json", "added_tokens.json"):
+        if (trained / name).exists():
+            write_json(folder / name, read_json(trained / name))
+    with atomic(folder / "adapter_model.safetensors") as temporary:
+        save_file(weights, temporary)

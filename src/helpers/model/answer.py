@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from helpers.corpus.encode import plain_ids
+from helpers.corpus.encode import chat_prompt, plain_ids
 from helpers.files import append_jsonl, file_hash, fingerprint, resume_jsonl, write_jsonl
 from helpers.model.base import autocast, bare, use_attention
 from helpers.pretrained import compute_dtype, model_hash
@@ -22,8 +22,7 @@ def prompt_ids(prompt: str, system: str | None, tokenizer) -> list[int]:
     messages = [{"role": "system", "content": system}] * (system is not None) + [
         {"role": "user", "content": prompt}
     ]
-    text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    return plain_ids(chat_prompt(messages, tokenizer), tokenizer)
 
 
 def shared_prefix(prompts: list[list[int]]) -> int:

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import torch
-from datasets import Dataset
 
 from helpers.files import StudyError, fingerprint, read_json, write_json
 from helpers.pretrained import compute_dtype
@@ -17,6 +16,21 @@ def expected_minutes(pairs: list[dict], tokenizer) -> float:
     """About how long one pass over the pairs takes on two cores."""
     texts = [2 * pair["prompt"] + pair["chosen"] + pair["rejected"] for pair in pairs]
     return sum(map(len, tokenizer(texts)["input_ids"])) / TOKENS_PER_SECOND / 60
+
+
+def last_checkpoint(checkpoints: Path, identity: str) -> Path | None:
+    """The last whole checkpoint in a folder, None where there is none. Checkpoints of another
+    identity, and those that a kill cut off, are removed."""
+    named, own = checkpoints / "identity.json", {"identity": identity}
+    if not named.exists() or read_json(named) != own:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+        write_json(named, own)
+    # The trainer writes its state last: a checkpoint without one that can be read was cut off.
+    states = checkpoints.glob("checkpoint-*/trainer_state.json")
+    whole = [path.parent for path in states if path.read_text().rstrip().endswith("}")]
+    for path in set(checkpoints.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(path)
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def prefer(
@@ -32,26 +46,12 @@ def prefer(
     `folder/checkpoints`, which is removed by the caller when all is saved; one of another recipe is
     not used.
     """
-    from trl import DPOConfig, DPOTrainer  # takes seconds, and only this needs it
+    from datasets import Dataset  # these take seconds, and only this needs them
+    from trl import DPOConfig, DPOTrainer
 
     checkpoints, texts = folder / "checkpoints", ["prompt", "chosen", "rejected"]
-    identity = fingerprint(
-        [{k: v for k, v in recipe.items() if k != "checkpoint_every"}, seed, pairs]
-    )
-    if not (checkpoints / "identity.json").exists() or read_json(checkpoints / "identity.json") != {
-        "identity": identity
-    }:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        write_json(checkpoints / "identity.json", {"identity": identity})
-    # The trainer writes its state last: a checkpoint without one that can be read was cut off.
-    whole = [
-        path.parent
-        for path in checkpoints.glob("checkpoint-*/trainer_state.json")
-        if path.read_text().rstrip().endswith("}")
-    ]
-    for path in set(checkpoints.glob("checkpoint-*")) - set(whole):
-        shutil.rmtree(path)
-    last = max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    trained_on = {k: v for k, v in recipe.items() if k != "checkpoint_every"}
+    last = last_checkpoint(checkpoints, fingerprint([trained_on, seed, pairs]))
     if last:
         print(f"Resuming after step {last.name.rpartition('-')[2]}.")
     gpu = model.device.type == "cuda"
