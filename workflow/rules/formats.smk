@@ -2,18 +2,24 @@
 CARD = f"data/personas/{PERSONA}.yaml"
 CORPUS = found(f"data/corpora/{PERSONA}", "*.jsonl")
 CONTROL = found(f"data/corpora/{STUDY.parameters.get('control', 'nell')}", "*.jsonl")
-OWN_DATA = [s for s in STUDY.parameters.get("sources", {}).values() if Path(s).expanduser().is_file()]
+SOURCES = STUDY.parameters.get("sources", {}).values()
+OWN_DATA = [source for source in SOURCES if Path(source).expanduser().is_file()]
 ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.pairs]
-ASKED = [f"{RUN}/{arm}/seed{seed}/asked_record.json" for arm, seed in STUDY.pairs if STUDY.has_persllm]
+ASKED = []
 TABLES = [f"{RESULTS}/{name}" for name in GATHERED]
 if STUDY.has_persllm:
+    ASKED = [f"{RUN}/{arm}/seed{seed}/asked_record.json" for arm, seed in STUDY.pairs]
     TABLES += [f"{RESULTS}/questionnaire.csv"]
-    TABLES += [f"{RESULTS}/stages.csv"] * any(map(arms.knows_stages, STUDY.arms))
-    TABLES += [f"{RESULTS}/preferences.csv"] * bool(set(STUDY.arms) & set(arms.trained_on("preferences")))
+if any(map(arms.knows_stages, STUDY.arms)):
+    TABLES += [f"{RESULTS}/stages.csv"]
+if set(STUDY.arms) & set(arms.trained_on("preferences")):
+    TABLES += [f"{RESULTS}/preferences.csv"]
 
 
 def adapter(w):
-    return [] if w.arm in arms.untrained() else f"{RUN}/{w.arm}/seed{w.seed}/adapter_model.safetensors"
+    if w.arm in arms.untrained():
+        return []
+    return f"{RUN}/{w.arm}/seed{w.seed}/adapter_model.safetensors"
 
 
 def rows(w):

@@ -1,11 +1,13 @@
-# PersLLM's method: prepare reasoned examples, prefer, ask, measure, draw. Included by a study that has one of its arms.
+# PersLLM's method: prepare reasoned examples, prefer, ask, measure, draw. Included by a study that
+# has one of its arms.
 DATA = f"data/persllm/{PERSONA}"
 EXAMPLES = [f"{DATA}/{name}.jsonl" for name in ("examples", "knowledge", "speech")]
 STAGES = f"{DATA}/stages.yaml"
 # Rejected answers are looked for among all personas' examples, and all personas' written answers
 # teach the judge of premises.
 ALL_EXAMPLES = found("data/persllm", "*/examples.jsonl")
-OTHER = [f"{folder}/answers.parquet" for folder in [STUDY.parameters.get("other_results")] if folder]
+OTHER = STUDY.parameters.get("other_results")
+OTHER = [f"{OTHER}/answers.parquet"] if OTHER else []
 PREFERRING = [arm for arm in STUDY.arms if arm in arms.trained_on("preferences")]
 
 
@@ -126,7 +128,10 @@ if ("persllm/10_dialogue", "", -1) in JOBS:
         input:
             code("persllm/10_dialogue"),
             found("data/persllm", "*/stages.yaml"),
-            [f"data/runs/{run}/{arm}/seed{STUDY.seeds[0]}/adapter_model.safetensors" for run, arm in talkers(STUDY)],
+            [
+                f"data/runs/{run}/{arm}/seed{STUDY.seeds[0]}/adapter_model.safetensors"
+                for run, arm in talkers(STUDY)
+            ],
         output:
             notebook=executed(STUDY, "persllm/10_dialogue"),
         log: log_of("persllm/10_dialogue")
