@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
 import plan
+import step
 import study
 
 NAMES = study.known()
@@ -184,6 +185,34 @@ def test_adapters_are_taken_where_the_recipe_is_the_same(tmp_path, monkeypatch):
     other = replace(loaded, parameters=loaded.parameters | {"epochs": 4})
     assert chain.lender(other, "documents", 0) == ""
     assert "1 adapters taken from study 'reference'" in plan.describe(loaded)
+    own = tmp_path / "persllm" / "documents" / "seed0" / "record.json"
+    write_json(own, {"settings": {"run": "persllm"}})
+    assert chain.lender(loaded, "documents", 0) == ""  # trained here before there was one to take
+    write_json(own, {"settings": {"run": "reference"}})
+    shutil.rmtree(tmp_path / "reference")
+    assert chain.lender(loaded, "documents", 0) == "reference"  # taken before the other run went
+
+
+def test_a_taken_adapter_comes_with_its_records_and_its_chapter(tmp_path, monkeypatch):
+    for where in ("helpers.files.RUNS", "step.RUNS"):
+        monkeypatch.setattr(where, tmp_path)
+    source = tmp_path / "reference" / "documents" / "seed0"
+    executed = tmp_path / "reference" / "notebooks" / "formats" / "02_train-documents-0.ipynb"
+    write_json(executed, {"cells": []})
+    write_json(source / "record.json", {"rows": "r", "settings": {"run": "reference"}})
+    for name in ("adapter_config.json", "adapter_model.safetensors", "log.csv", "log.jsonl"):
+        (source / name).write_text(name)
+    prepared = tmp_path / "persllm" / "data" / "record.json"
+    values = {"run": "persllm", "arm": "documents", "seed": 0}
+    log = tmp_path / "persllm" / "logs" / "02_train.ipynb"
+    write_json(prepared, {"rows": {"documents": "other"}})
+    with pytest.raises(StudyError, match="study 'reference' trained it on other rows than"):
+        step.take_adapter("formats/02_train", values, "reference", log)
+    write_json(prepared, {"rows": {"documents": "r"}})
+    step.take_adapter("formats/02_train", values, "reference", log)
+    taken = {path.name for path in (tmp_path / "persllm" / "documents" / "seed0").iterdir()}
+    assert taken == {path.name for path in source.iterdir()} - {"log.jsonl"}
+    assert log.read_text() == executed.read_text()
 
 
 def test_the_plan_goes_by_measured_seconds_where_there_are_any(tmp_path, monkeypatch):

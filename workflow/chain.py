@@ -142,17 +142,15 @@ def same_recipe(study: Study, other: Study, arm: str, seed: int) -> bool:
 
 
 def lender(study: Study, arm: str, seed: int) -> str:
-    """The run that the adapter of an arm and seed is taken from instead of training it, or "".
+    """The study whose adapter of this arm and seed is taken instead of training one, or "".
 
-    It is the run of `adapters_from` where that has the adapter of the same recipe, or had it when
-    it was taken.
+    It is that of `adapters_from` where its run has the adapter of the same recipe. Once there is an
+    adapter here, taken or trained, it stays what it is.
     """
-    if not study.adapters_from or not same_recipe(
-        study, load_study(study.adapters_from), arm, seed
-    ):
+    other = study.adapters_from
+    if not other or not same_recipe(study, load_study(other), arm, seed):
         return ""
-    for run in (study.name, study.adapters_from):
-        path = arm_folder(run, arm, seed) / "record.json"
-        if path.exists() and read_json(path)["settings"]["run"] == study.adapters_from:
-            return study.adapters_from
-    return ""
+    own, others = (arm_folder(run, arm, seed) / "record.json" for run in (study.name, other))
+    record = own if own.exists() else others
+    taken = record.exists() and read_json(record)["settings"]["run"] == other
+    return other if taken else ""
