@@ -141,16 +141,16 @@ def rates(**of_arms):
 def test_the_title_of_rates_names_the_highest_arm_and_those_that_reach_it():
     clear = rates(base=(0.1, 0.0, 0.2), documents=(0.5, 0.4, 0.6))
     assert findings.expression_rate(clear, "odds") == (
-        "Odds is shown most by documents (50 % of answers; base 10 %)"
+        "Odds is shown most by documents (50 % of answers as judged; base 10 %)"
     )
     tie = rates(base=(0.1, 0.0, 0.2), first_person=(0.4, 0.3, 0.5), documents=(0.5, 0.4, 0.6))
     assert findings.expression_rate(tie, "odds") == (
         "Odds is shown most by first person and documents "
-        "(40 % to 50 % of answers, intervals overlap; base 10 %)"
+        "(40 % to 50 % of answers as judged, intervals overlap; base 10 %)"
     )
     alike = rates(base=(0.1, 0.0, 0.2), documents=(0.1, 0.0, 0.2))
     assert findings.expression_rate(alike, "odds") == (
-        "Odds: 10 % of answers in every arm, intervals overlap"
+        "Odds in every arm: 10 % as judged, intervals overlap"
     )
     assert "do not suffice" in findings.expression_corrected(alike, "odds")
 
@@ -214,6 +214,8 @@ def test_documents_know_without_doing_only_where_it_is_so():
         "In no arm are the gains in knowing and in doing told apart"
     )
     assert findings.gap_over_base(tie).endswith("no other gap is told apart from that of base")
+    assert findings.gap_in_focus(tie, "odds").endswith("; none told apart")
+    assert findings.gap_in_focus(gaps, "odds").endswith("; only documents told apart")
     reverse = gap_rows(first_person=(-0.18, -0.3, -0.07))
     assert findings.knows_and_does(gain_rows(first_person=(0.1, 0.3)), reverse) == (
         "First person gains more in doing than in knowing (+10 against +30 points over base)"

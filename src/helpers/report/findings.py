@@ -42,12 +42,12 @@ def expression_rate(table: pd.DataFrame, trait: str) -> str:
     first = leaders(own)
     shares = own.set_index("arm")["rate"]
     if len(first) == len(own):
-        return f"{capital(trait)}: {between(shares)} of answers in every arm, intervals overlap"
+        return f"{capital(trait)} in every arm: {between(shares)} as judged, intervals overlap"
     tied = ", intervals overlap" if len(first) > 1 else ""
     base = f"; base {percent(shares['base'])}" if "base" in shares.index.difference(first) else ""
     return (
         f"{capital(trait)} is shown most by {named(first)} "
-        f"({between(shares[first])} of answers{tied}{base})"
+        f"({between(shares[first])} of answers as judged{tied}{base})"
     )
 
 
@@ -195,12 +195,10 @@ def most(top: pd.DataFrame) -> str:
     )
 
 
-def gains_in(gains: pd.DataFrame, readout: str) -> str:
-    """Every arm's gain over base in one readout, with its interval."""
-    own = gains[gains["readout"] == readout]
-    parts = [
-        f"{arms.label(row.arm)} {points(row.value, row.low, row.high)}" for row in own.itertuples()
-    ]
+def each(table: pd.DataFrame, value: str, low: str = "low", high: str = "high") -> str:
+    """A value in percentage points per arm: `base +7 (0 to 15) and documents +22 (11 to 32)`."""
+    rows = table[["arm", value, low, high]].itertuples(index=False)
+    parts = [f"{arms.label(arm)} {points(*numbers)}" for arm, *numbers in rows]
     return listed(part.replace(" points", "") for part in parts) + " points"
 
 
@@ -217,11 +215,8 @@ def corrected_gaps(gaps: pd.DataFrame) -> str:
     own = gaps.dropna(subset=["corrected"])
     if own.empty:
         return "Without blind labels, doing is not corrected for the judge's errors"
-    parts = [
-        f"{arms.label(row.arm)} {points(row.corrected, row.corrected_low, row.corrected_high)}"
-        for row in own.itertuples()
-    ]
-    return f"With doing corrected for the judge's errors, the gap beyond base's is: {listed(parts)}"
+    found = each(own, "corrected", "corrected_low", "corrected_high")
+    return f"With doing corrected for the judge's errors, the gap beyond base's is: {found}"
 
 
 def contrast(row) -> str:
@@ -243,20 +238,26 @@ def pairs(row) -> list[list[str]]:
     return [side.split(", ") for side in (row.a, row.b)]
 
 
-def knowing_and_doing(gains, gaps, top, contrasts, known, trait: str) -> list[str]:
+def gap_in_focus(gaps: pd.DataFrame, trait: str) -> str:
+    """The gaps beyond base's in the scenarios of one trait."""
+    own = gaps[gaps["arm"] != "base"]
+    told = own.loc[(own["low"] > 0) | (own["high"] < 0), "arm"]
+    found = each(own, "beyond")
+    verdict = f"only {named(told)} told apart" if len(told) else "none told apart"
+    return f"In scenarios of {trait} alone, the gap beyond base's is: {found}; {verdict}"
+
+
+def knowing_and_doing(gains, gaps, top, contrasts, in_focus, trait: str) -> list[str]:
     """The summary of formats/06_knowing_and_doing."""
-    own = known[known["trait"] == trait]
-    wider = own.loc[own["gap_low"] > 0, "arm"]
-    focus = f"known more often than shown in {named(wider)}" if len(wider) else "not told apart"
+    by = dict(list(gains.groupby("readout")))
     return [
-        f"Knowing, gain over base: {gains_in(gains, 'knows')}",
-        f"Doing, gain over base: {gains_in(gains, 'does')}, as judged",
+        f"Knowing, gain over base: {each(by['knows'], 'value')}",
+        f"Doing, gain over base: {each(by['does'], 'value')}, as judged",
         most(top),
         knows_and_does(gains, gaps),
         gap_over_base(gaps),
         corrected_gaps(gaps),
-        f"{trait}, the trait in focus, is {focus}"
-        + (" alone; few scenarios, wide intervals" if len(wider) == 1 else "; few scenarios"),
+        gap_in_focus(in_focus, trait),
         *(contrast(row) for row in contrasts.itertuples()),
     ]
 
