@@ -3,6 +3,7 @@
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from helpers import files, records
 from helpers.files import DATA, ROOT, StudyError, read_json, write_json, write_jsonl
 from helpers.measure.gather import gather
+from helpers.report import book
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import published
@@ -189,3 +191,15 @@ def test_missing_doubled_and_stale_answers_are_not_gathered(run):
     write_json(record, read_json(record) | {"inputs": {"card": "another"}})
     with pytest.raises(StudyError, match="is stale: the card of 'c3po' changed"):
         gather(*arguments)
+
+
+def test_chapters_are_published_once_per_arm_without_this_machine_s_paths(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(files, "ROOT", tmp_path)
+    source = tmp_path / "runs" / "small" / "notebooks" / "formats"
+    for name in ("01_corpus", "02_train-documents-0", "02_train-documents-1"):
+        write_json(source / f"{name}.ipynb", {"cells": [f"{ROOT}/src/x.py", f"{Path.home()}/y"]})
+    placed = book.publish("small", 0)
+    assert [path.stem for path in placed] == ["01_corpus", "02_train-documents-0"]
+    folder = tmp_path / "docs" / "small" / "formats"
+    assert read_json(folder / "01_corpus.ipynb")["cells"] == ["src/x.py", "~/y"]
