@@ -129,17 +129,15 @@ def refuse_mixed(
     rows = {arm: value for record in prepared.values() for arm, value in record["rows"].items()}
     for name, own in trained.items():
         arm, _, seed = name.partition("/")
+        start = arms.ARMS[arm].starts_from
+        again = f"Run {'persllm/02_prefer' if start else 'formats/02_train'} for it again."
         if own["model"] != models[name] or own.get("rows") != rows.get(arm):
             raise StudyError(
                 f"{name} was trained on other data or another model than it was answered with. "
-                "Run the training of the arm again."
+                f"{again}"
             )
-        start = arms.ARMS[arm].starts_from
         if start and own["start"] != adapters[f"{start}/{seed}"]:
-            raise StudyError(
-                f"{name} goes on from another adapter than {start}'s. "
-                "Run the training of the arm again."
-            )
+            raise StudyError(f"{name} goes on from another adapter than {start}'s. {again}")
 
 
 def refuse_unlike(answered: dict[str, dict], chapter: str) -> None:
