@@ -4,9 +4,9 @@ import logging
 import os
 import warnings
 
-# torch and bitsandbytes bring an OpenMP runtime each, whose idle threads spin until there is work.
-# Beside another busy process they spin in its place and a training step takes twenty times as long.
-# `make bench` measures what waiting passively costs alone (nothing that can be told) and saves then.
+# Idle threads of OpenMP spin until there is work. Beside another busy process they spin in place of
+# the thread that has the work, and a training step takes twenty times as long. Threads that wait
+# passively share the cores; `make bench` measures what that costs alone.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Known noise of pinned libraries that would bury the notebooks' own output.
