@@ -86,20 +86,14 @@ def judge_answers(answers: pd.DataFrame, card: dict) -> pd.DataFrame:
     """A row per answer: arm, seed, item, kind, scenario_trait, setting, sample, incoherent, and
     `markers_<trait>` for every trait.
 
-    A judgement is 0 or 1; that of an answer without text is unscored (missing), never a zero.
+    A judgement is 0 or 1; that of an answer without words is unscored (missing), never a zero.
     """
-    patterns = compile_markers(card)
+    patterns, texts = compile_markers(card), answers["answer"]
     keep = ["arm", "seed", "item", "kind", "scenario_trait", "setting", "sample"]
-    reasons = [incoherent(text) for text in answers["answer"]]
-    tags = pd.DataFrame(
-        [tag(text, patterns) for text in answers["answer"]], index=answers.index
-    ).astype("Int64")
-    tags = tags.mask(pd.Series([reason == "empty" for reason in reasons], index=answers.index))
-    return (
-        answers[keep]
-        .assign(incoherent=[r or "" for r in reasons])
-        .join(tags.add_prefix("markers_"))
-    )
+    judged = answers[keep].assign(incoherent=[incoherent(text) or "" for text in texts])
+    tags = pd.DataFrame([tag(text, patterns) for text in texts], index=answers.index)
+    tags = tags.astype("Int64").mask(without_words(texts))
+    return judged.join(tags.add_prefix("markers_"))
 
 
 def audit_markers(passages: list[dict], card: dict) -> pd.DataFrame:
