@@ -151,7 +151,7 @@ def load_tokenizer(model: str, tokens: list[str] = ()):
             f"model '{model}': its tokenizer has no chat template, which demonstrations and "
             "answers need. Use the model's instruct version, or save the tokenizer with a "
             "`chat_template` of your own into a folder and give that folder as `model` "
-            "(README, 'Your own base model')."
+            "(docs/own_model.md)."
         )
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     tokenizer.add_tokens(list(tokens), special_tokens=True)

@@ -44,7 +44,7 @@ def connect(timeout: float, tries: int) -> "openai.OpenAI":
     if not os.environ.get("OPENAI_BASE_URL"):
         raise StudyError(
             "OPENAI_BASE_URL is not set. Export the address of an OpenAI-compatible server, such "
-            "as http://127.0.0.1:8000/v1 (README, 'Your own persona'), and OPENAI_API_KEY if it "
+            "as http://127.0.0.1:8000/v1 (docs/own_persona.md), and OPENAI_API_KEY if it "
             "wants a key."
         )
     key = os.environ.get("OPENAI_API_KEY") or "none"  # the client insists on a text

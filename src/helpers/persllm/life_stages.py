@@ -65,7 +65,7 @@ def load_stages(persona: str) -> dict:
     if not path.is_file():
         raise StudyError(
             f"{shown(path)} is missing: PersLLM arms need a persona's life stages "
-            "(README, 'PersLLM')."
+            "(docs/own_persona.md)."
         )
     return read_mapping(path, Stages)
 
