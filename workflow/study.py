@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from chapters import CHAPTERS, defaults
 
 from helpers import arms, parameters
 from helpers.corpus.personas import load_persona
-from helpers.files import StudyError
+from helpers.files import StudyError, read_yaml
 
 STUDIES = Path(__file__).parent / "studies"
 # Parameters that the chain sets itself, from the study's other fields.
@@ -116,10 +115,7 @@ def inherited(name: str, below: tuple[str, ...]) -> dict:
     if name in below:
         raise StudyError(f"{below[-1]}.yaml, field 'extends': '{name}' would extend itself.")
     path = STUDIES / f"{name}.yaml"
-    try:
-        own = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path.name}: not valid YAML: {error}") from error
+    own = read_yaml(path)
     if not isinstance(own, dict) or set(own) - set(FIELDS):
         odd = sorted(map(str, set(own) - set(FIELDS))) if isinstance(own, dict) else [own]
         raise StudyError(

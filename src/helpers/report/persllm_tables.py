@@ -6,7 +6,6 @@ Every table holds all arms of the study; a figure draws a choice of them. `study
 
 import numpy as np
 import pandas as pd
-import yaml
 from scipy.stats import t as student
 
 from helpers import arms as table_of_arms
@@ -291,7 +290,7 @@ def contrasts(study) -> pd.DataFrame:
     read = read.drop_duplicates(["arm", "label_id"]).assign(measure="resist")
     labelled = pd.concat([tables.labelled_triplets(study, study.arms), read])
     table = tables.contrasts(compared, labelled)
-    fixed = yaml.safe_load((files.DATA / "contrasts.yaml").read_text(encoding="utf-8"))
+    fixed = files.read_yaml(files.DATA / "contrasts.yaml")
     by_id = {contrast["id"]: contrast for contrast in fixed}
     rows = [over_seeds(compared, by_id[name]) for name in table["contrast"]]
     table[["seeds_mean", "seeds_low", "seeds_high"]] = np.array(rows, dtype=float)

@@ -8,7 +8,6 @@ import re
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from helpers import arms as table_of_arms
 from helpers import files
@@ -32,7 +31,7 @@ def of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
 def published(study: Results) -> dict:
     """What a published study reported of this persona (`data/published.yaml`); {} for none."""
-    return yaml.safe_load((files.DATA / "published.yaml").read_text()).get(study.persona, {})
+    return files.read_yaml(files.DATA / "published.yaml").get(study.persona, {})
 
 
 # 05: what they say and how much of it shows the persona
@@ -245,7 +244,7 @@ def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str
 def contrasts(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
     """The contrasts fixed in advance (`data/contrasts.yaml`) whose arms and measures are in
     `measured`, as judged and corrected, with the question that each one answers."""
-    fixed = yaml.safe_load((files.DATA / "contrasts.yaml").read_text())
+    fixed = files.read_yaml(files.DATA / "contrasts.yaml")
     table = triplets.contrast_table(measured, fixed)
     if table.empty:
         return pd.DataFrame(columns=["contrast", "difference", "low", "high", "question"])
