@@ -55,7 +55,9 @@ def all_values(study: Study) -> dict:
 def arm_parameters(study: Study, chapter: str, arm: str = "", seed: int = -1) -> dict:
     """The parameters that one chapter of a study gets: those of the study that its notebook
     declares, and the chain's."""
-    values = study.parameters | {
+    # The chapter's own default is that of the published study, which it opens by itself.
+    values = {"other_results": ""} | study.parameters
+    values |= {
         "run": study.name,
         "persona": study.persona,
         "arms": study.shown if chapter in READS_TABLES else study.arms,
