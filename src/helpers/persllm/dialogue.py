@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from peft import PeftModel
 from tqdm import tqdm
 
 from helpers import arms
@@ -158,7 +157,7 @@ def speaker(
 
 
 def dialogue(
-    model: PeftModel, speakers: list[dict], topic: str, turns: int, settings: dict, path: Path
+    model, speakers: list[dict], topic: str, turns: int, settings: dict, path: Path
 ) -> list[dict]:
     """Two speakers talk about a topic in turn; returns the rows {turn, speaker, text, analysis},
     written to `path` turn by turn.
