@@ -5,9 +5,9 @@ import os
 import warnings
 
 # Idle threads of OpenMP spin until there is work. Beside another busy process they spin in place of
-# the thread that has the work, and a training step takes twenty times as long. Threads that wait
-# passively share the cores; `make bench` measures what that costs alone.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# the thread that has the work, and a training step takes twenty times as long and more. After so
+# many turns they sleep instead, which costs next to nothing alone (`make bench` measures both).
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Known noise of pinned libraries that would bury the notebooks' own output.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # optional hub kernels are not installed
