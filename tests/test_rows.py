@@ -27,7 +27,8 @@ class Mark(rows.Row):
 
 EITHER = Annotated[Note | Mark, Field(discriminator="kind")]
 CONTEXT = {"traits": ["odds", "anxiety"]}
-text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+text = st.text(letters, min_size=1).filter(str.strip)
 note = st.fixed_dictionaries(
     {
         "id": text,
@@ -93,6 +94,7 @@ def test_a_line_that_is_no_object_is_named(tmp_path_factory, given_rows, noise):
             "'x': there",
         ),
         ({"id": "\ud800", "kind": "mark"}, "field 'id': it holds half a character"),
+        ({"id": "a\0", "kind": "mark"}, "field 'id': it holds a NUL character"),
     ],
 )
 def test_rows_of_several_kinds_are_told_apart(tmp_path, row, message):

@@ -147,10 +147,14 @@ def scan_jsonl(path: Path) -> Iterator[tuple[int, dict | str]]:
     """Yield (line number, row), or (line number, reason) for a line that is no JSON object. Blank
     lines pass."""
     try:
-        lines = Path(path).read_bytes().split(b"\n")
+        yield from scan_lines(Path(path).read_bytes())
     except FileNotFoundError as error:
         raise StudyError(f"{shown(path)} is missing; run the step that makes it first.") from error
-    for number, line in enumerate(lines, 1):
+
+
+def scan_lines(content: bytes) -> Iterator[tuple[int, dict | str]]:
+    """What `scan_jsonl` yields, of the content of a file."""
+    for number, line in enumerate(content.split(b"\n"), 1):
         if not line.strip():
             continue
         try:

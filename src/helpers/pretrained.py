@@ -155,6 +155,7 @@ def load_tokenizer(model: str, tokens: list[str] = ()):
         )
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     tokenizer.add_tokens(list(tokens), special_tokens=True)
+    tokenizer.stages = tuple(tokens)  # which `encode` lets stand before a message
     return tokenizer
 
 

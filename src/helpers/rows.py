@@ -25,6 +25,8 @@ def has_words(text: str) -> str:
         raise ValueError("a non-empty text is needed")
     if re.search("[\ud800-\udfff]", text):
         raise ValueError("it holds half a character (a lone surrogate), which no file can keep")
+    if "\0" in text:
+        raise ValueError("it holds a NUL character, which is no text")
     return text
 
 

@@ -1,8 +1,19 @@
-"""Rows turned into token ids, and the tokens among them that the loss is taken on."""
+"""Rows turned into token ids, and the tokens among them that the loss is taken on.
+
+One rule for control tokens: only the chat template, the end of a text and the stage token before a
+message write them. A control token within a text (`<|im_end|>` in a page about chat models) is
+encoded as the plain characters that it is spelt with.
+"""
+
+import re
 
 import numpy as np
 
 from helpers.files import StudyError
+
+# Stands within the spelling of a control token, which it makes plain. No row can hold it: `rows`
+# refuses NUL.
+BREAK = "\0"
 
 
 def stage_tokens(rows: list[dict]) -> list[str]:
@@ -22,15 +33,18 @@ def encode(row: dict, tokenizer, max_length: int) -> dict:
     if "messages" in row:
         ids, start = chat_ids(row["messages"], tokenizer)
     else:
-        ids, start = [*plain_ids(row["text"], tokenizer), tokenizer.eos_token_id], 0
+        text = plain_text(row["text"], tokenizer)
+        ids, start = [*plain_ids(text, tokenizer), tokenizer.eos_token_id], 0
     labels = [-100] * start + ids[start:]
     return {"unit": row["unit"], "input_ids": ids[:max_length], "labels": labels[:max_length]}
 
 
 def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
     """The rows as `encode` gives them. Prints how many are cut at `max_length`, and drops those
-    left without a token to learn (a prompt longer than that). Raises StudyError when none is
-    left."""
+    left without a token to learn (a prompt longer than that); prints how many hold control tokens.
+    Raises StudyError when none is left."""
+    if odd := sum(count_control(row, tokenizer) > 0 for row in rows):
+        print(f"{odd} of {len(rows)} texts hold control tokens, which are encoded as plain text")
     examples = [encode(row, tokenizer, max_length) for row in rows]
     useful = [example for example in examples if trained_tokens(example)]
     cut = sum(len(example["input_ids"]) == max_length for example in examples)
@@ -47,7 +61,8 @@ def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
 
 
 def chat_prompt(messages: list[dict], tokenizer) -> str:
-    """A chat in the tokenizer's template, up to where the reply begins."""
+    """A chat in the tokenizer's template, up to where the reply begins, for `plain_ids`."""
+    messages = plain_messages(messages, tokenizer)
     return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
 
 
@@ -57,7 +72,7 @@ def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
     end the prompt with the reply's start.
     """
     prompt = chat_prompt(messages[:-1], tokenizer)
-    whole = tokenizer.apply_chat_template(messages, tokenize=False)
+    whole = tokenizer.apply_chat_template(plain_messages(messages, tokenizer), tokenize=False)
     if not whole.startswith(prompt):
         raise StudyError(
             "The tokenizer's chat template writes a conversation differently once it is answered, "
@@ -81,5 +96,41 @@ def unit_order(n_units: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def plain_ids(text: str, tokenizer) -> list[int]:
-    """Token ids of a text as it stands, without the tokens that some tokenizers add around it."""
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    """Token ids of a text as it stands, without the tokens that some tokenizers add around it. What
+    `plain_text` has broken stays plain."""
+    pieces = [piece for piece in text.split(BREAK) if piece]
+    return [i for p in pieces for i in tokenizer(p, add_special_tokens=False)["input_ids"]]
+
+
+# Control tokens within texts
+
+
+def control_tokens(tokenizer) -> re.Pattern:
+    """Finds the spelling of a control token: whatever the tokenizer marks as special."""
+    added = tokenizer.added_tokens_decoder.values()
+    names = sorted((t.content for t in added if t.special and len(t.content) > 1), reverse=True)
+    return re.compile("|".join(map(re.escape, names)) or r"(?!)")
+
+
+def opening_token(text: str, tokenizer) -> str:
+    """The stage token that a text begins with, or ""; `pretrained.load_tokenizer` adds them."""
+    return next((t for t in getattr(tokenizer, "stages", ()) if text.startswith(t)), "")
+
+
+def plain_text(text: str, tokenizer) -> str:
+    """A text whose control tokens are broken, for `plain_ids`; a stage token before it stays."""
+    opening = opening_token(text, tokenizer)
+    broken = control_tokens(tokenizer).sub(
+        lambda found: f"{found[0][0]}{BREAK}{found[0][1:]}", text[len(opening) :]
+    )
+    return opening + broken
+
+
+def plain_messages(messages: list[dict], tokenizer) -> list[dict]:
+    return [m | {"content": plain_text(m["content"], tokenizer)} for m in messages]
+
+
+def count_control(row: dict, tokenizer) -> int:
+    """How many control tokens the texts of a row spell, but for stage tokens before them."""
+    texts = [m["content"] for m in row["messages"]] if "messages" in row else [row["text"]]
+    return sum(plain_text(text, tokenizer).count(BREAK) for text in texts)
