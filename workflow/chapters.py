@@ -45,6 +45,7 @@ CHAPTERS = {
     "persllm/10_dialogue": (*MODEL, "persllm"),
 }
 READS_TABLES = tuple(chapter for chapter, code in CHAPTERS.items() if "report" in code)
+JUDGING = ("formats/04_judge", "persllm/04_measure")  # from the gathered tables; no language model
 
 # The result tables that each step writes (in `results`).
 GATHERED = ("answers.parquet", "choices.csv", "scores.csv", "training.csv", "record.json")

@@ -1,12 +1,17 @@
-"""Redraw the published studies' figures and chapters from their committed tables, without a
-model."""
+"""Redraw the published studies' figures and chapters from their committed tables, without a model:
+python workflow/redraw.py [--judge] [STUDY ...]
 
+With --judge, the chapters that judge and measure run before that, from the committed answers. They
+need the sentence encoder and some minutes.
+"""
+
+import argparse
 import os
 import sys
 from pathlib import Path
 
 from chain import arm_parameters, jobs
-from chapters import READS_TABLES
+from chapters import JUDGING, READS_TABLES
 from published import refuse_stale_recipe
 from step import run_notebook
 from study import Study, known, load_study
@@ -20,14 +25,15 @@ def published_studies() -> list[Study]:
     return [study for study in map(load_study, known()) if study.publish]
 
 
-def redraw(study: Study) -> None:
-    """Run every chapter of a study that reads tables alone.
+def redraw(study: Study, judge: bool) -> None:
+    """Run every chapter of a study that reads tables alone, and before it with `judge` those that
+    write the tables of judgements.
 
     Raises StudyError when the tables were made by another recipe or from other data.
     """
     refuse_stale_recipe(study, read_json(ROOT / study.results / "record.json"))
     for chapter, _, _ in jobs(study):
-        if chapter in READS_TABLES:
+        if chapter in READS_TABLES or (judge and chapter in JUDGING):
             executed = Path(f"data/runs/redraw/{study.name}/{chapter}.ipynb")
             run_notebook(chapter, arm_parameters(study, chapter), executed)
             book.publish_chapter(executed, study.name, f"{chapter}.ipynb")
@@ -35,10 +41,15 @@ def redraw(study: Study) -> None:
 
 def main() -> None:
     os.chdir(ROOT)
-    wanted = sys.argv[1:]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("studies", nargs="*", metavar="STUDY")
+    parser.add_argument("--judge", action="store_true")
+    args = parser.parse_args()
     try:
-        for study in [load_study(name) for name in wanted] or published_studies():
-            redraw(study)
+        for study in [load_study(name) for name in args.studies] or published_studies():
+            redraw(study, args.judge)
     except StudyError as error:
         sys.exit(f"error: {error}")
 
