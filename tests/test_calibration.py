@@ -57,6 +57,20 @@ def test_the_correction_undoes_the_errors(true, sensitivity, specificity):
     assert found["corrected_low"] - 1e-2 < true < found["corrected_high"] + 1e-2
 
 
+@given(st.floats(0, 1), st.integers(1, 400), st.integers(1, 100), st.integers(1, 100), st.data())
+def test_a_corrected_rate_lies_in_its_interval(rate, n, m1, m0, data):
+    """`corrected(.5, 300, 1, 1, 1, 99)` was .50 (.56 to 1)."""
+    q1, q0 = (data.draw(st.integers(0, m)) / m for m in (m1, m0))
+    found = calibration.corrected(rate, n, q1, m1, q0, m0)
+    low, value, high = (found[f"corrected{end}"] for end in ("_low", "", "_high"))
+    assert np.isnan(value) or low <= value <= high
+
+
+def test_one_label_proves_no_sensitivity():
+    found = calibration.corrected(0.5, 300, 1, 1, 1, 99)
+    assert list(found.values()) == pytest.approx([0.5, 0.5, 1])
+
+
 def test_nothing_is_corrected_by_a_judge_that_knows_nothing():
     for arguments in (
         (0.5, 100, 0.5, 50, 0.55, 50),
@@ -149,7 +163,8 @@ def powered(outcomes, truth):
     """`prediction_powered` on arrays: one seed, one answer per item."""
     rate = float(outcomes.mean())
     n = effective_size(outcomes[None].astype(float), rate, len(outcomes))
-    return calibration.powered(rate, n, (truth - outcomes[: len(truth)]).astype(float))
+    found, label = outcomes[: len(truth)].astype(float), truth.astype(float)
+    return calibration.powered(rate, n, found, label)
 
 
 def frames(outcomes, truth):
@@ -165,17 +180,36 @@ def test_arrays_and_frames_agree():
 
 
 @pytest.mark.parametrize("studies", [SOME, MANY])
-@pytest.mark.parametrize("true", [0.4, 0.02])
-def test_prediction_powered_rates_cover_the_truth(true, studies):
+@pytest.mark.parametrize(("true", "sensitivity"), [(0.4, 0.7), (0.4, 0.1), (0.02, 0.7)])
+def test_prediction_powered_rates_cover_the_truth(true, sensitivity, studies):
     """Where the trait is rare and labels mostly agree, the interval may be too wide, not too
     narrow."""
     rng, covered = np.random.default_rng(1), 0
     for _ in range(studies):
-        drawn = judged_study(rng, true, 0.7, 0.95)
+        drawn = judged_study(rng, true, sensitivity, 0.95)
         _, low, high = calibration.interval(*powered(*drawn))
         covered += low <= true <= high
     most = 0.95 + slack(studies) if true == 0.4 else 1
     assert 0.95 - slack(studies) <= covered / studies <= most
+
+
+def test_a_poor_judge_is_no_worse_than_none():
+    """One that answers at random made the interval wider than the labels alone have it; a good one
+    makes it narrower."""
+    rng = np.random.default_rng(4)
+    for quality, most in ((0.5, 1.01), (0.95, 0.75)):
+        drawn = [judged_study(rng, 0.4, quality, quality) for _ in range(200)]
+        errors = np.mean([powered(*one)[1] for one in drawn])
+        alone = np.mean([np.sqrt(truth.var() / (len(truth) - 2)) for _, truth in drawn])
+        assert errors < most * alone
+
+
+def test_the_weight_of_a_judge_is_its_share_in_the_labels():
+    label = np.repeat([0.0, 1.0], 20)
+    assert calibration.tuning(0.5, 1e9, label, label) == pytest.approx(1)
+    assert calibration.tuning(0.5, 1e9, 1 - label, label) == 0
+    assert calibration.tuning(0.0, 300, 0 * label, label) == 0
+    assert 0.3 < calibration.tuning(0.5, 40, label, label) < 0.7  # as many labels as answers
 
 
 def test_saying_and_doing_are_corrected_arm_by_arm():
@@ -183,8 +217,11 @@ def test_saying_and_doing_are_corrected_arm_by_arm():
     others = answers.assign(arm="b", measure="say")
     table = calibration.over_traits(pd.concat([answers, others]), labelled)
     assert table[["arm", "measure", "labels"]].values.tolist() == [["a", "do", 60]]
-    off = labelled["label"].mean() - labelled["outcome"].mean()
-    assert table["corrected"].iloc[0] == pytest.approx(answers["outcome"].mean() + off)
+    expected = calibration.prediction_powered(answers, labelled)[0]
+    assert table["corrected"].iloc[0] == pytest.approx(expected)
+    without_judge, judge = labelled["label"].mean(), answers["outcome"].mean()
+    by_all = without_judge + judge - labelled["outcome"].mean()
+    assert min(without_judge, by_all) <= expected <= max(without_judge, by_all)
 
 
 @pytest.mark.parametrize("studies", [SOME, MANY])

@@ -84,15 +84,51 @@ def test_answers_that_repeat_each_other_count_once():
     assert stats.effective_n(alone) == pytest.approx(40, rel=0.15)
 
 
-@pytest.mark.parametrize(("seeds", "items"), [(1, 12), (2, 30), (3, 12), (5, 12), (5, 30), (5, 96)])
-def test_a_rate_of_nothing_is_about_as_certain_as_that_of_one_item(seeds, items):
-    """Whether seeds are copies of each other cannot be seen in it, so that it counts for about as
-    many answers as items."""
-    nothing = answers(np.zeros((1, seeds, items), dtype=int))
-    one = nothing.assign(outcome=(nothing["item"] == 0).astype(int))
+SIZES = [(1, 1, 12), (2, 1, 30), (3, 2, 12), (5, 1, 12), (5, 2, 30), (5, 1, 96), (5, 2, 96)]
+
+
+def scattered(shown, seeds, samples, items):
+    """Simulated outcomes of which `shown` are 1, no two of one item before every item has one."""
+    outcomes = np.zeros((items, samples * seeds), dtype=int)
+    for number in range(shown):
+        outcomes[number % items, (number // items + number) % (samples * seeds)] = 1
+    return outcomes.T.reshape(samples, seeds, items)
+
+
+@pytest.mark.parametrize(("seeds", "samples", "items"), SIZES)
+def test_the_upper_end_rises_with_the_rate_from_nothing_on(seeds, samples, items):
+    """0 of 60 had an interval up to 31 %, 1 of 60 up to 9 %. The lower ends of the opposite rates
+    fall just so."""
+    n = seeds * samples * items
+    shown = [scattered(number, seeds, samples, items) for number in range(min(n, 24))]
+    ends = [rate_interval(outcomes)[2] for outcomes in shown]
+    assert (np.diff(ends) > 0).all()
+    others = [rate_interval(1 - outcomes)[1] for outcomes in shown]
+    assert others == pytest.approx([1 - end for end in ends])
+
+
+@pytest.mark.parametrize(("seeds", "samples", "items"), SIZES)
+def test_a_rate_of_nothing_counts_for_as_many_answers_as_items(seeds, samples, items):
+    """Whether answers to one item are copies of each other cannot be seen in it."""
+    nothing = answers(scattered(0, seeds, samples, items))
     for frame in (nothing, nothing.assign(outcome=1)):
-        assert stats.effective_n(frame) == pytest.approx(stats.effective_n(one))
-    assert 0.6 * items < stats.effective_n(nothing) <= items
+        assert stats.effective_n(frame) == pytest.approx(items)
+    half = stats.largest_size(0.5, seeds * samples * items, items)
+    assert half > 0.6 * seeds * samples * items
+
+
+@pytest.mark.parametrize("shown", [[], [0], [0, 5]])
+def test_one_unscored_answer_changes_little(shown):
+    """It moved the upper end of 0 of 60 from 35 to 6 %, and the effective number of an item that is
+    always shown from 9 to 59."""
+    frame = answers(np.zeros((1, 5, 12)))
+    frame.loc[frame["item"].isin(shown), "outcome"] = 1
+    whole = stats.rates(frame.assign(arm="a"), ["arm"]).iloc[0]
+    for unscored in (0, 5, 59):
+        less = frame.assign(outcome=frame["outcome"].mask(frame.index == unscored))
+        found = stats.rates(less.assign(arm="a"), ["arm"]).iloc[0]
+        assert found["high"] == pytest.approx(whole["high"], abs=0.025)
+        assert found["effective_n"] == pytest.approx(whole["effective_n"], rel=0.15)
 
 
 def test_equal_mean_squares_leave_no_component():
@@ -104,27 +140,88 @@ def test_equal_mean_squares_leave_no_component():
     assert part["seed"] == part["item"] == 0 and part["df"] > 20
 
 
-def test_items_of_which_none_was_scored_in_every_seed_count_once():
+def test_items_that_no_two_seeds_share_are_the_units():
     frame = pd.DataFrame({"seed": [0, 0, 1, 1], "item": list("abcd"), "outcome": [1, 0, 1, 0]})
-    assert stats.effective_n(frame) == 4 and stats.effective_n(pd.concat([frame] * 3)) == 4
+    alone = stats.effective_n(frame.assign(seed=0))
+    assert stats.effective_n(frame) == stats.effective_n(pd.concat([frame] * 3)) == alone
 
 
 def test_components_by_hand():
     """Rows 0 and 1 differ by 0.4 throughout, items by nothing, and nothing is left: all variance is
     the seeds'."""
     part = stats.components(np.array([[0.2] * 6, [0.6] * 6]))
-    assert part["mean"] == pytest.approx(0.4) and part["seed"] == pytest.approx(0.08)
-    assert part["item"] + part["rest"] < 1e-12
-    assert part["variance"] == pytest.approx(0.04) and part["df"] == pytest.approx(1)
+    assert part["mean"] == pytest.approx(0.4)
+    assert part["seed"] == part["variance"] == pytest.approx(0.04)
+    assert part["item"] + part["rest"] < 1e-12 and part["df"] == pytest.approx(1)
+
+
+def test_components_of_a_table_without_gaps_are_those_of_the_mean_squares():
+    table = np.random.default_rng(1).normal(size=(4, 9))
+    table += np.arange(4)[:, None] + 2 * np.arange(9)
+    part, mean = stats.components(table), table.mean()
+    seed, item = table.mean(1) - mean, table.mean(0) - mean
+    rest = ((table - mean - seed[:, None] - item) ** 2).sum() / 24
+    of_seed, of_item = 9 * (seed @ seed) / 3, 4 * (item @ item) / 8
+    assert part["seed"] == pytest.approx((of_seed - rest) / 36)
+    assert part["item"] == pytest.approx((of_item - rest) / 36)
+    assert part["rest"] == pytest.approx(rest / 36)
+
+
+def test_components_of_a_table_with_gaps_are_right_on_average():
+    """Henderson's third method has no bias, whichever cells are missing."""
+    rng = np.random.default_rng(2)
+    gone, found = rng.random((5, 20)) < 0.4, []
+    for _ in range(800):
+        table = rng.normal(size=(5, 20)) + rng.normal(size=(5, 1)) + 2 * rng.normal(size=20)
+        found.append(stats.components(np.where(gone, np.nan, table)))
+    variance = np.var([part["mean"] for part in found])
+    assert np.mean([part["variance"] for part in found]) == pytest.approx(variance, rel=0.15)
 
 
 def test_a_difference_by_hand():
     a = pd.DataFrame({"seed": 0, "item": range(20), "outcome": 1})
     found = stats.difference(a, a.assign(outcome=0), draws=200)
     assert found["difference"] == 1.0 and found["items"] == found["n_a"] == 20
-    assert np.isnan([found["low"], found["high"], found["p"]]).all()  # nothing varies
+    assert np.isnan(found["p"])
     none_shared = stats.difference(a, a.assign(item=a["item"] + 100))
     assert np.isnan(none_shared["difference"]) and none_shared["items"] == 0
+
+
+def test_all_against_none_has_an_interval():
+    """It had none, since nothing varies in it; and with a few exceptions it is no narrower."""
+    none = answers(np.zeros((1, 5, 12), dtype=int))
+    lows = []
+    for exceptions in range(4):
+        every = answers(1 - scattered(exceptions, 5, 1, 12))
+        found = stats.difference(every, none, draws=200)
+        assert found["low"] < found["difference"] == pytest.approx(1 - exceptions / 60)
+        assert found["difference"] <= found["high"] <= 1 and found["p"] == 2 / 2**5
+        lows.append(found["low"])
+    assert 0.6 < lows[0] < 0.8 and (np.diff(lows) < 0).all()
+    alike = stats.difference(none, none, draws=200)
+    assert alike["low"] == -alike["high"] and 0.1 < alike["high"] < 0.4
+
+
+def test_a_newcombe_interval_is_that_of_the_paper():
+    """Method 10, 56/70 against 48/80 (Newcombe 1998, table II, a)."""
+    assert stats.newcombe(56 / 70, 70, 48 / 80, 80) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+
+
+def test_numbers_that_are_no_rates_have_no_interval_where_nothing_varies():
+    a = answers(np.full((1, 2, 5), 0.5))
+    assert np.isnan(stats.difference(a, a.assign(outcome=0.1))["low"])
+
+
+def test_an_unscored_answer_takes_no_scenario_away():
+    """3 unscored answers of 480 moved a difference from .448 to .430."""
+    rng = generators(1)
+    a, b = answers(study(rng, samples=1, intercept=1.0)), answers(study(rng, samples=1))
+    whole = stats.difference(a, b)
+    gone = b.sort_values("outcome").index[[-1, -9, -20]]
+    less = stats.difference(a, b.assign(outcome=b["outcome"].mask(b.index.isin(gone))))
+    assert less["items"] == whole["items"] == 96
+    for name in ("difference", "low", "high"):
+        assert less[name] == pytest.approx(whole[name], abs=0.006)
 
 
 def test_an_arm_with_one_seed_is_compared_with_every_seed():
@@ -162,12 +259,37 @@ def test_intervals_of_a_difference_cover_the_truth(seed_spread, studies):
 
 
 @pytest.mark.parametrize("studies", [SOME, MANY])
-def test_intervals_of_a_rate_cover_the_truth(studies):
-    truth, covered = true_rate(-1.0, spread_of(0.3)), 0
+@pytest.mark.parametrize("unscored", [0.02, 0.3])
+def test_intervals_with_unscored_answers_cover_the_truth(unscored, studies):
+    spread = spread_of(0.3)
+    truth, covered = true_rate(0.0, spread) - true_rate(-0.8, spread), 0
     for number in range(studies):
-        _, low, high = rate_interval(study(generators(number), intercept=-1.0))
+        rng = generators(number)
+        table = study(rng, intercept=0.0).mean(0) - study(rng, intercept=-0.8).mean(0)
+        table[rng["arm"].random(table.shape) < unscored] = np.nan
+        found = stats.compare(table, draws=500, seed=number)
+        covered += found["low"] <= truth <= found["high"]
+    assert abs(covered / studies - 0.95) <= slack(studies)
+
+
+@pytest.mark.parametrize("studies", [SOME, MANY])
+@pytest.mark.parametrize(("items", "intercept"), [(96, -1.0), (30, -1.0), (12, 0.0)])
+def test_intervals_of_a_rate_cover_the_truth(items, intercept, studies):
+    truth, covered = true_rate(intercept, spread_of(0.3)), 0
+    for number in range(studies):
+        _, low, high = rate_interval(study(generators(number, items), intercept=intercept))
         covered += low <= truth <= high
     assert abs(covered / studies - 0.95) <= slack(studies)
+
+
+@pytest.mark.parametrize("studies", [SOME, MANY])
+@pytest.mark.parametrize("items", [12, 96])
+def test_intervals_of_a_rare_rate_cover_it_and_are_wide_rather_than_narrow(items, studies):
+    truth, covered = true_rate(-4.0, spread_of(0.3)), 0
+    for number in range(studies):
+        _, low, high = rate_interval(study(generators(number, items), intercept=-4.0))
+        covered += low <= truth <= high
+    assert covered / studies >= 0.95 - slack(studies)
 
 
 def compared(number, level, draws):
@@ -211,6 +333,29 @@ def test_the_sign_flip_test_errs_at_most_as_often_as_it_says(studies):
     rng = np.random.default_rng(0)
     wrong = np.mean([stats.sign_flip(rng.normal(size=8)) <= 0.05 for _ in range(studies)])
     assert 0.02 < wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / studies)
+
+
+@pytest.mark.parametrize("studies", [SOME, MANY])
+def test_scenarios_flip_as_often_as_they_say(studies):
+    """Items as units, 12 of them: without a difference p < 0.05 in at most 5 %, and with the
+    detectable one in about 80 % (a little fewer here, as so few items hardly tell their spread)."""
+    rng = np.random.default_rng(3)
+    tables = rng.normal(size=(studies, 1, 12)) + 0.3 * rng.normal(size=(studies, 5, 12))
+    wrong = np.mean([stats.sign_flip(table.mean(0)) <= 0.05 for table in tables])
+    assert 0.02 < wrong <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / studies)
+    sizes = [stats.over_scenarios(table)["detectable_scenarios"] for table in tables[:100]]
+    found = np.mean([stats.sign_flip(table.mean(0) + np.mean(sizes)) <= 0.05 for table in tables])
+    assert 0.7 <= found <= 0.88
+
+
+def test_scenarios_tell_what_five_seeds_cannot():
+    table = 0.5 + np.random.default_rng(0).normal(size=(5, 96))
+    assert stats.compare(table, draws=50)["p"] == 2 / 2**5
+    assert stats.over_scenarios(table)["p_scenarios"] < 0.001
+    two = np.abs(table[:, :2])
+    two[0, 0] = np.nan
+    assert stats.over_scenarios(two)["p_scenarios"] == 0.5
+    assert np.isnan(stats.over_scenarios(table[:, :1])["p_scenarios"])
 
 
 def test_holm_by_hand():

@@ -72,3 +72,22 @@ def test_a_gap_is_held_against_that_of_base():
     assert found.loc["documents", "difference"] == pytest.approx(0.4, abs=0.05)
     assert found.loc["documents", "low"] > 0
     assert found.loc["demonstrations", "low"] < 0 < found.loc["demonstrations", "high"]
+
+
+def test_scenarios_tell_contrasts_apart_that_few_seeds_cannot():
+    measured = pd.concat([shares("a", "do", 0.8), shares("b", "do", 0.3), shares("c", "do", 0.3)])
+    sides = {name: {"arm": name, "measure": "do"} for name in "abc"}
+    contrasts = [{"id": f"a{x}", "a": sides["a"], "b": sides[x]} for x in "bc"]
+    found = triplets.contrast_table(measured, contrasts)
+    assert (found["p"] == 2 / 2**3).all() and (found["p_scenarios"] < 0.001).all()
+    assert found["p_holm"].tolist() == pytest.approx((2 * found["p_scenarios"]).tolist())
+    assert (found["detectable_scenarios"] < 0.3).all()
+
+
+def test_a_gap_is_what_its_columns_give_where_answers_are_unscored():
+    """A published gap was +21 where the rates beside it gave +22.7."""
+    know, do = shares("base", "know", 0.5), shares("base", "do", 0.2)
+    do["outcome"] = do["outcome"].mask(do.index.isin([1, 60, 120]))
+    found = triplets.gaps(pd.concat([know, do]), ["arm"]).iloc[0]
+    apart = know["outcome"].mean() - do["outcome"].mean()
+    assert found["gap"] == pytest.approx(apart, abs=0.005)

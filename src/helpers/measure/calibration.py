@@ -119,7 +119,8 @@ def corrected(
     misses 0 to 1): it errs otherwise here than on the labelled answers.
 
     (rate + specificity - 1) / (sensitivity + specificity - 1) (Rogan and Gladen 1978), with the
-    smoothed interval of Lee et al., arXiv 2511.21140, section 3. `n` is the (effective) number of
+    smoothed interval of Lee et al., arXiv 2511.21140, section 3, extended to the point where the
+    smoothing (towards a worse judge) leaves it out. `n` is the (effective) number of
     answers behind the rate, m1 and m0 the labelled answers with and without the trait. Sensitivity
     and specificity may come from answers with another share of the trait.
     """
@@ -140,7 +141,7 @@ def corrected(
     low, high = smooth + shift - z * error, smooth + shift + z * error
     if high <= 0 or low >= 1:
         return nothing
-    inside = np.clip([point, low, high], 0, 1)
+    inside = np.clip([point, min(low, point), max(high, point)], 0, 1)
     return dict(zip(nothing, map(float, inside), strict=True))
 
 
@@ -160,25 +161,39 @@ def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
 def prediction_powered(judged: pd.DataFrame, labelled: pd.DataFrame) -> tuple[float, float]:
     """`powered` from tidy frames: `judged` has seed, item and outcome, `labelled` outcome and
     label, drawn like the answers."""
-    off = labelled["label"].to_numpy(float) - labelled["outcome"].to_numpy(float)
-    return powered(float(judged["outcome"].mean()), effective_n(judged), off)
+    found, label = (labelled[name].to_numpy(float) for name in ("outcome", "label"))
+    return powered(float(judged["outcome"].mean()), effective_n(judged), found, label)
 
 
-def powered(rate: float, n: float, off: np.ndarray) -> tuple[float, float]:
-    """A judged rate corrected by prediction-powered inference (Angelopoulos et al., Science 382,
-    2023, algorithm 1), and its standard error: the rate of all answers plus the mean of `off`,
-    label minus judgement where there are labels. `n` is the (effective) number of answers.
+def powered(rate: float, n: float, found: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    """A judged rate corrected by prediction-powered inference with power tuning (PPI++;
+    Angelopoulos, Duchi and Zrnic, arXiv 2311.01453), and its standard error.
 
-    The labels' part of the variance is at least that of one miss and one false alarm: a few labels
-    that happen to agree do not prove a judge.
+    `rate` is that of all `n` (an effective number) answers as judged, `found` the judgements and
+    `label` the truth where there are labels. The value is the mean of the labels plus
+    `tuning` times what the judge finds in all answers beyond those with labels: a judge that tells
+    much counts in full, one that tells nothing not at all.
     """
-    return rate + off.mean(), float(np.sqrt(rate * (1 - rate) / n + labels_variance(off)))
+    weight = tuning(rate, n, found, label)
+    variance = weight**2 * rate * (1 - rate) / n + labels_variance(found, label, weight)
+    return float(weight * rate + (label - weight * found).mean()), float(np.sqrt(variance))
 
 
-def labels_variance(off: np.ndarray) -> float:
-    """Variance of the mean of `off`, label minus judgement, at least that of one miss and one false
-    alarm."""
-    return float(max(off.var(ddof=1) / len(off), 2 / (len(off) + 2) ** 2))
+def tuning(rate: float, n: float, found: np.ndarray, label: np.ndarray) -> float:
+    """The weight of the judge, 0 to 1, for which `powered` has the least variance: covariance of
+    label and judgement over (variance of the judgements + number of labels x variance of the judged
+    rate), as PPI++ has it for a mean."""
+    both = np.cov(found, label)
+    variance = both[0, 0] + len(label) * rate * (1 - rate) / n
+    return float(np.clip(both[0, 1] / variance, 0, 1)) if variance > 0 else 0.0
+
+
+def labels_variance(found: np.ndarray, label: np.ndarray, weight: float) -> float:
+    """Variance of the mean of label - weight x judgement over the labelled answers, the weight
+    being estimated from them, and at least that of one miss and one false alarm: a few labels that
+    happen to agree do not prove a judge."""
+    off, n = label - weight * found, len(label)
+    return float(max(off.var() / max(1, n - 2), 2 / (n + 2) ** 2))
 
 
 def interval(middle: float, error: float, least: float = 0) -> tuple[float, float, float]:
@@ -253,13 +268,16 @@ def corrected_gaps_over_base(
     corrected, corrected_low, corrected_high. Arms without labels are left out.
 
     The value is made of the rates over all answers (`estimate`). Its normal 95 % interval carries
-    the variance of the judged gaps, paired by scenario (`triplets.gaps_over_base`), and that of the
-    labels in both arms.
+    the variance of the judged gaps, paired by scenario (`triplets.gaps_over_base`) and with doing
+    weighted as in `powered`, and that of the labels in both arms.
     """
 
-    def of_labels(arm: str) -> float:
-        own = side(labelled, arm, "do").dropna(subset=["outcome", "label"])
-        return labels_variance(own["label"].to_numpy(float) - own["outcome"].to_numpy(float))
+    def with_labels(arm: str) -> tuple[pd.DataFrame, float]:
+        """The arm's judged gaps by seed and scenario, and the variance that its labels add."""
+        judged, own = (side(t, arm, "do").dropna(subset=["outcome"]) for t in (measured, labelled))
+        found, label = (own[name].to_numpy(float) for name in ("outcome", "label"))
+        weight = tuning(float(judged["outcome"].mean()), effective_n(judged), found, label)
+        return gap_cells(measured, arm, weight), labels_variance(found, label, weight)
 
     def sides(arm: str) -> list:
         return [estimate(measured, labelled, arm, measure) for measure in ("know", "do")]
@@ -271,7 +289,8 @@ def corrected_gaps_over_base(
             (know, do), (base_know, base_do) = (
                 [value for value, _ in pair] for pair in (own, base)
             )
-            table = paired(gap_cells(measured, arm), gap_cells(measured, "base")).to_numpy()
-            variance = components(table)["variance"] + of_labels(arm) + of_labels("base")
+            (table, more), (base_table, base_more) = with_labels(arm), with_labels("base")
+            variance = components(paired(table, base_table).to_numpy())["variance"]
+            variance += more + base_more
             rows.append((arm, *interval(know - do - base_know + base_do, np.sqrt(variance), -1)))
     return pd.DataFrame(rows, columns=["arm", "corrected", "corrected_low", "corrected_high"])

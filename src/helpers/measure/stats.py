@@ -2,7 +2,7 @@
 
 Each estimate has a core that works on a (seeds, items) array, and a function that makes the array
 from a tidy frame with a row per answer: seed, item and `outcome` (0, 1, or missing where the answer
-could not be scored).
+could not be scored). A cell of the array is nan where nothing was scored; all other cells count.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-UNKNOWN = dict.fromkeys(("low", "high", "detectable", "p"), float("nan"))
+UNKNOWN = dict.fromkeys(("low", "high", "detectable"), float("nan"))
 
 
 # Rates
@@ -48,35 +48,37 @@ def rates(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def effective_n(frame: pd.DataFrame) -> float:
-    """How many independent answers carry as much information about the rate: `effective_size` of
-    the items that were scored in every seed.
-
-    Where all answers agree nothing can be seen of their likeness: then as if one item's did not, in
-    every seed. Where no item was scored in every seed, the number of items.
-    """
-    scored = frame.dropna(subset=["outcome"]).reset_index(drop=True)
-    rate = float(scored["outcome"].mean())
-    first = scored["item"] == scored["item"].iloc[0]
-    if rate in (0.0, 1.0) and not first.all():
-        scored = scored.assign(outcome=np.where(first, 1 - rate, rate))
-        rate = float(scored["outcome"].mean())
-    table = cells(scored).dropna(axis=1).to_numpy()
-    if table.size == 0:
-        return float(scored["item"].nunique())
-    return effective_size(table, rate, len(scored))
+    """How many independent answers carry as much information about the rate of a tidy frame:
+    `effective_size` of its scored answers."""
+    scored = frame["outcome"].dropna()
+    return effective_size(cells(frame).to_numpy(), float(scored.mean()), len(scored))
 
 
 def effective_size(table: np.ndarray, rate: float, n: int) -> float:
-    """rate (1 - rate) / variance of the mean of a (seeds, items) table of n answers, at most n.
+    """rate (1 - rate) / variance of the mean of a (seeds, items) table of n answers, at most
+    `largest_size`.
 
     The variance is that of `components`; its few degrees of freedom are paid for with Student's t.
     """
-    if n == 1:
-        return 1.0
-    part = components(table)
+    part, most = components(table), largest_size(rate, n, table.shape[1])
     if part["variance"] == 0:
-        return float(n)
-    return float(min(n, rate * (1 - rate) / part["variance"] / part["widen"] ** 2))
+        return most
+    return float(min(most, rate * (1 - rate) / part["variance"] / part["widen"] ** 2))
+
+
+def largest_size(rate: float, n: int, items: int) -> float:
+    """The largest effective number of n answers to `items` prompts: n over the least design effect,
+    1 + (answers per prompt - 1) x likeness.
+
+    How alike the answers to one prompt are cannot be seen where (nearly) all answers agree. So the
+    likeness is at least what it would be if two further prompts, and nothing else, always showed
+    the rarer outcome: the two successes that Agresti and Coull (American Statistician 52, 1998) add
+    to a rate, as whole prompts. At a rate of 0 or 1 that is a likeness of 1, and n the number of
+    prompts.
+    """
+    rarer, added = min(rate, 1 - rate), 2 / (items + 2)
+    likeness = added * (1 - rarer) / (added + (1 - added) * rarer)
+    return float(n / (1 + max(n / items - 1, 0) * likeness))
 
 
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -89,41 +91,76 @@ def cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def components(table: np.ndarray) -> dict:
-    """What the mean of a (seeds, items) table varies by: mean, seed and item effects, their
-    variances, the variance of the mean, and `widen`, Student's t over the normal quantile at the
-    variance's degrees of freedom.
+    """What the mean of a (seeds, items) table varies by: mean, the parts of its variance that
+    seeds, items and the rest have (seed, item, rest), their sum `variance`, its degrees of freedom
+    df, `widen` (Student's t over the normal quantile at these), seed_effects and item_effects.
 
-    Two-way random effects by the mean squares (Searle, Casella and McCulloch 1992, section 4.5),
-    negative components set to zero; degrees of freedom after Satterthwaite (1946). One seed has no
-    seed component, and the variance says nothing about other seeds; one item likewise.
+    Two-way random effects by fitting constants (Henderson's method III; Searle, Casella and
+    McCulloch 1992, section 5.5), so that a table with missing cells (nan) is used whole; the mean
+    is then the least-squares one, in which each item counts alike, however many seeds it has.
+    Without any missing it is the analysis of variance by mean squares. Negative components are set
+    to zero; degrees of freedom after Satterthwaite (1946). One seed has no seed component, and the
+    variance says nothing about other seeds; one item likewise. Where too few items have two seeds
+    to tell seeds from items, the items' means are the units.
     """
-    k, m = table.shape
-    mean = table.mean()
-    seed, item = table.mean(1) - mean, table.mean(0) - mean
-    if k == 1 or m == 1:
-        effects = item if k == 1 else seed
-        freedom = np.array([max(1, len(effects) - 1)])
-        squares = np.array([effects @ effects]) / freedom
-        own = {"seed": squares[0] * (k > 1), "item": squares[0] * (m > 1), "rest": 0.0}
-        share = squares / len(effects)
-    else:
-        rest = table - mean - seed[:, None] - item
-        freedom = np.array([k - 1, m - 1, (k - 1) * (m - 1)])
-        sums = np.array([m * (seed @ seed), k * (item @ item), (rest**2).sum()])
-        squares = sums / freedom
-        # What is left of equal squares is rounding.
-        kept = squares[:2] - squares[2] > 1e-9 * squares.max()
-        own = {
-            "seed": kept[0] * (squares[0] - squares[2]) / m,
-            "item": kept[1] * (squares[1] - squares[2]) / k,
-            "rest": squares[2],
-        }
-        share = squares * [*kept, abs(1 - kept.sum())] / (k * m)
-    variance = own["seed"] / k + own["item"] / m + own["rest"] / (k * m)
+    missing = np.isnan(table)
+    table = table[np.ix_(~missing.all(1), ~missing.all(0))]
+    there = ~np.isnan(table)
+    (k, m), n = table.shape, int(there.sum())
+    seed, item, left, free = fit(table)
+    if min(k, m) == 1 or free < 1 or n == k:
+        return components_of_one(table, "seed" if m == 1 else "item")
+    alone = [np.nansum((table - np.nanmean(table, axis=a, keepdims=True)) ** 2) for a in (0, 1)]
+    freedom = np.array([k - 1, m - 1, free])
+    squares = np.array([alone[0] - left, alone[1] - left, left]) / freedom
+    # The variance of the mean, per excess of a mean square over the rest's.
+    weight = np.array([(k - 1) / k / (n - m), (m - 1) / m / (n - k)])
+    # What is left of equal squares is rounding.
+    weight *= squares[:2] - squares[2] > 1e-9 * squares.max()
+    of_rest = (1 / there.sum(0)).mean() / m
+    of_seed, of_item = weight * (squares[:2] - squares[2])
+    parts = {"seed": float(of_seed), "item": float(of_item), "rest": float(squares[2] * of_rest)}
+    share = squares * [*weight, abs(of_rest - weight.sum())]
+    return described(float(item.mean()), parts, share, freedom, seed, item - item.mean())
+
+
+def fit(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, int]:
+    """Least squares of seed + item on the cells that are there: the seeds' effects (about their
+    mean), the items' means for an average seed, the residual sum of squares and its degrees of
+    freedom, 0 where the cells do not connect all seeds."""
+    there = ~np.isnan(table)
+    of_item = np.nanmean(table, axis=0)
+    # The items' means taken out of the normal equations, which leaves one equation per seed.
+    equations = np.diag(there.sum(1)) - (there / there.sum(0)) @ there.T
+    seed = np.linalg.pinv(equations, rcond=1e-9) @ np.nansum(table - of_item, axis=1)
+    seed -= seed.mean()
+    item = np.nanmean(table - seed[:, None], axis=0)
+    left = np.nansum((table - seed[:, None] - item) ** 2)
+    connected = np.linalg.matrix_rank(equations, tol=1e-9) == len(seed) - 1
+    free = there.sum() - len(item) - len(seed) + 1 if connected else 0
+    return seed, item, float(left), int(free)
+
+
+def components_of_one(table: np.ndarray, unit: str) -> dict:
+    """`components` where the means of one `unit`, seed or item, are all that varies."""
+    means = np.nanmean(table, axis=1 if unit == "seed" else 0)
+    effects = {"seed": np.zeros(table.shape[0]), "item": np.zeros(table.shape[1])}
+    effects[unit] = means - means.mean()
+    freedom = max(1, len(means) - 1)
+    variance = float(effects[unit] @ effects[unit]) / freedom / len(means)
+    parts = {"seed": 0.0, "item": 0.0, "rest": 0.0} | {unit: variance}
+    mean = float(means.mean())
+    return described(mean, parts, np.array([variance]), np.array([freedom]), *effects.values())
+
+
+def described(mean, parts, share, freedom, seed, item) -> dict:
+    """The answer of `components`: `share` is what each mean square adds to the variance."""
+    # What is left of equal cells is rounding.
+    variance = sum(parts.values()) if sum(parts.values()) > 1e-20 else 0.0
     df = variance**2 / (share**2 / freedom).sum() if variance > 0 else np.inf
     widen = student.ppf(0.975, df) / norm.ppf(0.975)
     effects = {"seed_effects": seed, "item_effects": item}
-    return {"mean": mean, **effects, **own, "variance": variance, "df": df, "widen": widen}
+    return {"mean": mean, **effects, **parts, "variance": variance, "df": df, "widen": widen}
 
 
 # Differences
@@ -131,24 +168,49 @@ def components(table: np.ndarray) -> dict:
 
 def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int = 0) -> dict:
     """Rate of `a` minus rate of `b`: the columns of `compare` on the cells that both share, with
-    n_a and n_b, the number of scored answers."""
-    counts = {"n_a": int(a["outcome"].notna().sum()), "n_b": int(b["outcome"].notna().sum())}
-    return compare(paired(cells(a), cells(b)).to_numpy(), draws, seed) | counts
+    n_a and n_b, the number of scored answers.
+
+    Two rates of which each is as sure as `largest_size` lets it be (near 0 or 1 the cells vary by
+    too little to tell) have an interval that is at least `newcombe`'s; likewise where nothing
+    varies, as in all against none.
+    """
+    sides = [side.dropna(subset=["outcome"]) for side in (a, b)]
+    found = compare(paired(cells(a), cells(b)).to_numpy(), draws, seed)
+    if found["items"] and all(side["outcome"].isin([0, 1]).all() for side in sides):
+        rates_of = [float(side["outcome"].mean()) for side in sides]
+        sizes = [effective_n(side) for side in sides]
+        most = [
+            largest_size(rate, len(side), side["item"].nunique())
+            for rate, side in zip(rates_of, sides, strict=True)
+        ]
+        if sizes == most or np.isnan(found["low"]):
+            low, high = newcombe(rates_of[0], sizes[0], rates_of[1], sizes[1])
+            found |= {"low": np.fmin(found["low"], low), "high": np.fmax(found["high"], high)}
+        found |= {end: float(np.clip(found[end], -1, 1)) for end in ("low", "high")}
+    return found | {"n_a": len(sides[0]), "n_b": len(sides[1])}
+
+
+def newcombe(a: float, n_a: float, b: float, n_b: float) -> tuple[float, float]:
+    """95 % interval of a difference of two independent rates of (effective) n answers, from their
+    Wilson intervals (Newcombe, Statistics in Medicine 17, 1998, method 10)."""
+    (low_a, high_a), (low_b, high_b) = wilson(a * n_a, n_a), wilson(b * n_b, n_b)
+    low = a - b - np.hypot(a - low_a, high_b - b)
+    return float(low), float(a - b + np.hypot(high_a - a, b - low_b))
 
 
 def paired(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     """One table of `cells` minus another, over the seeds and items that both have; a side with one
-    seed is compared with every seed of the other."""
+    seed is compared with every seed of the other. A cell that one of them lacks is missing."""
     if len(a) == 1 < len(b):
         a = pd.concat([a] * len(b)).set_axis(b.index)
     elif len(b) == 1 < len(a):
         b = pd.concat([b] * len(a)).set_axis(a.index)
-    return (a - b).dropna(how="all").dropna(axis=1)
+    return (a - b).dropna(how="all").dropna(axis=1, how="all")
 
 
 def compare(table: np.ndarray, draws: int = 10_000, seed: int = 0) -> dict:
     """The mean of a (seeds, items) table of differences with a hierarchical bootstrap interval:
-    {difference, low, high, detectable, p, seeds, items}. Every cell counts alike.
+    {difference, low, high, detectable, p, seeds, items}. Missing cells are those of `components`.
 
     Seed effects, item effects and what is left are drawn anew, `draws` times, after they were
     rescaled to their estimated variances (the reflated residual bootstrap of Carpenter, Goldstein
@@ -159,36 +221,35 @@ def compare(table: np.ndarray, draws: int = 10_000, seed: int = 0) -> dict:
     `detectable` is the smallest true difference that such an interval keeps off zero in 80 % of
     studies like this; `p` is the exact sign-flip test over seeds. With one seed the interval says
     nothing about other seeds, and p is missing. Where the table is empty everything is missing;
-    where nothing varies there is a difference and no interval.
+    where nothing varies there is no interval.
     """
     if table.size == 0:
-        return {"difference": float("nan"), **UNKNOWN, "seeds": 0, "items": 0}
-    (k, m), part, rng = table.shape, components(table), np.random.default_rng(seed)
+        return {"difference": float("nan"), **UNKNOWN, "p": float("nan"), "seeds": 0, "items": 0}
+    part, rng = components(table), np.random.default_rng(seed)
+    found = {"difference": part["mean"], **UNKNOWN, "p": sign_flip(np.nanmean(table, axis=1))}
+    size = dict(zip(("seeds", "items"), table.shape, strict=True))
     if part["variance"] == 0:
-        return {"difference": float(part["mean"]), **UNKNOWN, "seeds": k, "items": m}
-    drawn = rng.normal(0, np.sqrt(part["rest"] / (k * m)), draws)
+        return found | size
+    drawn = rng.normal(0, np.sqrt(part["rest"]), draws)
     for name in ("seed", "item"):
-        effects, own = part[f"{name}_effects"], part[name]
-        if own > 0:
-            reflated = effects * np.sqrt(own * len(effects) / (effects @ effects))
+        effects = part[f"{name}_effects"]
+        if part[name] > 0:
+            reflated = effects * len(effects) * np.sqrt(part[name] / (effects @ effects))
             drawn += reflated[rng.integers(len(effects), size=(draws, len(effects)))].mean(1)
     low, high = part["mean"] + part["widen"] * np.quantile(drawn, [0.025, 0.975])
     needed = student.ppf(0.975, part["df"]) + student.ppf(0.8, part["df"])
-    return {
-        "difference": float(part["mean"]),
-        "low": float(low),
-        "high": float(high),
-        "detectable": float(needed * np.sqrt(part["variance"])),
-        "p": sign_flip(table.mean(1)),
-        "seeds": k,
-        "items": m,
-    }
+    detectable = float(needed * np.sqrt(part["variance"]))
+    return found | {"low": float(low), "high": float(high), "detectable": detectable} | size
 
 
-def sign_flip(values: np.ndarray) -> float:
-    """Two-sided p of the exact sign-flip test that `values`, one per seed, are symmetric about zero
-    (Fisher 1935, section 21; scipy's `permutation_test` over all sign patterns). Its smallest p is
-    2 / 2^seeds, so that five seeds cannot reach 0.05. nan for a single value."""
+# Permutation
+
+
+def sign_flip(values: np.ndarray, most: float = np.inf) -> float:
+    """Two-sided p of the sign-flip test that `values`, one per seed or one per item, are symmetric
+    about zero (Fisher 1935, section 21; scipy's `permutation_test`): over all sign patterns, or
+    over `most` random ones where there are more. The smallest p of all patterns is 2 / 2^values, so
+    that five seeds cannot reach 0.05. nan for a single value."""
     values = np.asarray(values, dtype=float)
     if len(values) < 2:
         return float("nan")
@@ -196,8 +257,29 @@ def sign_flip(values: np.ndarray) -> float:
     def total(flipped: np.ndarray, axis: int) -> np.ndarray:
         return np.round(flipped.sum(axis=axis), 10)  # sums that differ by rounding alone are ties
 
-    every = {"permutation_type": "samples", "n_resamples": np.inf, "vectorized": True}
-    return float(permutation_test((values,), total, **every).pvalue)
+    how = {"permutation_type": "samples", "n_resamples": most, "vectorized": True, "rng": 0}
+    return float(permutation_test((values,), total, **how).pvalue)
+
+
+def over_scenarios(table: np.ndarray, draws: int = 2000) -> dict:
+    """A (seeds, items) table of differences with the items (scenarios) as units, about these seeds:
+    p_scenarios, the sign-flip test over the items' mean differences, and detectable_scenarios, the
+    smallest true difference that this test finds (p < 0.05) in 80 % of `draws` simulated studies of
+    this size.
+
+    A simulated study draws as many items anew, with the mean taken off. The flips of n values are
+    about normal with the root of their sum of squares as standard deviation, so that a shift by d
+    is found where mean + d > z sd / sqrt(n - z^2), sd the drawn values' own.
+    """
+    if table.shape[1] < 2:
+        return {"p_scenarios": float("nan"), "detectable_scenarios": float("nan")}
+    values, n, z = np.nanmean(table, axis=0), table.shape[1], norm.ppf(0.975)
+    least = float("nan")
+    if n > z**2:
+        drawn = (values - values.mean())[np.random.default_rng(0).integers(n, size=(draws, n))]
+        needed = z * drawn.std(1) / np.sqrt(n - z**2) - drawn.mean(1)
+        least = float(np.quantile(needed, 0.8))
+    return {"p_scenarios": sign_flip(values, 9999), "detectable_scenarios": least}
 
 
 def holm(p: list[float]) -> list[float]:
@@ -214,17 +296,15 @@ def holm(p: list[float]) -> list[float]:
 
 
 def means(frame: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """Mean of the column `value` per group, every cell of seed and item alike: the columns `by`,
-    then value, low, high, n (rows), items, seeds. The 95 % interval is that of `components`, over
-    the items that every seed has; missing where nothing varies."""
+    """Mean of the column `value` per group, every item alike: the columns `by`, then value, low,
+    high, n (rows), items, seeds. Mean and 95 % interval are those of `components`; no interval
+    where nothing varies."""
     rows = []
     for key, group in frame.dropna(subset=[value]).groupby(by, sort=False):
-        every = cells(group.assign(outcome=group[value]))
-        table, mean = every.dropna(axis=1).to_numpy(), float(np.nanmean(every.to_numpy()))
-        part = components(table) if table.size else {"variance": 0, "widen": 1}
+        part = components(cells(group.assign(outcome=group[value])).to_numpy())
         reach = norm.ppf(0.975) * part["widen"] * np.sqrt(part["variance"]) or np.nan
         counts = (len(group), group["item"].nunique(), group["seed"].nunique())
-        rows.append((*key, mean, mean - reach, mean + reach, *counts))
+        rows.append((*key, part["mean"], part["mean"] - reach, part["mean"] + reach, *counts))
     return pd.DataFrame(rows, columns=[*by, "value", "low", "high", "n", "items", "seeds"])
 
 

@@ -4,7 +4,16 @@ contrasts between arms that were fixed in advance."""
 import numpy as np
 import pandas as pd
 
-from helpers.measure.stats import cells, compare, difference, holm, long, paired, rates
+from helpers.measure.stats import (
+    cells,
+    compare,
+    difference,
+    holm,
+    long,
+    over_scenarios,
+    paired,
+    rates,
+)
 
 
 def choose(choices: pd.DataFrame) -> pd.DataFrame:
@@ -79,31 +88,33 @@ def gaps(measured: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*by, "gap", "gap_low", "gap_high"])
 
 
-def gap_cells(measured: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Knowing minus doing of one arm, per seed (rows) and scenario (columns)."""
-    return paired(*(cells(side(measured, arm, measure)) for measure in ("know", "do")))
+def gap_cells(measured: pd.DataFrame, arm: str, weight: float = 1) -> pd.DataFrame:
+    """Knowing minus `weight` times doing of one arm, per seed (rows) and scenario (columns)."""
+    know, do = (cells(side(measured, arm, measure)) for measure in ("know", "do"))
+    return paired(know, weight * do)
 
 
 def gaps_over_base(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     """Each arm's gap minus the gap of `base` on the same scenarios, since `base` has one too: arm,
-    and the columns of `stats.compare`."""
-    base = gap_cells(measured, "base")
-    rows = [
-        {"arm": arm} | compare(paired(gap_cells(measured, arm), base).to_numpy())
-        for arm in arms
-        if arm != "base"
-    ]
+    and the columns of `stats.compare` and `stats.over_scenarios`."""
+    base, rows = gap_cells(measured, "base"), []
+    for arm in arms:
+        if arm != "base":
+            table = paired(gap_cells(measured, arm), base).to_numpy()
+            rows.append({"arm": arm} | compare(table) | over_scenarios(table))
     return pd.DataFrame(rows)
 
 
 def contrast_table(measured: pd.DataFrame, contrasts: list[dict]) -> pd.DataFrame:
     """The contrasts of `data/contrasts.yaml` whose arms were measured: contrast, a, b, the columns
-    of `stats.difference`, and `p_holm`, corrected over these."""
+    of `stats.difference` and `stats.over_scenarios`, and `p_holm`, p_scenarios corrected over
+    these."""
     rows = []
     for contrast in contrasts:
         sides = [side(measured, **contrast[name]) for name in ("a", "b")]
         if all(len(frame) for frame in sides):
             names = {n: f"{contrast[n]['arm']}, {contrast[n]['measure']}" for n in ("a", "b")}
-            rows.append({"contrast": contrast["id"], **names, **difference(*sides)})
+            found = difference(*sides) | over_scenarios(paired(*map(cells, sides)).to_numpy())
+            rows.append({"contrast": contrast["id"], **names, **found})
     table = pd.DataFrame(rows)
-    return table.assign(p_holm=holm(table["p"].tolist())) if rows else table
+    return table.assign(p_holm=holm(table["p_scenarios"].tolist())) if rows else table
