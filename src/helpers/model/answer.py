@@ -4,6 +4,7 @@
 says what the answers depend on.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -35,7 +36,12 @@ def shared_prefix(prompts: list[list[int]]) -> int:
 
 @torch.inference_mode()
 def generate_batch(
-    model, prompts: list[list[int]], tokenizer, seed: int, settings: dict
+    model,
+    prompts: list[list[int]],
+    tokenizer,
+    seed: int,
+    settings: dict,
+    listen: Callable[[list[int]], None] | None = None,
 ) -> list[list[int]]:
     """Answer every prompt `settings['samples']` times; returns the new token ids without the end
     token, all samples of the first prompt first.
@@ -45,10 +51,12 @@ def generate_batch(
     have ended leave the batch. `settings` has samples, temperature, top_p and max_new_tokens. `make
     bench` measures the gain over `generate` prompt by prompt; transformers' own batched `generate`
     reads every prompt for every sample and sorts the vocabulary.
+
+    `listen` is given the ids of the first answer so far, after each token.
     """
     use_attention(model, "sdpa")
     with autocast():
-        return decode(bare(model), prompts, tokenizer, seed, settings)
+        return decode(bare(model), prompts, tokenizer, seed, settings, listen)
 
 
 def read_prompts(causal, prompts: list[list[int]], pad: int, copies: int):
@@ -80,7 +88,12 @@ def read_prompts(causal, prompts: list[list[int]], pad: int, copies: int):
 
 
 def decode(
-    causal, prompts: list[list[int]], tokenizer, seed: int, settings: dict
+    causal,
+    prompts: list[list[int]],
+    tokenizer,
+    seed: int,
+    settings: dict,
+    listen: Callable[[list[int]], None] | None = None,
 ) -> list[list[int]]:
     """The work of `generate_batch` on a bare causal model."""
     where = causal.device
@@ -95,6 +108,8 @@ def decode(
         )
         for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
             answers[row].append(token)
+        if listen:
+            listen(answers[0])
         going = torch.isin(tokens, ends, invert=True).nonzero()[:, 0]
         if len(going) < len(alive):
             alive, tokens, mask = alive[going], tokens[going], mask[going]

@@ -5,10 +5,13 @@ from pathlib import Path
 import torch
 from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from helpers.files import StudyError, read_json, shown
 from helpers.pretrained import compute_dtype, device, resolve, unloadable
+
+STRONGEST = 1.5  # how far an adapter may be pushed beyond what it was trained to be
 
 
 def added_tokens(adapter: Path) -> list[str]:
@@ -60,10 +63,10 @@ def check_trained(adapter: Path) -> None:
         )
 
 
-def load_for_inference(model: str, adapter: Path | None):
+def load_for_inference(model: str, adapter: Path | None, strength: float = 1.0):
     """The NF4 base with its 4-bit weights unpacked once (the same numbers, read without unpacking
-    at every token), the trained adapter merged into them in float32 and rounded once to the compute
-    dtype.
+    at every token), the trained adapter merged into them at a strength (see `set_strength`) in
+    float32 and rounded once to the compute dtype.
 
     Merged, the model is as near to what it is in float32 as with the adapter beside it (a test
     holds this), with one matrix product where there were three.
@@ -74,8 +77,26 @@ def load_for_inference(model: str, adapter: Path | None):
         make_room(
             base, read_json(adapter / "adapter_config.json").get("trainable_token_indices") or []
         )
-        base = PeftModel.from_pretrained(base, adapter).merge_and_unload()
+        with_adapter = PeftModel.from_pretrained(base, adapter)
+        set_strength(with_adapter, "default", strength)
+        base = with_adapter.merge_and_unload()
     return base.to(compute_dtype()).eval()
+
+
+def set_strength(model: PeftModel, place: str, strength: float) -> None:
+    """Scale what the adapter under the name `place` adds to the weights of the base: 1 is the
+    adapter as it was trained, 0 takes it away. The embeddings of added tokens stay as they are.
+
+    Raises StudyError for a strength outside 0 to `STRONGEST`.
+    """
+    if not 0 <= strength <= STRONGEST:
+        raise StudyError(
+            f"strength = {strength:g}: give a number from 0 (the base model) to {STRONGEST}; "
+            "1 is the adapter as it was trained."
+        )
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            module.set_scale(place, strength)
 
 
 def make_room(base, token_ids: list[int]) -> None:

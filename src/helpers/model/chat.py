@@ -1,5 +1,6 @@
 """Conversations turn by turn: one or several adapters on one base model."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from peft import PeftModel
@@ -46,6 +47,7 @@ def answer_chats(
     settings: dict,
     token: str = "",
     system: str | None = None,
+    listen: Callable[[dict], None] | None = None,
 ) -> list[dict]:
     """One reply to each chat (messages in turn, the user's first and last): the fields of
     `answer.reply_fields`. `settings` has max_new_tokens, temperature, top_p and what
@@ -54,6 +56,8 @@ def answer_chats(
     A reply that ends within its analysis is made to go on to its response by the mark of it, as
     Muennighoff et al. end a model's thinking (arXiv 2501.19393, section 3.1): the earlier replies
     are shown without theirs, so that many stop after it.
+
+    `listen` is given the fields of the first chat's reply so far, after each token.
     """
     prompts = [
         recent_ids(messages, tokenizer, token, system, settings.get("start", ""))
@@ -61,14 +65,24 @@ def answer_chats(
     ]
     own, room = settings | {"samples": 1}, settings["max_new_tokens"]
     rooms = [room + settings.get("analysis_tokens", 0)] * len(chats)
-    outs = generate_batch(model, prompts, tokenizer, seed, own | {"max_new_tokens": rooms[0]})
+
+    def hear(out: list[int]) -> None:
+        listen(reply_fields(out, settings, rooms[0], tokenizer))
+
+    longer = own | {"max_new_tokens": rooms[0]}
+    outs = generate_batch(model, prompts, tokenizer, seed, longer, listen and hear)
     silent = [
         i for i, out in enumerate(outs) if settings.get("reveal", "") not in tokenizer.decode(out)
     ]
     if silent:
         mark = plain_ids(f"\n{settings['reveal']}", tokenizer)
         rest = generate_batch(
-            model, [prompts[i] + outs[i] + mark for i in silent], tokenizer, seed, own
+            model,
+            [prompts[i] + outs[i] + mark for i in silent],
+            tokenizer,
+            seed,
+            own,
+            (lambda out: hear(outs[0] + mark + out)) if listen and silent[0] == 0 else None,
         )
         for i, response in zip(silent, rest, strict=True):
             rooms[i] = len(outs[i] + mark) + room
@@ -97,9 +111,16 @@ def load_together(model: str, speakers: list[dict]) -> PeftModel:
     return together.to(compute_dtype()).eval()
 
 
-def reply_as(model: PeftModel, one: dict, messages: list[dict], seed: int, settings: dict) -> dict:
+def reply_as(
+    model: PeftModel,
+    one: dict,
+    messages: list[dict],
+    seed: int,
+    settings: dict,
+    listen: Callable[[dict], None] | None = None,
+) -> dict:
     """One speaker's reply (the fields of `answer.reply_fields`) to a chat, with its adapter or,
-    where it has none, the base model."""
+    where it has none, the base model; `listen` as in `answer_chats`."""
     if one["adapter"]:
         model.set_adapter(one["place"])
     with nullcontext() if one["adapter"] else model.disable_adapter():
@@ -111,4 +132,5 @@ def reply_as(model: PeftModel, one: dict, messages: list[dict], seed: int, setti
             settings | one["form"],
             one["token"],
             one["system"],
+            listen,
         )[0]

@@ -14,12 +14,21 @@ from helpers.measure.labels import label_folder
 
 def chat_box(model, one: dict, settings: dict) -> None:
     """A box to talk to one speaker in (see `dialogue.speaker`), on a model with its adapter; the
-    conversation stays in the notebook. What cannot be answered is taken back."""
+    conversation stays in the notebook. A reply appears as it is made; what cannot be answered is
+    taken back."""
     from helpers.model.chat import reply_as  # takes seconds, and only this needs a model
 
     messages, shown_chat = [], widgets.HTML()
     text = widgets.Text(placeholder="say something", layout={"width": "40em"})
     send = widgets.Button(description="send")
+
+    def show(chat: list[dict]) -> None:
+        names = {"user": "you", "assistant": one["name"]}
+        said = [{"speaker": names[m["role"]], "text": m["content"]} for m in chat]
+        shown_chat.value = as_html(said)
+
+    def listen(reply: dict) -> None:
+        show([*messages, {"role": "assistant", "content": reply["answer"]}])
 
     def say(_) -> None:
         if not text.value.strip():
@@ -27,16 +36,14 @@ def chat_box(model, one: dict, settings: dict) -> None:
         messages.append({"role": "user", "content": text.value})
         text.value, send.disabled = "", True
         try:
-            reply = reply_as(model, one, messages, len(messages), settings)["answer"]
+            reply = reply_as(model, one, messages, len(messages), settings, listen)["answer"]
             messages.append({"role": "assistant", "content": reply})
         except BaseException:
             messages.pop()
             raise
         finally:
+            show(messages)
             send.disabled = False
-        names = {"user": "you", "assistant": one["name"]}
-        said = [{"speaker": names[m["role"]], "text": m["content"]} for m in messages]
-        shown_chat.value = as_html(said)
 
     send.on_click(say)
     display(widgets.VBox([shown_chat, widgets.HBox([text, send])]))

@@ -1,0 +1,86 @@
+"""A published adapter merged into its base, as a model that plain transformers loads.
+
+`python -m helpers.model.export ARM FOLDER [--strength S]`
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+
+from helpers.files import StudyError, read_json, shown
+from helpers.model import published
+from helpers.model.base import added_tokens, load_for_inference
+from helpers.pretrained import load_tokenizer
+
+
+def export(arm: str, folder: Path, strength: float = 1.0) -> None:
+    """Write the model of an arm into `folder`: bfloat16 safetensors, tokenizer with the added
+    tokens, chat template, and the adapter's card.
+
+    The base is the one that the adapter was trained on and measured with: the 4-bit weights,
+    unpacked. Raises StudyError where the adapter is missing, the strength is out of range (see
+    `base.set_strength`) or the folder is already there.
+    """
+    adapter = published.find(arm)
+    if folder.exists():
+        raise StudyError(f"{shown(folder)} is there already: give another folder, or delete it.")
+    model_name = read_json(adapter / "record.json")["settings"]["model"]
+    model = load_for_inference(model_name, adapter, strength).to(torch.bfloat16)
+    forget_quantisation(model)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        model.save_pretrained(temporary)
+        load_tokenizer(model_name, added_tokens(adapter)).save_pretrained(temporary)
+        card = merged_card((adapter / "README.md").read_text(encoding="utf-8"), strength)
+        (temporary / "README.md").write_text(card, encoding="utf-8")
+        temporary.chmod(0o755)
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise StudyError(
+            f"{shown(folder)}: the model could not be written ({error}); free some space or fix "
+            "the permissions."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def forget_quantisation(model) -> None:
+    """Take away what marks a model as quantised: its weights are unpacked, and transformers would
+    refuse to save it, or pack them again on loading."""
+    model.hf_quantizer, model.is_loaded_in_4bit, model.is_quantized = None, False, False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
+def merged_card(card: str, strength: float) -> str:
+    """An adapter's card for the merged model."""
+    note = (
+        "\n## This copy\n\n"
+        f"The adapter is merged into its base at strength {strength:g}, in bfloat16. Plain "
+        "transformers loads this folder. What is said above about loading the adapter does not "
+        "apply to it.\n"
+    )
+    return card.replace("library_name: peft", "library_name: transformers") + note
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("arm", help="a folder of data/adapters")
+    parser.add_argument("folder", type=Path, help="where the model goes; must not be there yet")
+    parser.add_argument("--strength", type=float, default=1.0, help="0 to 1.5; 1 as trained")
+    given = parser.parse_args()
+    try:
+        export(given.arm, given.folder, given.strength)
+    except StudyError as error:
+        raise SystemExit(str(error)) from error
+    size = sum(path.stat().st_size for path in given.folder.iterdir()) / 1e6
+    print(f"written: {shown(given.folder)} ({size:.0f} MB)")
+
+
+if __name__ == "__main__":
+    main()

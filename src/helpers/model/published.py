@@ -1,0 +1,44 @@
+"""The adapters in `data/adapters/<arm>`, which anybody can use without training."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from helpers import arms, files
+from helpers.files import StudyError, atomic, read_json, shown, write_json
+
+WEIGHTS, CONFIG, TOKENS = "adapter_model.safetensors", "adapter_config.json", "added_tokens.json"
+
+
+def names() -> list[str]:
+    """The arms whose adapter is there, in the order of `helpers.arms`."""
+    return arms.in_order(path.parent.name for path in (files.DATA / "adapters").glob("*/README.md"))
+
+
+def find(arm: str) -> Path:
+    """The folder of an arm's adapter; raises StudyError where a part of it is missing."""
+    folder = files.DATA / "adapters" / arm
+    missing = [n for n in (CONFIG, WEIGHTS, "record.json") if not (folder / n).is_file()]
+    if missing:
+        raise StudyError(
+            f"{shown(folder)}: {missing[0]} is missing there. Adapters are there for: "
+            f"{', '.join(names()) or 'no arm'}. For another one, train it (`make study` trains the "
+            f"formats), then run `python -m helpers.report.adapters standard {arm} 0`."
+        )
+    return folder
+
+
+def write(trained: Path, folder: Path, base: str, record: dict) -> None:
+    """A trained adapter as PEFT reads it, its weights rounded to bfloat16, with the record of its
+    training; `base` is the name of the base model that its configuration gives to readers."""
+    weights = load_file(trained / WEIGHTS)
+    rounded = {name: weight.to(torch.bfloat16) for name, weight in weights.items()}
+    config = read_json(trained / CONFIG) | {"base_model_name_or_path": base}
+    config["target_modules"].sort()  # PEFT writes a set, in any order
+    if (trained / TOKENS).exists():
+        write_json(folder / TOKENS, read_json(trained / TOKENS))
+    write_json(folder / CONFIG, config)
+    write_json(folder / "record.json", record)
+    with atomic(folder / WEIGHTS) as temporary:
+        save_file(rounded, temporary, {"format": "pt"})

@@ -1,0 +1,243 @@
+"""A word with the persona: the terminal's commands and replies, and the adapters it starts from."""
+
+import json
+import shutil
+from itertools import pairwise
+
+import pytest
+import torch
+
+from helpers import files, pretrained
+from helpers.files import StudyError, read_jsonl
+from helpers.model import adapters, chat, published
+from helpers.persllm import life_stages
+from helpers.report import adapters as cards
+from helpers.report import results, tables, talk, widgets, words
+
+SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6}
+SHIPPED = files.DATA
+RECORD = {
+    "commit": "abc123",
+    "device": "cpu",
+    "dtype": "torch.float32",
+    "finished": "2026-11-29T00:00:00+00:00",
+    "settings": {"model": "embedded", "rank": 4, "learning_rate": 2e-4},
+    "tokens": {"train": 51773},
+}
+PREPARED = {"commit": "abc123", "settings": {"persona": "c3po", "train_units": 500}}
+
+
+@pytest.fixture
+def run(tiny_base, float32, data, monkeypatch):
+    """A function that trains nothing, but leaves an arm of the run `r` as if it were trained."""
+    shutil.copytree(SHIPPED / "persllm" / "c3po", data / "persllm" / "c3po")
+    monkeypatch.setattr(files, "RUNS", data / "runs")
+    files.write_json(data / "runs" / "r" / "data" / "record.json", PREPARED)
+
+    def make(arm, tokens=()):
+        folder = data / "runs" / "r" / arm / "seed0"
+        ids = pretrained.load_tokenizer("embedded", tokens).convert_tokens_to_ids(list(tokens))
+        model = adapters.add_adapter(tiny_base(), 4, 8, 0.0, 1, ids)
+        for name, weight in model.named_parameters():
+            if "lora_B" in name or "trainable_tokens_delta" in name:
+                torch.nn.init.normal_(weight, std=0.5)
+        adapters.save_adapter(model, folder, dict(zip(tokens, ids, strict=True)))
+        files.write_json(folder / "record.json", RECORD)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def talking(run, monkeypatch):
+    """A talk with two arms, one of which reasons and knows stages of life."""
+    run("demonstrations")
+    stages = life_stages.load_stages("c3po")["stages"]
+    run("persllm", [life_stages.stage_token(stage["id"]) for stage in stages])
+    for arm in ("demonstrations", "persllm"):
+        cards.publish("r", arm, 0)
+    monkeypatch.setattr(talk, "SAMPLING", SAMPLING)
+    return talk.load()
+
+
+def say(monkeypatch, *lines):
+    """Let the terminal's input be these lines, then its end."""
+    waiting = list(lines)
+
+    def typed(_):
+        if not waiting:
+            raise EOFError
+        if waiting[0] is KeyboardInterrupt:
+            raise waiting.pop(0)
+        return waiting.pop(0)
+
+    monkeypatch.setattr("builtins.input", typed)
+
+
+def test_a_session_is_written_down_as_it_is_shown(talking, monkeypatch, capsys):
+    say(monkeypatch, "Hello", "And now?", "/reset", "Hello", "/arm persllm", "Hello", "/quit", "x")
+    talk.converse(talking)
+    shown = capsys.readouterr().out
+    rows = read_jsonl(talking.transcript)
+    assert [(r["arm"], r["turn"]) for r in rows] == [
+        ("demonstrations", 1),
+        ("demonstrations", 2),
+        ("demonstrations", 1),
+        ("persllm", 1),
+    ]
+    for row in rows:
+        name = "C-3PO (persllm)" if row["arm"] == "persllm" else "C-3PO (demonstrations)"
+        assert f"{name}: {row['answer']}\n" in shown and row["answer"] and not row["stopped"]
+    assert rows[-1]["analysis"] and rows[-1]["analysis"] not in shown
+    assert talking.transcript.parent == files.RUNS / "chat"
+
+
+def test_strength_works_without_loading_anything_again(talking, monkeypatch):
+    monkeypatch.setattr(talk, "SAMPLING", SAMPLING | {"temperature": 0})
+    say(monkeypatch, "Hello", "/reset", "/strength 0", "Hello", "/arm base", "Hello")
+    talk.converse(talking)
+    say(monkeypatch, "/arm demonstrations", "/strength 1", "Hello")
+    talk.converse(talking)
+    full, none, base, again = (row["answer"] for row in read_jsonl(talking.transcript))
+    assert full == again != none == base
+
+
+def test_the_system_prompt_is_the_personas_or_none(talking, monkeypatch, capsys):
+    say(monkeypatch, "Hello", "/system persona", "Hello", "/system none", "Hello")
+    talk.converse(talking)
+    systems = [row["system"] for row in read_jsonl(talking.transcript)]
+    assert systems[::2] == [None, None] and systems[1].startswith("You are C-3PO")
+
+
+def test_ctrl_c_ends_a_reply_and_not_the_program(talking, monkeypatch, capsys):
+    real = chat.reply_as
+
+    def stopped(model, one, messages, seed, settings, listen):
+        listen({"answer": "I am qu"})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(chat, "reply_as", stopped)
+    talk.answer(talking, "Hello")
+    monkeypatch.setattr(chat, "reply_as", real)
+    say(monkeypatch, KeyboardInterrupt, "And now?")
+    talk.converse(talking)
+    first, second = read_jsonl(talking.transcript)
+    assert (first["answer"], first["stopped"]) == ("I am qu", True)
+    assert second["turn"] == 2 and not second["stopped"]
+    shown = capsys.readouterr().out
+    assert "I am qu [stopped]\n" in shown and "/quit leaves." in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("/arm", "arm: demonstrations (of base, demonstrations, persllm)"),
+        ("/arm nobody", "There is no arm 'nobody' here. Choose: base, demonstrations, persllm."),
+        ("/strength", "strength: 1"),
+        ("/strength much", "strength = 'much' is no number"),
+        ("/strength nan", "strength = nan: give a number from 0"),
+        ("/strength 1.6", "give a number from 0 (the base model) to 1.5"),
+        ("/system", "system prompt: none"),
+        ("/system mine", "say `/system persona` or `/system none`"),
+        ("/help", "Ctrl-C ends a reply"),
+        ("/sing", "There is no command /sing."),
+    ],
+)
+def test_commands_show_what_is_set_and_mend_mistakes(line, said):
+    speakers = {a: {"adapter": None, "prompt": ""} for a in ("base", "demonstrations", "persllm")}
+    nothing = talk.Talk(torch.nn.Linear(1, 1), speakers, files.RUNS, "demonstrations")
+    speakers["demonstrations"]["adapter"] = files.RUNS
+    assert said in talk.command(nothing, line)
+    assert nothing.strength == 1 and nothing.arm == "demonstrations"
+
+
+def test_without_an_adapter_one_line_says_what_to_run(data, monkeypatch, capsys):
+    with pytest.raises(
+        SystemExit, match=r"demonstrations.*`python -m helpers.report.adapters"
+    ) as e:
+        talk.main()
+    assert "\n" not in str(e.value)
+
+
+def test_a_reply_is_heard_as_it_grows(tiny, float32, tokenizer):
+    said = [[{"role": "user", "content": "Hello"}]]
+    form = {"start": "[Analysis]", "reveal": "[Response]", "analysis_tokens": 4}
+    for settings in (SAMPLING, SAMPLING | form):
+        heard = []
+        reply = chat.answer_chats(tiny, tokenizer, said, 0, settings, listen=heard.append)[0]
+        answers = [one["answer"] for one in heard]
+        assert answers[-1] == reply["answer"] and len(set(answers)) > 3
+        assert all(b.startswith(a.rstrip("\ufffd")) for a, b in pairwise(answers))
+        assert reply == chat.answer_chats(tiny, tokenizer, said, 0, settings)[0]
+
+
+def test_the_chat_box_shows_a_reply_as_it_grows_and_takes_back_a_failed_one(monkeypatch):
+    boxes, seen, failing = [], [], []
+    monkeypatch.setattr(widgets, "display", boxes.append)
+
+    def reply_as(model, one, messages, seed, settings, listen):
+        for text in ("I", "I am"):
+            listen({"answer": text})
+            seen.append(boxes[0].children[0].value)
+        if failing:
+            raise StudyError("no")
+        return {"answer": "I am"}
+
+    monkeypatch.setattr(chat, "reply_as", reply_as)
+    widgets.chat_box(None, {"name": "he"}, {})
+    text, send = boxes[0].children[1].children
+    text.value = "Who?"
+    send.click()
+    assert "<br>I<" in seen[0] and "<br>I am<" in seen[1] == boxes[0].children[0].value
+    failing.append(True)
+    text.value = "Again?"
+    send.click()  # the widget logs the error
+    assert boxes[0].children[0].value == seen[1] and "Again?" in seen[-1] and not send.disabled
+
+
+def test_a_card_says_what_the_records_say(run, data):
+    folder = run("documents")
+    (folder / "log.csv").write_text("step,heldout_loss\n0,4.5\n1,\n2,3.25\n")
+    published_in = cards.publish("r", "documents", 0)
+    card = " ".join((published_in / "README.md").read_text().split())
+    for part in (
+        "base_model: HuggingFaceTB/SmolLM2-135M-Instruct",
+        "license: apache-2.0",
+        "# C-3PO: trained on documents",
+        "raw texts, without any chat template",
+        "51,773 in one epoch",
+        "rank 4, learning rate 0.0002",
+        "went from 4.50 to 3.25 nats",
+        "at commit `abc123`",
+        "Not measured yet: the run `r` has no results.",
+    ):
+        assert part in card, part
+    assert all(len(line) <= 100 for line in (published_in / "README.md").read_text().splitlines())
+    record = json.loads((published.find("documents") / "record.json").read_text())
+    assert record["trained"] == files.file_hash(folder / "adapter_model.safetensors")
+
+
+def test_the_numbers_of_a_card_are_those_of_the_study():
+    record = files.read_json(SHIPPED / "results" / "reference" / "record.json")
+    adapter = record["arms"]["documents/seed0"]["adapter"]
+    text = " ".join(cards.measured("reference", "documents", 0, "c3po", adapter).split())
+    study = results.load("data/results/reference", "c3po", "nell")
+    found = tables.measured(study, ["base", "documents"])
+    gains = tables.knows_and_does(found, tables.labelled_triplets(study, []), ["documents"])
+    knows, does = (words.points(*row) for row in gains[["value", "low", "high"]].to_numpy())
+    assert f"| difference | {knows} | {does} |" in text and knows.startswith("+22 points")
+    assert "96 scenarios, 5 seeds" in text and "judged by markers" in text
+    with pytest.raises(StudyError, match="are not this adapter's. Run the study `reference` again"):
+        cards.measured("reference", "documents", 0, "c3po", "another")
+
+
+def test_what_must_not_be_published_is_refused(run, data):
+    with pytest.raises(StudyError, match="'base' is no arm with an adapter. Choose: demons"):
+        cards.publish("r", "base", 0)
+    with pytest.raises(StudyError, match="runs/r/documents/seed0: no whole adapter.*run.py r"):
+        cards.publish("r", "documents", 0)
+    folder = run("documents")
+    files.write_json(folder / "record.json", RECORD | {"commit": "abc123-dirty"})
+    with pytest.raises(StudyError, match="made at commit 'abc123-dirty'.*Commit your changes"):
+        cards.publish("r", "documents", 0)
+    assert not (data / "adapters").exists()
