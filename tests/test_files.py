@@ -74,17 +74,37 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
         subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_the_lock_keeps_a_second_process_out_and_ends_with_its_holder(tmp_path):
+def holding(folder, shared=False):
+    """A process that holds the lock of a folder."""
     hold = "import sys, time; from pathlib import Path; from helpers.files import lock\n"
-    hold += f"with lock(Path({str(tmp_path)!r})): print('held', flush=True); time.sleep(60)"
+    hold += f"with lock(Path({str(folder)!r}), {shared}): print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True)
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(StudyError, match=f"process {holder.pid}"), files.lock(tmp_path):
-        pass
+    return holder
+
+
+def test_the_lock_keeps_a_second_process_out_and_ends_with_its_holder(tmp_path):
+    holder = holding(tmp_path)
+    for shared in (False, True):
+        with (
+            pytest.raises(StudyError, match=f"process {holder.pid}"),
+            files.lock(tmp_path, shared),
+        ):
+            pass
     holder.kill()
     holder.wait()
     with files.lock(tmp_path):
         pass
+
+
+def test_a_shared_lock_keeps_only_those_out_that_want_it_alone(tmp_path):
+    holder = holding(tmp_path, shared=True)
+    with files.lock(tmp_path, shared=True):
+        pass
+    with pytest.raises(StudyError, match="another run"), files.lock(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
 
 
 def test_parameters_are_checked_by_name_and_type():

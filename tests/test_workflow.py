@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,13 +15,13 @@ import yaml
 from copies import jobs_of, run
 
 from helpers import arms
-from helpers.files import ROOT, StudyError, write_json
+from helpers.files import ROOT, StudyError, lock, write_json
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
 import plan
-import step
+import steps
 import study
 
 NAMES = study.known()
@@ -48,6 +49,14 @@ def test_the_cluster_profile_plans_the_same_jobs(copy):
     )
     assert plain[0] == cluster[0] == 0, cluster[1]
     assert jobs_of(plain[1]) == jobs_of(cluster[1])
+
+
+def test_a_run_is_refused_while_a_step_of_an_earlier_one_goes_on(copy):
+    folder = copy / "data" / "runs" / "smoke"
+    with lock(folder, shared=True):
+        code, output = run(copy, "smoke", "--", "-n")
+    assert code != 0 and f"data/runs/smoke: another run (process {os.getpid()})" in output
+    assert run(copy, "smoke", "--", "-n")[0] == 0
 
 
 def test_planning_imports_no_model_library():
@@ -194,7 +203,7 @@ def test_adapters_are_taken_where_the_recipe_is_the_same(tmp_path, monkeypatch):
 
 
 def test_a_taken_adapter_comes_with_its_records_and_its_chapter(tmp_path, monkeypatch):
-    for where in ("helpers.files.RUNS", "step.RUNS"):
+    for where in ("helpers.files.RUNS", "steps.RUNS"):
         monkeypatch.setattr(where, tmp_path)
     source = tmp_path / "reference" / "documents" / "seed0"
     executed = tmp_path / "reference" / "notebooks" / "formats" / "02_train-documents-0.ipynb"
@@ -207,9 +216,9 @@ def test_a_taken_adapter_comes_with_its_records_and_its_chapter(tmp_path, monkey
     log = tmp_path / "persllm" / "logs" / "02_train.ipynb"
     write_json(prepared, {"rows": {"documents": "other"}})
     with pytest.raises(StudyError, match="study 'reference' trained it on other rows than"):
-        step.take_adapter("formats/02_train", values, "reference", log)
+        steps.take_adapter("formats/02_train", values, "reference", log)
     write_json(prepared, {"rows": {"documents": "r"}})
-    step.take_adapter("formats/02_train", values, "reference", log)
+    steps.take_adapter("formats/02_train", values, "reference", log)
     taken = {path.name for path in (tmp_path / "persllm" / "documents" / "seed0").iterdir()}
     assert taken == {path.name for path in source.iterdir()} - {"log.jsonl"}
     assert log.read_text() == executed.read_text()

@@ -13,7 +13,7 @@ from pathlib import Path
 from chain import arm_parameters, jobs
 from chapters import JUDGING, READS_TABLES
 from published import refuse_stale_recipe
-from step import run_notebook
+from steps import run_notebook
 from study import Study, known, load_study
 
 from helpers.files import ROOT, StudyError, read_json

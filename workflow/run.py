@@ -38,6 +38,8 @@ def main() -> None:
         print(describe(study), flush=True)
         refuse_missing_talker(study)
         with lock(RUNS):  # one at a time: Snakemake's own locks are the checkout's, not the study's
+            with lock(RUNS / study.name):  # none of its steps outlived an earlier run
+                pass
             done = chain(study, args.profile, more)
         if done and study.publish and not more:
             book.publish(study.name, study.seeds[0])

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 RUNS = DATA / "runs"
+NO_OBJECT = "a JSON object was expected"
 
 
 class StudyError(Exception):
@@ -163,7 +164,7 @@ def scan_lines(content: bytes) -> Iterator[tuple[int, dict | str]]:
             row = f"not a JSON object: {error}"
         else:
             if not isinstance(row, dict):
-                row = f"a JSON object was expected, found {type(row).__name__}"
+                row = f"{NO_OBJECT}, found {type(row).__name__}"
         yield number, row
 
 
@@ -228,18 +229,17 @@ def resume_jsonl(path: Path) -> list[dict]:
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[int]:
-    """Hold an operating-system lock on `folder`; it ends with the process, however that ends.
+def lock(folder: Path, shared: bool = False) -> Iterator[None]:
+    """Hold an operating-system lock on `folder`, alone or `shared` with others that share it; it
+    ends with this process, however that ends. Processes that it has started do not hold it.
 
-    Yields the file descriptor that holds it: a child process that inherits it keeps the lock while
-    it lives.
-
-    Raises StudyError, naming the holder, when another process has it.
+    Raises StudyError, naming one holder, when another process has it in a way that does not go
+    together with this.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
             raise StudyError(
@@ -249,7 +249,7 @@ def lock(folder: Path) -> Iterator[int]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield file.fileno()
+        yield
 
 
 # Hashes
