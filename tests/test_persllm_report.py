@@ -92,6 +92,18 @@ def test_parts_say_who_found_premises_put_right(study, nell):
         assert "persllm" not in set(parts["arm"])
 
 
+def test_a_part_that_helps_is_above_zero(study):
+    """An ablation is subtracted from the whole method; the whole method from the arm with DPO."""
+    parts = persllm_tables.parts(study).query("measure == 'knows'").set_index("part")
+    known = persllm_tables.measured(study).query("measure == 'know' and seed == 0")
+    share = known.groupby("arm")["outcome"].mean()
+    assert parts.loc["mixing", "value"] == pytest.approx(
+        share["persllm"] - share["persllm_no_mixing"]
+    )
+    assert parts.loc["DPO", "arm"] == "persllm_dpo" and parts.loc["DPO", "value"] > 0
+    assert set(parts.index) == {"DPO", "analysis", "anti-induction", "stages", "mixing"}
+
+
 def test_a_study_without_preferences_has_an_empty_log(nell):
     other = load("persllm-nell", "nell")
     del other.record["arms"]["persllm_dpo/seed0"]
@@ -117,17 +129,20 @@ def test_what_wears_off_is_named():
     assert persllm_findings.wearing_off(table).endswith("base shows less of the persona")
     table = table.assign(low=[-0.1, 0.1], high=[0.1, 0.2])
     found = persllm_findings.wearing_off(table)
-    assert found.endswith("no arm shows less of the persona; persllm shows more")
+    assert found == (
+        "No clear fall of the persona in the second half of a conversation; persllm shows more"
+    )
 
 
 def test_a_part_that_matters_is_named():
-    table = pd.DataFrame({"arm": ["persllm_no_mixing"], "measure": ["does"]})
-    assert "none of 1" in persllm_findings.parts(table.assign(low=-0.1, high=0.1))
-    assert 'zero: "no mixing" (does)' in persllm_findings.parts(table.assign(low=0.1, high=0.2))
+    table = pd.DataFrame({"arm": ["persllm_no_mixing"], "part": "mixing", "measure": ["does"]})
+    assert "none of 1" in persllm_findings.parts(table.assign(value=0.05, low=-0.1, high=0.2))
+    found = persllm_findings.parts(table.assign(value=0.15, low=0.1, high=0.2))
+    assert found == "1 of 1 difference leaves out zero: mixing (does, more with it)"
 
 
 def test_one_seed_is_called_one_seed():
-    assert "persllm has one seed" in persllm_findings.one_seed(arm_rows())
+    assert persllm_findings.one_seed(arm_rows()).endswith("this seed and no other: persllm.")
     assert persllm_findings.one_seed(arm_rows(n=[1, 1]).assign(seeds=2)) == ""
 
 

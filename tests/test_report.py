@@ -102,8 +102,9 @@ def test_every_arm_answers_the_same_prompts(study):
 
 def test_the_gap_beyond_that_of_base_is_what_was_reported(gaps):
     row = gaps.set_index("arm").loc["documents"]
-    assert [words.hundred(row[name]) for name in ("beyond", "low", "high")] == [18, 7, 30]
-    assert [words.hundred(row[name]) for name in ("corrected", "corrected_low")] == [17, 0]
+    assert [words.hundred(row[name]) for name in ("beyond", "low", "high")] == [17, 6, 29]
+    assert [words.hundred(row[name]) for name in ("corrected", "corrected_low")] == [13, -2]
+    assert row["items"] == 96 and row["p_scenarios"] < 0.01  # no scenario is lost
     assert np.isnan(gaps.set_index("arm").loc["base", "beyond"])
 
 
@@ -155,11 +156,13 @@ def test_the_title_of_rates_names_the_highest_arm_and_those_that_reach_it():
     assert "do not suffice" in findings.expression_corrected(alike, "odds")
 
 
-def test_the_title_of_differences_counts_traits_above_zero():
-    rows = [("a", "documents - base", 0.1), ("b", "documents - base", -0.1)]
-    table = pd.DataFrame(rows, columns=["trait", "contrast", "low"])
+def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
+    rows = [("a", "documents - base", 0.2, 0.1), ("b", "documents - base", 0.3, -0.1)]
+    rows += [("a", "first_person - base", 0.1, -0.1), ("a", "first_person - documents", 0.5, 0.4)]
+    table = pd.DataFrame(rows, columns=["trait", "contrast", "difference", "low"])
     assert findings.expression_differences(table) == (
-        "More often than base, of 2 traits: documents in 1"
+        "The largest rise of a trait over base: documents +20 points (a); "
+        "none is seen in first person"
     )
     none = table.assign(low=-0.1)
     assert findings.expression_differences(none) == "No arm shows any trait more often than base"
@@ -193,7 +196,8 @@ def gap_rows(**of_arms):
     """Arms with (beyond, low, high); base has a gap of 20 points."""
     rows = [(arm, *values) for arm, values in of_arms.items()]
     base = pd.DataFrame([{"arm": "base", "gap": 0.2, "gap_low": 0.1, "gap_high": 0.3}])
-    return pd.concat([base, pd.DataFrame(rows, columns=["arm", "beyond", "low", "high"])])
+    gaps = pd.concat([base, pd.DataFrame(rows, columns=["arm", "beyond", "low", "high"])])
+    return gaps.assign(corrected_low=gaps["low"], corrected_high=gaps["high"])
 
 
 def test_documents_know_without_doing_only_where_it_is_so():
@@ -203,15 +207,15 @@ def test_documents_know_without_doing_only_where_it_is_so():
     )
     assert findings.knows_and_does(gains, gaps) == (
         "Documents gain more in knowing than in doing (+22 against +4 points over base); "
-        "in the other arms the two are not told apart"
+        "no difference is seen in the other arms"
     )
     assert findings.gap_over_base(gaps) == (
         "Base already knows more than it does (by 20 points); "
         "the gap of documents is 18 points wider (7 to 30)"
     )
-    tie = gaps.assign(low=-0.1, high=0.1)
+    tie = gaps.assign(low=-0.1, high=0.1, corrected_low=-0.1, corrected_high=0.1)
     assert findings.knows_and_does(gains, tie) == (
-        "In no arm are the gains in knowing and in doing told apart"
+        "In no arm is a difference seen between the gains in knowing and in doing"
     )
     assert findings.gap_over_base(tie).endswith("no other gap is told apart from that of base")
     assert findings.gap_in_focus(tie, "odds").endswith("; none told apart")
@@ -221,6 +225,19 @@ def test_documents_know_without_doing_only_where_it_is_so():
         "First person gains more in doing than in knowing (+10 against +30 points over base)"
     )
     assert "first person is 18 points narrower (7 to 30)" in findings.gap_over_base(reverse)
+
+
+def test_intervals_as_judged_and_as_corrected_may_disagree():
+    gains = gain_rows(demonstrations=(0.12, 0.24), documents=(0.22, 0.04))
+    corrected = {"arm": "demonstrations", "readout": "does, corrected", "value": 0.29}
+    gains = pd.concat([gains, pd.DataFrame([corrected])])
+    gaps = gap_rows(demonstrations=(-0.11, -0.22, 0.01), documents=(0.18, 0.07, 0.29))
+    gaps["corrected_low"], gaps["corrected_high"] = [np.nan, -0.3, -0.02], [np.nan, -0.03, 0.28]
+    assert findings.knows_and_does(gains, gaps) == (
+        "Documents gain more in knowing than in doing (+22 against +4 points over base, as "
+        "judged); demonstrations gain more in doing than in knowing (+12 against +29 points over "
+        "base, once corrected)"
+    )
 
 
 def test_who_knows_most_is_a_tie_where_the_interval_includes_zero():
@@ -272,6 +289,11 @@ def test_numbers_in_words():
     assert words.points(0.1, float("nan"), float("nan")) == "+10 points (no interval)"
     assert not words.apart(float("nan"), float("nan"))
     assert words.between([0.352, 0.353]) == "35 %"
+    assert words.points(0.1, -0.0044, 0.0014) == "+10 points (-0.4 to 0.1)"
+    ends = {0.07: "7", -0.00046: "-0.05", 0.0: "0", 1e-17: "0", -0.2: "-20"}
+    assert [words.bound(end) for end in ends] == list(ends.values())
+    assert [words.side(*ends) for ends in ((0.1, 1), (-1, -0.1), (-1, 1))] == [1, -1, 0]
+    assert words.side(float("nan"), float("nan")) == 0
 
 
 # Figures
@@ -320,6 +342,26 @@ def test_every_caption_is_of_a_figure_that_can_be_drawn():
     assert own <= set(drawing.templates()) and not rest
 
 
+def test_intervals_of_one_seed_are_dashed_and_called_so(study, tmp_path):
+    """They cover too little over seeds, so nobody shall take them for the others'."""
+    frame = pd.DataFrame({"arm": ["base", "documents"], "seeds": [5, 1], "place": "everyday"})
+    frame = frame.assign(rate=[0.2, 0.4], low=0.1, high=0.5, n=10)
+    captions, styles = [], []
+    for rows in (frame, frame.assign(seeds=5)):
+        fig = figures.generalisation(rows, study, tmp_path)
+        captions.append(" ".join(fig.texts[-1].get_text().split()))
+        bars = [lines for lines in fig.axes[0].collections if lines.get_segments()]
+        styles.append([lines.get_linestyle()[0][1] for lines in bars])
+    assert captions[0].endswith(drawing.THIS_SEED) and "Dashed" not in captions[1]
+    assert [dashes is None for dashes in styles[0]] == [True, False]
+    assert [dashes is None for dashes in styles[1]] == [True, True]
+    rows = frame.set_index("arm")
+    fig, ax = plt.subplots()
+    drawing.arm_dots(ax, rows, "rate")
+    assert [bars.get_gid() for bars in ax.collections] == [None, "this seed"]
+    plt.close("all")
+
+
 def test_captions_say_what_is_missing(study):
     with pytest.raises(StudyError, match="no template for the figure 'unknown'"):
         drawing.caption("unknown", study)
@@ -334,6 +376,16 @@ def test_what_cannot_be_drawn_says_why(study, tmp_path, capsys):
     assert figures.judge_agreement(empty, study, tmp_path) is None
     assert "none of these answers has a blind label" in capsys.readouterr().out
     assert figures.persona_specific_gain(pd.DataFrame(), study, tmp_path) is None
+
+
+def test_a_card_may_have_fewer_than_three_traits(study, tmp_path):
+    card = study.card | {"traits": study.card["traits"][:2], "focus": "odds"}
+    fields = study.folder, "someone", "", study.record, study.judge, card
+    other = results.Results(*fields)
+    rates = tables.expression_rates(other, ["base", "documents"])
+    assert set(rates["trait"]) > set(other.traits)  # the tables hold more than the card
+    fig = figures.expression_rate(rates, other, tmp_path)
+    assert [ax.get_title() for ax in fig.axes] == ["odds", "honorifics"]
 
 
 def test_the_same_numbers_give_the_same_picture(study, tmp_path):

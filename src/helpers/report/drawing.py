@@ -21,6 +21,8 @@ from helpers.report.words import counted, listed
 COLOURS = arms.colours()
 NARROW, WIDE = 6.3, 10.5  # inches
 GREY, DARK = "#bbbbbb", "#333333"
+PALE = 0.3  # opacity of a difference whose interval includes zero
+THIS_SEED = "Dashed: one seed; the interval is about this seed and says nothing about others."
 
 
 def style() -> None:
@@ -82,12 +84,16 @@ def save(
     `name.csv`, the numbers behind the figure.
 
     `drop` is how far below the figure the caption starts, in figure heights; `facts` fill the
-    caption's template (see `caption`). Raises StudyError where there is nothing to draw, no title
+    caption's template (see `caption`). Where intervals of one seed are dashed (`dash`) the caption
+    says so. Raises StudyError where there is nothing to draw, no title
     or no template.
     """
     if frame.empty or not title.strip():
         raise StudyError(f"figure '{name}': it needs numbers and a title.")
-    below = textwrap.fill(caption(name, results, **facts), int(fig.get_figwidth() * 14.5))
+    told = caption(name, results, **facts)
+    if fig.findobj(lambda artist: artist.get_gid() == "this seed"):
+        told = f"{told} {THIS_SEED}"
+    below = textwrap.fill(told, int(fig.get_figwidth() * 14.5))
     above = textwrap.fill(title, int(fig.get_figwidth() * 10.5))
     fig.text(0.01, 1.02, above, ha="left", va="bottom", fontsize=11.5, weight="bold")
     fig.text(0.01, -drop, below, ha="left", va="top", fontsize=8.5)
@@ -159,6 +165,15 @@ def reach(table: pd.DataFrame, value: str, prefix: str = "") -> np.ndarray:
     return np.clip([below.astype(float), above.astype(float)], 0, None)
 
 
+def dash(drawn, rows: pd.DataFrame) -> None:
+    """Dash the error bars (what `errorbar` returned) of the rows that rest on one seed (column
+    `seeds`, where there is one): such an interval is about this seed alone."""
+    single = rows["seeds"] == 1 if "seeds" in rows else pd.Series(False, index=rows.index)
+    for bars in drawn[2] if single.any() else ():
+        bars.set_linestyle([(0, (2, 1.5)) if one else "solid" for one in single])
+        bars.set_gid("this seed")
+
+
 def arm_rows(ax, names: list[str]) -> None:
     """Arms as the rows of a panel, the first on top."""
     ax.set_yticks(range(len(names)), [arms.label(name) for name in names])
@@ -176,11 +191,12 @@ def arm_dots(
     hollow: bool = False,
 ) -> None:
     """A dot with its interval per arm (the index of `own`), in rows (see `arm_rows`); `up` and
-    `down` move it within its row."""
+    `down` move it within its row. In every figure, filled is as judged, and hollow is corrected or
+    read."""
     bars = reach(own, value, prefix)
     ax.grid(axis="y", visible=False)
     for place, arm in enumerate(own.index):
-        ax.errorbar(
+        drawn = ax.errorbar(
             own[value].iloc[place],
             place - up + down,
             xerr=bars[:, [place]],
@@ -191,6 +207,7 @@ def arm_dots(
             elinewidth=0.8 if hollow else 1.6,
             capsize=2,
         )
+        dash(drawn, own.iloc[[place]])
 
 
 def mark(shape: str, colour: str, face: str = ""):
@@ -218,13 +235,14 @@ def dots(
     x: str,
     label: str,
     limits: tuple | None = (0, 1),
-    mark: float | None = None,
+    line: float | None = None,
 ):
     """Panels side by side (title -> frame), dots with intervals, one colour per arm, over the
     values of the column `x` in the order found.
 
     Every frame has arm, the column `x`, value, low, high. `limits` are the vertical axis's, shared;
-    None lets every panel have its own. `mark` draws a horizontal line (chance, or zero).
+    None lets every panel have its own. `line` draws a horizontal line (chance, or zero). Dots are
+    pale where a column `pale` says so.
     """
     fig, axes = plt.subplots(
         1, len(panels), figsize=(WIDE, 3.3), sharey=limits is not None, squeeze=False
@@ -235,18 +253,16 @@ def dots(
         for number, arm in enumerate(present):
             own = table[table["arm"] == arm].set_index(x).reindex(places)
             at = np.arange(len(places)) + (number - (len(present) - 1) / 2) * 0.8 / len(present)
-            handles[arm] = ax.errorbar(
-                at,
-                own["value"],
-                reach(own, "value"),
-                fmt="o",
-                ms=4,
-                capsize=2,
-                lw=1,
-                color=COLOURS[arm],
-            )
-        if mark is not None:
-            ax.axhline(mark, color=DARK, lw=1)
+            style = {"fmt": "o", "ms": 4, "capsize": 2, "lw": 1, "color": COLOURS[arm]}
+            pale = own["pale"].eq(True) if "pale" in own else own["value"].isna()
+            for rows, alpha in ((own[~pale], 1), (own[pale], PALE)):
+                if len(rows):
+                    x_of = at[own.index.get_indexer(rows.index)]
+                    spread = reach(rows, "value")
+                    dash(ax.errorbar(x_of, rows["value"], spread, alpha=alpha, **style), rows)
+            handles[arm] = mark("o", COLOURS[arm])
+        if line is not None:
+            ax.axhline(line, color=DARK, lw=1)
         # A single place needs no name: the panel's title says it.
         names = [str(p).replace("_", " ") for p in places] if len(places) > 1 else [""]
         ax.set(title=title, xticks=range(len(places)), xticklabels=names, ylim=limits)

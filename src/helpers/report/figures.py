@@ -17,7 +17,7 @@ from helpers.report.drawing import COLOURS, DARK, GREY, WIDE, reach, save
 from helpers.report.words import listed
 
 MARKS = "osD^vPX*"  # shape means trait, in the order of the card
-RED = "#b00020"  # a published study
+RED = "#b00020"  # the earlier study (`data/published.yaml`)
 
 
 def nothing(name: str, why: str) -> None:
@@ -29,12 +29,12 @@ def nothing(name: str, why: str) -> None:
 
 def expression_rate(table: pd.DataFrame, study, folder):
     """A panel per trait: the one in focus, those with a published rate, and others, three in all;
-    a row per arm: as judged (filled), corrected (hollow), published (red)."""
+    a row per arm: as judged (filled), corrected (hollow), in the earlier study (red)."""
     marks = tables.published_rates(study)
     wanted = [study.focus, *marks["trait"], *study.traits]
     traits = [t for t in dict.fromkeys(wanted) if t in study.traits][:3]
     names = table_of_arms.in_order(table["arm"])
-    fig, axes = drawing.grid(3, 3, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
+    fig, axes = drawing.grid(len(traits), 3, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
     for ax, trait in zip(axes, traits, strict=True):
         own = table[table["trait"] == trait].set_index("arm").reindex(names)
         drawing.arm_dots(ax, own, "rate", up=0.14)
@@ -42,7 +42,7 @@ def expression_rate(table: pd.DataFrame, study, folder):
         for row in marks[marks["trait"] == trait].itertuples():
             if row.arm in names:
                 at = names.index(row.arm)
-                ax.plot(row.rate, at, "D", mfc="white", mec=RED, ms=6, zorder=5)
+                ax.plot(row.rate, at, "D", color=RED, ms=5, zorder=5)
                 ax.hlines(at, row.low, row.high, colors=RED, lw=1.2)
         ax.set(title=trait, xlim=(-0.02, 1.02), xlabel="share of answers")
         drawing.percents(ax.xaxis)
@@ -52,7 +52,7 @@ def expression_rate(table: pd.DataFrame, study, folder):
         "corrected for judge error": drawing.mark("o", DARK, "white"),
     }
     if len(marks):
-        handles["published (Qwen3-4B)"] = drawing.mark("D", RED, "white")
+        handles["earlier study (Qwen3-4B)"] = drawing.mark("D", RED)
     fig.tight_layout()
     drawing.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     title = findings.expression_rate(table, study.focus)
@@ -72,16 +72,17 @@ def expression_differences(table: pd.DataFrame, study, folder):
         told = (own["low"] > 0) | (own["high"] < 0)
         colour = COLOURS[name.split(" - ")[0]]
         at = np.arange(len(own))
-        for rows, face in ((told, colour), (~told, "white")):
-            ax.errorbar(
+        for rows, alpha in ((told, 1), (~told, drawing.PALE)):
+            drawn = ax.errorbar(
                 own.loc[rows, "difference"],
                 at[rows],
                 xerr=reach(own[rows], "difference"),
                 fmt="o",
                 color=colour,
-                mfc=face,
+                alpha=alpha,
                 capsize=2,
             )
+            drawing.dash(drawn, own[rows])
         ax.axvline(0, color=DARK, lw=1)
         title = "\nminus ".join(table_of_arms.label(arm) for arm in name.split(" - "))
         ax.set(title=title, xlim=(-1, 1), xticks=[-0.5, 0, 0.5], yticks=at)
@@ -168,7 +169,7 @@ def knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
         for readout in own.index:
             shape, off = shapes[readout]
             hollow = readout.endswith("corrected")
-            ax.errorbar(
+            drawn = ax.errorbar(
                 own.loc[readout, "value"],
                 place + off,
                 xerr=reach(own.loc[[readout]], "value"),
@@ -179,6 +180,7 @@ def knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
                 elinewidth=0.8 if hollow else 1.6,
                 capsize=2,
             )
+            drawing.dash(drawn, own.loc[[readout]])
             ax.annotate(
                 readout.removeprefix("does, "),
                 (own.loc[readout, "high"], place + off),
@@ -206,6 +208,7 @@ def gap_over_base(gaps: pd.DataFrame, study, folder):
     """Left the gap of every arm, right what it has beyond the gap of base."""
     names = table_of_arms.in_order(gaps["arm"])
     own = gaps.set_index("arm").reindex(names)
+    own["seeds"] = own["seeds"].fillna(own["seeds"].min())  # base has no gap beyond its own
     fig, (left, right) = drawing.grid(2, 2, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
     drawing.arm_dots(left, own, "gap", "gap_")
     drawing.arm_dots(right, own, "beyond", up=0.12)
@@ -235,7 +238,7 @@ def knowing_and_expressing(table: pd.DataFrame, study, folder):
             one = own.loc[[trait]]
             bars = {"yerr": reach(one, "rate"), "xerr": reach(one, "know", "know_")}
             style = {"fmt": marks[trait], "ms": 6, "mew": 0, "elinewidth": 0.5, "alpha": 0.9}
-            ax.errorbar(one["know"], one["rate"], **bars, **style, color=colour)
+            drawing.dash(ax.errorbar(one["know"], one["rate"], **bars, **style, color=colour), one)
         ax.set(title=table_of_arms.label(arm), xlim=(0, 1), ylim=(-0.02, 1.02))
         ax.tick_params(labelbottom=True)
         for axis in (ax.xaxis, ax.yaxis):

@@ -37,7 +37,7 @@ def about(rows: pd.DataFrame) -> str:
 def own_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     chance = rows["chance"].iloc[0]
-    fig = drawing.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", mark=chance)
+    fig = drawing.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", line=chance)
     drawing.percents(fig.axes[0].yaxis)
     at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
     fig.axes[0].annotate("chance", (1, chance), (3, 0), fontsize=8.5, **at)
@@ -89,14 +89,14 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
 
 
 def two_judgements(ax, tables: dict[str, pd.DataFrame], names: list[str]) -> None:
-    """Rows of arms with a large dot (as read) and a small hollow one (as judged)."""
+    """Rows of arms with a filled dot (as judged) and a hollow one (as read)."""
+    own = tables[JUDGE].set_index("arm").reindex(names)
+    drawing.arm_dots(ax, own, "value", up=0.14)
     if READERS in tables:
         own = tables[READERS].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "value", up=0.14)
-    own = tables[JUDGE].set_index("arm").reindex(names)
-    drawing.arm_dots(ax, own, "value", down=0.14, hollow=True)
+        drawing.arm_dots(ax, own, "value", down=0.14, hollow=True)
     drawing.arm_rows(ax, names)
-    handles = {READERS: drawing.mark("o", DARK), JUDGE: drawing.mark("o", DARK, "white")}
+    handles = {JUDGE: drawing.mark("o", DARK), READERS: drawing.mark("o", DARK, "white")}
     drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
 
 
@@ -120,7 +120,7 @@ def likeness(frame: pd.DataFrame, study, folder, arms: list[str]):
         "score (0 to 5, higher is nearer)": scores,
         f"rank among all {frame['arm'].nunique()} arms (1 is nearest, on top)": ranks,
     }
-    fig = drawing.dots(panels, "aim", "", None)
+    fig = drawing.dots(panels, "aim", "mean (the scale is cut)", None)
     fig.axes[1].invert_yaxis()
     title = persllm_findings.likeness(rows)
     save(fig, "likeness", frame, study, folder, title, about=about(scores))
@@ -133,6 +133,7 @@ def questionnaire(frame: pd.DataFrame, study, folder, arms: list[str]):
     apart = ["minus_base", "minus_base_low", "minus_base_high"]
     rows = rows.drop(columns=["value", "low", "high"])
     rows = rows.rename(columns=dict(zip(apart, ("value", "low", "high"), strict=True)))
+    rows["pale"] = (rows["low"] <= 0) & (rows["high"] >= 0)
     label = "expected reply minus base's\n(points from 1 to 5)"
     fig = drawing.dots({"": rows}, "domain", label, None, 0)
     title = persllm_findings.questionnaire(drawn(frame, study, arms))
@@ -173,19 +174,11 @@ def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
     names = table_of_arms.in_order(rows["arm"])
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
     handles = {}
-    for where, fill in (("conversations", ""), ("single prompts", "white")):
+    for where, shape in (("conversations", "o"), ("single prompts", "x")):
         own = rows[rows["where"] == where].set_index("arm").loc[names, "repetitive"]
         for place, name in enumerate(names):
-            ax.plot(
-                own[name],
-                place,
-                "o",
-                color=COLOURS[name],
-                mfc=fill or COLOURS[name],
-                ms=8,
-                clip_on=False,
-            )
-        handles[where] = drawing.mark("o", DARK, fill)
+            ax.plot(own[name], place, shape, color=COLOURS[name], ms=8, clip_on=False)
+        handles[where] = drawing.mark(shape, DARK)
     drawing.arm_rows(ax, names)
     ax.set(xlim=(0, None), xlabel="replies that repeat themselves")
     drawing.percents(ax.xaxis)
@@ -201,6 +194,7 @@ def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
 
 
 def persllm_ablation(frame: pd.DataFrame, study, folder):
+    """A row per part of the method, a panel per measure; right of zero, the part helps."""
     measures = list(dict.fromkeys(frame["measure"]))
     names = table_of_arms.in_order(frame["arm"])
     height = 1.5 + 0.32 * len(names)
@@ -217,38 +211,39 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
             drawing.signed_points(ax.xaxis)
         ax.set_xlabel("points of 0 to 5" if measure == SCORE else "percentage points", fontsize=9)
         drawing.arm_rows(ax, names)
+    parts = frame.drop_duplicates("arm").set_index("arm")["part"]
+    axes[0].set_yticks(range(len(names)), parts[names])
     fig.tight_layout()
-    title = persllm_findings.parts(frame)
-    save(
-        fig, "persllm_ablation", frame, study, folder, title, about=persllm_findings.one_seed(frame)
-    )
+    title, single = persllm_findings.parts(frame), persllm_findings.one_seed(frame)
+    save(fig, "persllm_ablation", frame, study, folder, title, about=single)
     return fig
 
 
 def persllm_contrasts(frame: pd.DataFrame, study, folder):
     """The contrasts about PersLLM; the CSV holds all that the study's arms allow."""
     rows = frame[frame["persllm"]].reset_index(drop=True)
-    fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.55 * len(rows)))
+    fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.65 * len(rows)))
     handles = {}
     scored = rows["a"].str.endswith("know")  # nobody judges what is known, so nobody corrects it
-    read = rows.assign(value=rows["corrected"].mask(scored))
-    judged = rows.assign(value=rows["difference"])
-    for by, own, prefix, shift, fill in (
-        ("as read blind, or corrected by labels", read, "corrected_", -0.13, DARK),
-        ("as judged, or scored", judged, "", 0.13, "white"),
+    read = rows["corrected"].mask(scored)
+    for by, value, prefix, shift, style in (
+        ("as judged, or scored", rows["difference"], "", -0.2, {"fmt": "o", "lw": 1.6}),
+        ("as read blind, or corrected", read, "corrected_", 0, {"fmt": "o", "mfc": "white"}),
+        ("the seeds as units", rows["seeds_mean"], "seeds_", 0.2, {"fmt": "|", "lw": 0.7}),
     ):
+        own = rows.assign(value=value)
         if own["value"].isna().all():
             continue
-        marks = {"fmt": "o", "ms": 6, "color": DARK, "mfc": fill, "capsize": 2}
-        bars = reach(own, "value", prefix)
-        handles[by] = ax.errorbar(own["value"], own.index + shift, xerr=bars, lw=1, **marks)
+        bars, marks = reach(own, "value", prefix), {"ms": 6, "color": DARK, "capsize": 2} | style
+        handles[by] = ax.errorbar(own["value"], own.index + shift, xerr=bars, **marks)
+        drawing.dash(handles[by], own)
     ax.axvline(0, color=DARK, lw=1)
     ax.set_yticks(range(len(rows)), [persllm_findings.contrast(row) for row in rows.itertuples()])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
     drawing.signed_points(ax.xaxis)
     ax.set_xlabel("difference in percentage points")
-    drawing.legend(ax, handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    drawing.legend(ax, handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     fig.tight_layout()
     title = persllm_findings.contrasts(rows)
     seeds = counted(int(rows["seeds"].max()), "seed")

@@ -43,8 +43,7 @@ def one_seed(table: pd.DataFrame) -> str:
     single = single.index[single == 1]
     if not len(single):
         return ""
-    verb = "has" if len(single) == 1 else "have"
-    return f"One seed: {called(single)} {verb} one seed, whose interval says nothing about others."
+    return f"Of one seed, so that intervals are about this seed and no other: {called(single)}."
 
 
 # Stages of life
@@ -65,8 +64,8 @@ def own_stage(table: pd.DataFrame) -> str:
 def leaks(table: pd.DataFrame) -> str:
     most = table.loc[table["value"].idxmax()]
     return (
-        f"At most {percent(most['value'])} of answers mention what their stage of life cannot know "
-        f"({arms.label(most['arm'])}, asked about {ASKED[most['kind']]})"
+        "The highest share of answers that mention what their stage of life cannot know is "
+        f"{percent(most['value'])} ({arms.label(most['arm'])}, asked about {ASKED[most['kind']]})"
     )
 
 
@@ -108,7 +107,8 @@ def premises(table: pd.DataFrame) -> str:
     if READERS not in span:
         return f"Nobody has read these answers; the offline judge finds {span[JUDGE]} put right"
     return (
-        f"Readers find {span[READERS]} of false premises put right, the offline judge {span[JUDGE]}"
+        f"Read blind, {span[READERS]} of false premises are put right; the offline judge finds "
+        f"{span[JUDGE]}"
     )
 
 
@@ -140,10 +140,10 @@ def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.Data
     if not over["n"]:
         return said(f"{premises(table)}, which is not to be trusted before some are read.")
     return said(
-        f"{premises(table)}. Most by readers: {called([best['arm']])}, {within(best)}.",
+        f"{premises(table)}. Most, as read: {called([best['arm']])}, {within(best)}.",
         f"The offline judge {'is of no use' if useless else 'helps'}: it takes "
-        f"{percent(over['right_taken'])} of the answers that readers found right for right, and "
-        f"{percent(over['wrong_taken'])} of those that they found wrong ({over['n']:.0f} answers "
+        f"{percent(over['right_taken'])} of the answers that were read as right for right, and "
+        f"{percent(over['wrong_taken'])} of those that were read as wrong ({over['n']:.0f} answers "
         f"were read).{' Only the readings count.' if useless else ''}",
         *[resistance(row) for row in compared.itertuples()],
         one_seed(read),
@@ -189,11 +189,11 @@ def questionnaire(table: pd.DataFrame) -> str:
     others = table[table["arm"] != "base"]
     off = others[(others["minus_base_low"] > 0) | (others["minus_base_high"] < 0)]
     if off.empty:
-        return f"No arm describes itself otherwise than base ({len(others)} comparisons)"
-    widest = off.loc[off["minus_base"].abs().idxmax()]
+        return f"No arm is seen to describe itself otherwise than base ({len(others)} comparisons)"
+    widest = off["minus_base"].abs().max()
     return (
-        f"In {len(off)} of {len(others)} cases an interval shows that an arm describes itself "
-        f"otherwise than base, by {abs(widest['minus_base']):.1f} points at most"
+        f"In {len(others) - len(off)} of {len(others)} cases no difference to base is seen; in "
+        f"{len(off)} an arm describes itself otherwise, by {widest:.1f} points at most"
     )
 
 
@@ -214,13 +214,14 @@ def likeness_summary(table: pd.DataFrame, replies: pd.DataFrame) -> list[str]:
 def wearing_off(table: pd.DataFrame) -> str:
     """`table` is `wearing_off`, of the arms that are drawn."""
     less, more = table[table["high"] < 0], table[table["low"] > 0]
-    text = f"In the second half of a conversation {changed(less, 'less') or 'no arm shows less'}"
-    return f"{text} of the persona" + (f"; {changed(more, 'more')}" if len(more) else "")
+    half = "the second half of a conversation"
+    text = f"No clear fall of the persona in {half}"
+    if len(less):
+        text = f"In {half} {changed(less, 'less')} of the persona"
+    return f"{text}; {changed(more, 'more')}" if len(more) else text
 
 
 def changed(table: pd.DataFrame, how: str) -> str:
-    if table.empty:
-        return ""
     return f"{called(table['arm'])} {'shows' if len(table) == 1 else 'show'} {how}"
 
 
@@ -256,11 +257,12 @@ def parts(table: pd.DataFrame) -> str:
     if not off:
         ablated = any(map(arms.is_ablation, table["arm"]))
         what = "No part of the method can" if ablated else "DPO cannot"
-        return (
-            f"{what} be seen to matter: none of {len(table)} differences to persllm leaves out zero"
-        )
-    which = listed(f"{called([row.arm])} ({row.measure})" for row in off)
-    return f"{len(off)} of {len(table)} differences to persllm leave out zero: {which}"
+        return f"{what} be seen to matter: none of {len(table)} differences leaves out zero"
+    which = listed(
+        f"{row.part} ({row.measure}, {'more' if row.value > 0 else 'less'} with it)" for row in off
+    )
+    verb = "leaves" if len(off) == 1 else "leave"
+    return f"{len(off)} of {counted(len(table), 'difference')} {verb} out zero: {which}"
 
 
 def contrast(row) -> str:

@@ -250,8 +250,10 @@ def every_arm(study, rates: pd.DataFrame) -> pd.DataFrame:
 
 
 def parts(study) -> pd.DataFrame:
-    """Every ablation, and DPO, minus `persllm` on five measures, on the seeds that both have: arm,
-    measure, value, low, high, detectable, p, seeds, items, n_a, n_b, by.
+    """What each part of the method is worth on five measures: `persllm` minus the arm without the
+    part, and DPO's arm minus `persllm`, on the seeds that both have; above zero, the part helps.
+    arm (without the part, or with DPO), part, measure, value, low, high and the other columns of
+    `stats.difference`, by.
 
     `by` says who found premises put right: blind readers where they read every arm, else the
     offline judge. Likeness is in points of 0 to 5, all else in shares.
@@ -271,17 +273,25 @@ def parts(study) -> pd.DataFrame:
     for measure, frame in frames.items():
         for arm in others:
             one, whole = (frame[frame["arm"] == name] for name in (arm, WHOLE))
-            found = stats.difference(one, whole[whole["seed"].isin(one["seed"])])
-            rows.append({"arm": arm, "measure": measure} | found)
+            pair = one, whole[whole["seed"].isin(one["seed"])]
+            more, less = reversed(pair) if table_of_arms.is_ablation(arm) else pair
+            named = {"arm": arm, "part": part(arm), "measure": measure}
+            rows.append(named | stats.difference(more, less))
     table = pd.DataFrame(rows).query("n_a > 0").reset_index(drop=True)
     by = READERS if all_read else JUDGE
     table["by"] = np.where(table["measure"] == PREMISES, by, "")
     return table.rename(columns={"difference": "value"})
 
 
+def part(arm: str) -> str:
+    """The part of the method that an ablation leaves out or another arm adds, in words."""
+    left_out = table_of_arms.ARMS[arm].leaves_out.replace("_", "-")
+    return left_out or table_of_arms.label(arm).removeprefix(f"{WHOLE} ")
+
+
 def contrasts(study) -> pd.DataFrame:
     """The contrasts fixed in advance whose arms the study has: contrast, a, b, question, the
-    columns of `stats.difference` (as judged), p_holm over all of these; corrected, corrected_low,
+    columns of `triplets.contrast_table` (as judged); corrected, corrected_low,
     corrected_high (as read blind where every answer of both arms was read, else the judge's rates
     corrected by the labels); seeds_mean, seeds_low, seeds_high with the seeds as units (as read
     where every answer was, else as judged); and `persllm`: is the contrast about PersLLM?"""

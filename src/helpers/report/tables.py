@@ -30,7 +30,7 @@ def of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
 
 def published(study: Results) -> dict:
-    """What a published study reported of this persona (`data/published.yaml`); {} for none."""
+    """What the earlier study reported of this persona (`data/published.yaml`); {} for none."""
     return files.read_yaml(files.DATA / "published.yaml").get(study.persona, {})
 
 
@@ -95,8 +95,8 @@ def expression_rates(study: Results, arms: list[str]) -> pd.DataFrame:
 
 
 def published_rates(study: Results) -> pd.DataFrame:
-    """Published expression rates: arm, trait, rate, successes, n, and a Wilson interval (low, high)
-    where the counts are known, else nan."""
+    """Expression rates of the earlier study: arm, trait, rate, successes, n, and a Wilson interval
+    (low, high) where the counts are known, else nan."""
     rows = published(study).get("expression", [])
     frame = pd.DataFrame(rows, columns=["arm", "trait", "rate", "successes", "n"])
     counts = frame[["successes", "n"]].fillna(0).to_numpy(float)
@@ -208,7 +208,7 @@ def knowing_and_expressing(study: Results, measured: pd.DataFrame) -> pd.DataFra
 
 def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     """What every arm gains over `base` on the same scenarios, as shares of scenarios: arm, readout
-    (`READOUTS`), value, low, high. Arms without labels have no corrected row."""
+    (`READOUTS`), value, low, high, seeds. Arms without labels have no corrected row."""
     rows = []
     for arm in arms:
         if arm == "base":
@@ -216,11 +216,13 @@ def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[st
         for readout, measure in (("knows", "know"), ("does", "do")):
             sides = (triplets.side(measured, name, measure) for name in (arm, "base"))
             found = stats.difference(*sides)
-            rows.append((arm, readout, found["difference"], found["low"], found["high"]))
+            kept = [found[name] for name in ("difference", "low", "high", "seeds")]
+            rows.append((arm, readout, *kept))
         both = [calibration.estimate(measured, labelled, name, "do") for name in (arm, "base")]
         if all(both):
-            rows.append((arm, "does, corrected", *calibration.independent_difference(*both)))
-    return pd.DataFrame(rows, columns=["arm", "readout", "value", "low", "high"])
+            corrected = calibration.independent_difference(*both)
+            rows.append((arm, "does, corrected", *corrected, found["seeds"]))
+    return pd.DataFrame(rows, columns=["arm", "readout", "value", "low", "high", "seeds"])
 
 
 def most_knowing(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
@@ -233,8 +235,9 @@ def most_knowing(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
 def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     """The gap between knowing and doing per arm, and what it has beyond the gap of `base`: arm,
-    gap, gap_low, gap_high, beyond, low, high, detectable, p, seeds, items, corrected,
-    corrected_low, corrected_high (the last three: `beyond` with doing corrected)."""
+    gap, gap_low, gap_high, beyond, low, high, detectable, p, seeds, items, p_scenarios,
+    detectable_scenarios, and `beyond` with doing corrected: corrected, corrected_low,
+    corrected_high."""
     beyond = triplets.gaps_over_base(measured, arms).rename(columns={"difference": "beyond"})
     corrected = calibration.corrected_gaps_over_base(measured, labelled, arms)
     gaps = triplets.gaps(measured, ["arm"]).set_index("arm").reindex(arms).reset_index()
