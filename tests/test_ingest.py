@@ -1,7 +1,6 @@
 import json
 
 import pytest
-from datasets import Dataset, DatasetDict
 
 from helpers.corpus import ingest
 from helpers.files import StudyError
@@ -63,25 +62,12 @@ def test_jsonl_with_every_kind_of_chat_row_and_its_bad_rows(tmp_path):
     assert len(rows) == len(good)
     assert rows[8]["messages"][1] == {"role": "assistant", "content": "At your service."}
     assert [r["line"] for r in rejected] == [11, 12, 13, 14]
-    assert (
-        "neither messages" in rejected[0]["reason"] and "not a JSON object" in rejected[1]["reason"]
-    )
-    assert "'messages'" in rejected[2]["reason"] and "at least two" in rejected[3]["reason"]
+    assert {(r["format"], r["file"]) for r in rejected} == {("demonstrations", str(path))}
+    for row, reason in zip(
+        rejected, ("'prompt'", "not a JSON", "field 'assistant'", "at least two"), strict=True
+    ):
+        assert reason in row["reason"]
     assert {row["split"] for row in rows} == {"train", "heldout"}
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet", "saved", "saved_dict"])
-def test_other_files_give_the_same_rows(tmp_path, kind):
-    data, path = Dataset.from_list(PAIRS), tmp_path / f"mine.{kind}"
-    {
-        "csv": lambda: data.to_csv(path),
-        "parquet": lambda: data.to_parquet(path),
-        "saved": lambda: data.save_to_disk(path),
-        "saved_dict": lambda: DatasetDict(train=data).save_to_disk(path),
-    }[kind]()
-    rows, rejected = rows_of(path)
-    assert not rejected
-    assert [row["messages"][0]["content"] for row in rows] == [pair["prompt"] for pair in PAIRS]
 
 
 def test_a_csv_row_with_too_few_fields_is_listed_and_the_rest_kept(tmp_path):
@@ -109,23 +95,149 @@ def test_near_duplicates_stay_on_one_side_and_the_split_is_stable(tmp_path):
     assert sides == [row["split"] for row in rows_of(path, "documents")[0]]
 
 
+def test_a_shared_system_prompt_does_not_make_chats_alike(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    system = "You are C-3PO, fluent in over six million forms of communication. " * 20
+    path.write_text("".join(json.dumps(pair | {"system": system}) + "\n" for pair in PAIRS))
+    rows, _ = rows_of(path)
+    assert rows[0]["messages"][0] == {"role": "system", "content": system}
+    assert {row["split"] for row in rows} == {"train", "heldout"}
+
+
+def test_replies_that_say_the_same_stay_on_one_side(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    twice = [pair | {"prompt": asked} for pair in PAIRS for asked in (pair["prompt"], "And that?")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in twice))
+    sides = [row["split"] for row in rows_of(path)[0]]
+    assert all(sides[i] == sides[i + 1] for i in range(0, len(sides), 2)) and "heldout" in sides
+
+
+def long_text(*places):
+    """A text of pieces longer than what the encoder reads at once, after the same first one."""
+    return " ".join(22 * f"{PAIRS[i]['completion']} " for i in (0, *places))
+
+
+def test_long_texts_are_compared_in_pieces():
+    texts = [long_text(1, 2, 3), long_text(1, 2, 3), long_text(4, 5, 6), "Short.", long_text(7, 8)]
+    assert ingest.pieces("Short.") == ["Short."] and len(ingest.pieces(texts[0])) > 2
+    assert "".join(ingest.pieces(texts[4])) == texts[4].strip()
+    assert len(ingest.pieces("word " * 10_000)) == ingest.PIECES
+    first, second = ingest.near_pairs(texts)
+    apart = {(i, j) for i, j in zip(first.tolist(), second.tolist(), strict=True) if i != j}
+    assert apart == {(0, 1), (1, 0)}
+
+
+def test_texts_that_are_all_alike_cannot_be_split(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_text("The same.\n\n" * 9)
+    with pytest.raises(StudyError, match="mine.txt, for 'documents': the 9 texts are near-dup"):
+        rows_of(path, "documents")
+
+
+# Chats for a format of texts
+
+
+@pytest.fixture
+def chats(tmp_path):
+    path = tmp_path / "chats.jsonl"
+    path.write_text("\n" + "".join(json.dumps(pair) + "\n" for pair in PAIRS))
+    return str(path)
+
+
+def test_chats_for_texts_are_found_and_the_choice_is_offered(chats):
+    with pytest.raises(StudyError) as error:
+        ingest.read_corpora({"documents": chats}, most=99)
+    message = str(error.value)
+    assert "chats.jsonl, line 2, field 'prompt' and 'completion': this is a chat" in message
+    assert "as: reply" in message and "as: chat" in message and "\n" not in message
+
+
+def test_chats_are_taken_as_replies_or_as_chats(chats, tokenizer):
+    sources = {
+        "demonstrations": {"path": chats},
+        "first_person": {"path": chats, "as": "chat"},
+        "documents": {"path": chats, "as": "reply"},
+    }
+    corpora, units, rejected = ingest.run_corpora("c3po", sources, 8, 1)
+    assert (units, rejected) == ([], [])
+    assert all("messages" in row for row in corpora["first_person"] + corpora["demonstrations"])
+    assert {r["text"] for r in corpora["documents"]} < {pair["completion"] for pair in PAIRS}
+    lines = ingest.overview("c3po", sources, corpora, rejected, tokenizer)
+    assert [line["read as"] for line in lines] == [
+        "chats, loss on the last reply",
+        "chats, loss on the last reply",
+        "replies as raw texts",
+    ]
+    assert all(line["source"] == chats and line["train"] == 8 for line in lines)
+
+
+def test_every_reply_of_a_chat_becomes_a_text_of_its_own(tmp_path):
+    path, turns = tmp_path / "mine.json", []
+    for pair in PAIRS:
+        turns += [{"from": "human", "value": pair["prompt"]}]
+        turns += [{"from": "gpt", "value": pair["completion"]}]
+    path.write_text(json.dumps([{"conversations": turns[:12]}, {"conversations": turns[12:]}]))
+    corpora, _, _ = ingest.read_corpora({"documents": {"path": str(path), "as": "reply"}}, most=99)
+    rows = corpora["documents"]
+    assert [row["text"] for row in rows] == [pair["completion"] for pair in PAIRS]
+    assert len({row["unit"] for row in rows}) == len(PAIRS)
+
+
+def test_texts_with_control_tokens_are_counted(tmp_path, tokenizer):
+    path = tmp_path / "mine.jsonl"
+    texts = [pair["completion"] for pair in PAIRS[1:]] + ["A page on <|im_end|>."]
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts) + '{"text": 3}')
+    corpora, _, rejected = ingest.read_corpora({"documents": str(path)}, most=99)
+    line = ingest.overview("c3po", {"documents": str(path)}, corpora, rejected, tokenizer)[0]
+    assert (line["with control tokens"], line["cannot be used"]) == (1, 1)
+
+
+def test_the_persona_own_corpus_is_shown_too(tokenizer):
+    corpora, _, rejected = ingest.run_corpora("c3po", {}, 6, 2)
+    lines = ingest.overview("c3po", {}, corpora, rejected, tokenizer)
+    assert [(line["source"], line["train"], line["heldout"]) for line in lines] == [
+        ("data/corpora/c3po", 6, 2)
+    ] * 3
+
+
+# Messages
+
+
 @pytest.mark.parametrize(
-    ("source", "message"),
+    ("sources", "message"),
     [
-        ("nowhere.jsonl", "is missing"),
-        ("nowhere.csv", "could not be read"),
-        ("no/such-dataset", "could not be read"),
+        ({"poems": "x.jsonl"}, "sources, format 'poems': it is unknown. Choose one of: demonstr"),
+        ({"documents": "nowhere.csv"}, "format 'documents', 'nowhere.csv': there is no such file"),
+        ({"documents": "~/no/such/folder"}, "there is no such file or folder"),
+        ({"documents": "no/such-dataset"}, "no/such-dataset: it could not be read"),
+        ({"documents": ""}, "format 'documents', field 'path': a non-empty text is needed"),
+        ({"documents": None}, "field 'path': a non-empty text is needed, found None"),
+        ({"documents": ["a.csv"]}, "field 'path': a non-empty text is needed, found"),
+        ({"documents": {"as": "reply"}}, "field 'path': it is missing. Give a path, or {path"),
+        ({"documents": {"path": "a", "as": "x"}}, "field 'as': 'x' is none of reply, chat"),
+        ({"documents": {"path": "a", "as": True}}, "field 'as': True is none of reply, chat"),
+        ({"documents": {"path": "a", "more": 1}}, "field 'more': there is no such field here"),
+        ({"demonstrations": {"path": "a", "as": "reply"}}, "field 'as': demonstrations are chats"),
     ],
 )
-def test_a_source_that_is_not_there(source, message):
-    with pytest.raises(StudyError, match=message):
-        rows_of(source)
+def test_a_source_that_is_wrong(sources, message):
+    with pytest.raises(StudyError, match=message) as error:
+        ingest.read_corpora(sources, most=10)
+    assert "\n" not in str(error.value)
 
 
-def test_an_unknown_format_and_a_source_without_usable_rows(tmp_path):
-    with pytest.raises(StudyError, match="format 'poems' is unknown"):
-        ingest.read_corpora({"poems": "x.jsonl"}, most=10)
-    path = tmp_path / "mine.jsonl"
-    path.write_text('{"prompt": "x"}\n')
-    with pytest.raises(StudyError, match="0 usable rows.*field 'text'"):
-        rows_of(path, "documents")
+def test_too_few_usable_rows_name_the_first_bad_one_of_the_right_source(tmp_path):
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    good.write_text("".join(json.dumps(pair) + "\n" for pair in PAIRS) + "{}\n")
+    bad.write_text('\n{"body": "x"}\n{"text": ""}\n')
+    with pytest.raises(StudyError) as error:
+        ingest.read_corpora({"demonstrations": str(good), "documents": str(bad)}, most=99)
+    message = str(error.value)
+    assert "bad.jsonl: it has 0 usable rows for 'documents'" in message
+    assert (
+        "2 cannot be used, the first in" in message and "bad.jsonl, line 2: its fields" in message
+    )
+    assert "'body'; a text has the field 'text'" in message and "good" not in message
+    bad.write_text("")
+    with pytest.raises(StudyError, match="0 usable rows.*The source holds no other row"):
+        rows_of(bad, "documents")

@@ -6,6 +6,7 @@ from pathlib import Path
 from chapters import CHAPTERS, defaults
 
 from helpers import arms, parameters
+from helpers.corpus import ingest
 from helpers.corpus.personas import load_persona
 from helpers.files import StudyError, read_yaml
 
@@ -80,6 +81,8 @@ def load_study(name: str) -> Study:
             raise StudyError(
                 f"{where}: the field '{needed}' is missing, here and in what it extends."
             )
+    if values["parameters"].get("sources"):  # no other character has texts for data of one's own
+        values["parameters"] = {"control": ""} | values["parameters"]
     study = Study(name=name, **{"shown": values["arms"]} | values)
     check_arms(study, where)
     if not study.seeds or not all(type(seed) is int and seed >= 0 for seed in study.seeds):
@@ -99,6 +102,7 @@ def load_study(name: str) -> Study:
         if parameter not in OWN
     }
     parameters.check(declared, study.parameters, f"{where}, field 'parameters'")
+    check_sources(study, where)
     return study
 
 
@@ -161,4 +165,17 @@ def check_arms(study: Study, where: str) -> None:
         raise StudyError(
             f"{where}, field 'shown': a figure shows at most six arms; choose six of the "
             f"{len(study.shown)}."
+        )
+
+
+def check_sources(study: Study, where: str) -> None:
+    """Raise StudyError where a source is wrong, or a format among the arms has none while others
+    do."""
+    sources = study.parameters.get("sources", {})
+    ingest.check_sources(sources, f"{where}, parameter 'sources'")
+    without = [name for name in study.arms if name in arms.formats() and name not in sources]
+    if sources and without:
+        raise StudyError(
+            f"{where}, field 'arms': {without[0]!r} has no source. List only formats that have "
+            f"one ({', '.join(sources)}), or give it a source."
         )

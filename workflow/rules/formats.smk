@@ -1,9 +1,11 @@
 # The study of the three formats: prepare their texts, train, answer, gather, judge, draw.
+from helpers.corpus import ingest, reading
+
 CARD = f"data/personas/{PERSONA}.yaml"
 CORPUS = found(f"data/corpora/{PERSONA}", "*.jsonl")
 CONTROL = found(f"data/corpora/{STUDY.parameters.get('control', 'nell')}", "*.jsonl")
-SOURCES = STUDY.parameters.get("sources", {}).values()
-OWN_DATA = [source for source in SOURCES if Path(source).expanduser().is_file()]
+SOURCES = ingest.check_sources(STUDY.parameters.get("sources", {})).values()
+OWN_DATA = [str(path) for source in SOURCES for path in reading.files_of(source["path"])]
 ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.pairs]
 ASKED = []
 TABLES = [f"{RESULTS}/{name}" for name in GATHERED]

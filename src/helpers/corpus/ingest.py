@@ -1,173 +1,203 @@
 """Corpora that already exist: read, tell the usable rows from the bad ones, and split off held-out
 texts."""
 
-import csv
-import json
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
+from helpers.corpus import reading, shapes
+from helpers.corpus.encode import count_control
 from helpers.corpus.formats import (
     FORMATS,
-    ChatRow,
-    TextRow,
+    corpus_folder,
     first_units,
     load_corpora,
     load_units,
+    text_of,
 )
-from helpers.files import StudyError, fingerprint, scan_jsonl
-from helpers.pretrained import embed
-from helpers.rows import row_error
+from helpers.files import StudyError, fingerprint, shown
+from helpers.pretrained import embed, sentence_encoder
+from helpers.rows import Row, Text, row_error
 
 HELDOUT_SHARE = 60 / 560
 NEAR = 0.85  # texts at least this alike (cosine) stay on one side of the split
+PIECE = 254  # tokens of a text that the sentence encoder reads at once, beside its own two
+PIECES = 8  # of a text are compared at most: training cuts a text before
+CHOICE = (
+    "Give the source as {path: ..., as: reply} to train on the assistant's replies as raw texts, "
+    "or as {path: ..., as: chat} to train on the chats with the loss on the last reply"
+)
+
+
+class Source(Row, extra="forbid"):
+    """A source that says how chats are taken for a format of texts."""
+
+    path: Text
+    taken: Annotated[Literal["reply", "chat"] | None, Field(alias="as")] = None
+
+
+def check_sources(sources: dict[str, str | dict], where: str = "sources") -> dict[str, dict]:
+    """Format -> {path, as}, whichever way a source is written; nothing is read. Raises StudyError
+    that names the format and the field, also for a file that is not there."""
+    checked = {}
+    for name, source in sources.items():
+        here = f"{where}, format '{name}'"
+        if name not in FORMATS:
+            raise StudyError(f"{here}: it is unknown. Choose one of: {', '.join(FORMATS)}.")
+        whole = source if isinstance(source, dict) else {"path": source}
+        if wrong := row_error(Source.model_validate, whole):
+            raise StudyError(
+                f"{here}, {wrong}. Give a path, or {{path: ..., as: reply}} or "
+                "{path: ..., as: chat}."
+            )
+        path, taken = whole["path"], whole.get("as") or ""
+        if FORMATS[name] == "messages" and taken == "reply":
+            raise StudyError(
+                f"{here}, field 'as': demonstrations are chats. Name the source under documents "
+                "or first_person to train on its replies as raw texts."
+            )
+        if not reading.source_path(path).exists() and not reading.is_hub_id(path):
+            raise StudyError(f"{here}, {path!r}: {reading.MISSING} {reading.READABLE}")
+        checked[name] = {"path": path, "as": taken}
+    return checked
 
 
 def read_corpora(
-    sources: dict[str, str], most: int
+    sources: dict[str, str | dict], most: int
 ) -> tuple[dict[str, list[dict]], None, list[dict]]:
-    """Corpora from `sources`, format -> a JSONL, CSV or Parquet file, a `save_to_disk` folder or a
-    hub id.
+    """Corpora from `sources`, format -> a path or {path, as} (see `reading.read_source`).
 
     At most `most` usable rows of each are read, since near-duplicates are sought among all pairs.
     Returns (format -> rows {unit, split, traits, facts, messages | text}, None for the units that
-    such data do not have, rejected rows {file, line, reason}). Raises StudyError for an unknown
-    format, a source that cannot be read, and one without a usable row.
+    such data do not have, rejected rows {format, file, line, reason}). Raises StudyError for an
+    unknown format, a source that cannot be read, chats for a format of texts without `as`, and a
+    source with fewer than two usable rows.
     """
     corpora, rejected = {}, []
-    for name, source in sources.items():
-        if name not in FORMATS:
-            raise StudyError(
-                f"sources: the format {name!r} is unknown. Known: {', '.join(FORMATS)}."
-            )
-        rows = []
-        for line, raw in read_source(source):
-            row = raw if isinstance(raw, str) else normalise(raw, FORMATS[name])
+    for name, source in check_sources(sources).items():
+        rows, bad = [], []
+        for row in usable_rows(name, source, bad):
             if len(rows) == most:
                 break
-            if isinstance(row, str):
-                rejected.append({"file": source, "line": line, "reason": row})
-            else:
-                rows.append(
-                    {"unit": f"{name}-{line:06d}", "split": "train", "traits": [], "facts": []}
-                    | row
-                )
+            rows.append(row)
         if len(rows) < 2:
-            reason = f" The first bad row: {rejected[-1]['reason']}." if rejected else ""
-            raise StudyError(
-                f"{source}: it has {len(rows)} usable rows for '{name}'; at least two are "
-                f"needed.{reason}"
-            )
-        corpora[name] = split_rows(rows)
+            raise StudyError(too_few(name, source["path"], len(rows), bad))
+        corpora[name] = split_rows(rows, f"{source['path']}, for '{name}'")
+        rejected += bad
     return corpora, None, rejected
 
 
-def read_source(source: str) -> Iterator[tuple[int, dict | str]]:
-    """Yield (line or row number, row or the reason why there is none) of any supported source."""
-    path = Path(source).expanduser()
-    try:
-        if path.suffix in (".jsonl", ".ndjson", ".json"):
-            yield from scan_jsonl(path)
-        elif path.suffix == ".csv":
-            yield from read_csv(path)
-        else:
-            yield from enumerate(open_dataset(source, path), 1)
-    except (OSError, ValueError, csv.Error) as error:
-        first = str(error).split("\n")[0]
-        raise StudyError(
-            f"{source}: it could not be read ({first}). Give a .jsonl, .csv or .parquet file, a "
-            "folder made by `save_to_disk`, or a hub dataset's id (which needs a connection)."
-        ) from error
-
-
-def read_csv(path: Path) -> Iterator[tuple[int, dict | str]]:
-    # Spreadsheets write a byte-order mark.
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            wrong = None in row or None in row.values()
-            yield reader.line_num, "it has more or fewer fields than the header" if wrong else row
-
-
-def open_dataset(source: str, path: Path) -> Iterable[dict]:
-    """The rows of a Parquet file, a saved dataset or one of the hub; raises OSError or ValueError
-    where there is none."""
-    # Loading the library takes a second, and JSONL and CSV do without.
-    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
-    from datasets.exceptions import DatasetsError
-
-    try:
-        if path.suffix == ".parquet":
-            return Dataset.from_parquet(str(path))
-        data = load_from_disk(str(path)) if path.is_dir() else load_dataset(source)
-    except DatasetsError as error:
-        raise ValueError(str(error)) from error
-    if isinstance(data, DatasetDict):
-        data = data["train"] if "train" in data else next(iter(data.values()))
-    return data
-
-
-def normalise(raw: dict, field: str) -> dict | str:
-    """The row as {messages} or {text}, whichever `field` says, or why it cannot be.
-
-    Chats may come as messages, prompt and completion, or user and assistant; the first two also as
-    message lists.
-    """
-    if field == "text":
-        return row_error(TextRow.model_validate, raw) or {"text": raw["text"]}
-    messages = raw.get("messages")
-    if isinstance(messages, str):  # CSV holds lists as JSON
+def usable_rows(name: str, source: dict, bad: list[dict]) -> Iterator[dict]:
+    """Yield the rows of a source for a format; those that cannot be used are added to `bad`."""
+    for number, (file, line, raw) in enumerate(reading.read_source(source["path"]), 1):
         try:
-            messages = json.loads(messages)
-        except json.JSONDecodeError:
-            return "field 'messages': not a JSON list"
-    for prompt, answer in (("prompt", "completion"), ("user", "assistant")):
-        if messages is None and prompt in raw and answer in raw:
-            messages = as_turn(raw[prompt], "user") + as_turn(raw[answer], "assistant")
-    if messages is None:
-        return "it has neither messages, nor prompt and completion, nor user and assistant"
-    messages = list(messages) if isinstance(messages, tuple | np.ndarray) else messages
-    chat = {"messages": messages}
-    return row_error(ChatRow.model_validate, chat) or chat
+            found = format_rows(raw, name, source["as"], f"{file}, line {line}")
+        except ValueError as error:
+            bad.append({"format": name, "file": file, "line": line, "reason": str(error)})
+            continue
+        for part, row in enumerate(found):
+            unit = f"{name}-{number:06d}" + (f"-{part + 1}" if part else "")
+            yield {"unit": unit, "split": "train", "traits": [], "facts": []} | row
 
 
-def as_turn(value: object, role: str) -> list:
-    return value if isinstance(value, list) else [{"role": role, "content": value}]
+def format_rows(raw: dict | str, name: str, taken: str, where: str) -> list[dict]:
+    """A raw row as rows {messages} or {text}, as the format and `taken` ("", "reply" or "chat")
+    want it. Raises ValueError for a row that cannot be used, StudyError for a chat where texts were
+    expected."""
+    if isinstance(raw, str):
+        raise ValueError(raw)
+    if FORMATS[name] == "messages":
+        return shapes.chat_rows(raw)
+    fields = shapes.chat_fields(raw)
+    if "text" in shapes.spelt(raw) or not (fields or taken):
+        return [shapes.text_row(raw)]
+    if not taken:
+        what = " and ".join(map(repr, fields))
+        raise StudyError(
+            f"{where}, field {what}: this is a chat, and '{name}' takes rows with a field 'text'. "
+            f"{CHOICE}."
+        )
+    return shapes.reply_rows(raw) if taken == "reply" else shapes.chat_rows(raw)
 
 
-def split_rows(rows: list[dict]) -> list[dict]:
+def too_few(name: str, path: str, usable: int, bad: list[dict]) -> str:
+    found = f"{path}: it has {usable} usable rows for '{name}'; at least two are needed."
+    if not bad:
+        return f"{found} The source holds no other row. Add rows, then run again."
+    first = bad[0]
+    return (
+        f"{found} {len(bad)} cannot be used, the first in {first['file']}, line {first['line']}: "
+        f"{first['reason']}. Repair the rows, then run again."
+    )
+
+
+# Splitting
+
+
+def split_rows(rows: list[dict], where: str = "the source") -> list[dict]:
     """The rows with about 60 of 560 in `heldout`, near-duplicates all on one side.
 
-    Texts at least NEAR alike, directly or through others, form a group; whole groups go to the
-    held-out side in an order drawn from their content, so that the same data give the same split.
-    Groups larger than what is still wanted stay in train.
+    Compared is what is learnt: replies and whole texts. Texts that are near (see `near_pairs`),
+    directly or through others, form a group; whole groups go to the held-out side in an order drawn
+    from their content, so that the same data give the same split. Groups larger than what is still
+    wanted stay in train. Raises StudyError where no group is small enough.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    whole = [
-        "\n".join(m["content"] for m in row["messages"]) if "messages" in row else row["text"]
-        for row in rows
-    ]
-    vectors = embed(whole)
-    near = coo_array(vectors @ vectors.T >= NEAR)
+    texts = [text_of(row) for row in rows]
+    first, second = near_pairs(texts)
+    near = coo_array((np.ones(len(first)), (first, second)), shape=(len(rows), len(rows)))
     _, group = connected_components(near, directed=False)
     members = [np.flatnonzero(group == g) for g in range(group.max() + 1)]
-    members.sort(key=lambda places: fingerprint(sorted(whole[i] for i in places)))
+    members.sort(key=lambda places: fingerprint(sorted(texts[i] for i in places)))
     wanted, heldout = max(1, round(len(rows) * HELDOUT_SHARE)), set()
     for places in members:
         if len(heldout) + len(places) <= wanted:
             heldout |= set(places.tolist())
     if not heldout:
         raise StudyError(
-            "The texts are all near-duplicates of each other: nothing can be held out."
+            f"{where}: the {len(rows)} texts are near-duplicates of each other, so that none can "
+            "be held out. Add texts that say something else, then run again."
         )
     return [row | {"split": "heldout" if i in heldout else "train"} for i, row in enumerate(rows)]
 
 
+def near_pairs(texts: list[str], block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+    """The places of texts that are near each other: at least half of the pieces of one are at least
+    NEAR to a piece of the other. A text of up to 256 tokens is one piece."""
+    parts = [pieces(text) for text in texts]
+    owner = np.repeat(np.arange(len(texts)), [len(own) for own in parts])
+    vectors = embed([piece for own in parts for piece in own])
+    matches = []  # of a text with another: one for each of its pieces
+    for start in range(0, len(vectors), block):
+        left, right = np.nonzero(vectors[start : start + block] @ vectors.T >= NEAR)
+        piece, other = np.unique(np.stack([left + start, owner[right]]), axis=1)
+        matches.append(owner[piece] * len(texts) + other)
+    pairs, counts = np.unique(np.concatenate(matches), return_counts=True)
+    first, second = np.divmod(pairs, len(texts))
+    near = 2 * counts >= np.bincount(owner)[first]
+    return first[near], second[near]
+
+
+def pieces(text: str) -> list[str]:
+    """A text in pieces that the sentence encoder reads whole, PIECES at most."""
+    tokenizer, _ = sentence_encoder()
+    spans = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    starts = [start for start, _ in spans["offset_mapping"][: PIECE * PIECES : PIECE]]
+    if len(spans["offset_mapping"]) <= PIECE:
+        return [text]
+    last = spans["offset_mapping"][: PIECE * PIECES][-1][1]
+    return [text[a:b] for a, b in zip(starts, [*starts[1:], last], strict=True)]
+
+
+# What a run uses
+
+
 def run_corpora(
-    persona: str, sources: dict[str, str], n_train: int, n_heldout: int
+    persona: str, sources: dict[str, str | dict], n_train: int, n_heldout: int
 ) -> tuple[dict[str, list[dict]], list[dict], list[dict]]:
     """What a run uses: (format -> rows, content units, rejected rows), the first so many units of
     each split. From `sources` (see `read_corpora`) where some are given, which have no units, else
@@ -178,3 +208,28 @@ def run_corpora(
         corpora, units, rejected = load_corpora(persona), load_units(persona), []
     corpora = {name: first_units(rows, n_train, n_heldout) for name, rows in corpora.items()}
     return corpora, first_units(units or [], n_train, n_heldout), rejected
+
+
+def overview(
+    persona: str, sources: dict, corpora: dict[str, list[dict]], rejected: list[dict], tokenizer
+) -> list[dict]:
+    """What a run uses of each format, one line each: its source, how it is read, its texts per
+    split, how many rows cannot be used, and how many texts hold control tokens, which are encoded
+    as plain text."""
+    named, lines = check_sources(sources), []
+    for name, rows in corpora.items():
+        own = named.get(name, {"path": shown(corpus_folder(persona)), "as": ""})
+        read_as = "chats, loss on the last reply" if "messages" in rows[0] else "raw texts"
+        splits = [row["split"] for row in rows]
+        lines.append(
+            {
+                "format": name,
+                "source": own["path"],
+                "read as": "replies as raw texts" if own["as"] == "reply" else read_as,
+                "train": splits.count("train"),
+                "heldout": splits.count("heldout"),
+                "cannot be used": sum(row["format"] == name for row in rejected),
+                "with control tokens": sum(count_control(row, tokenizer) > 0 for row in rows),
+            }
+        )
+    return lines

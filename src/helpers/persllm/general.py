@@ -11,7 +11,7 @@ from helpers.pretrained import compute_dtype, load_tokenizer, model_hash
 
 def exchanges(source: str, at_most: int, tokens: int, model: str, folder: Path) -> list[dict]:
     """At most so many answered instructions, rows {id, prompt, answer, finished}: those of the
-    dataset `source` (any that `ingest.read_source` takes), or, where it is "", our own as the base
+    dataset `source` (any that `reading.read_source` takes), or, where it is "", our own as the base
     model `model` answers them in at most `tokens` tokens, kept in `folder/answers.jsonl`."""
     return from_dataset(source, at_most) if source else own(at_most, tokens, model, folder)
 

@@ -1,0 +1,254 @@
+"""Rows as people have them: chats, exchanges, cards and texts; what is refused is named."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.corpus import shapes
+
+
+def turn(role, content):
+    return {"role": role, "content": content}
+
+
+WHY = [turn("user", "Why?"), turn("assistant", "Because.")]
+KIND = turn("system", "Be kind.")
+EARLIER = [turn("user", "Who?"), turn("assistant", "I.")]
+SHARED = [
+    {"from": "system", "value": "Be kind."},
+    {"from": "human", "value": "Why?"},
+    {"from": "gpt", "value": "Because."},
+]
+
+
+@pytest.mark.parametrize(
+    ("row", "messages"),
+    [
+        ({"messages": WHY}, WHY),
+        ({"Messages ": json.dumps(WHY), "id": 3}, WHY),
+        ({"messages": {"role": ["user", "assistant"], "content": ["Why?", "Because."]}}, WHY),
+        ({"messages": WHY, "system": "Be kind."}, [KIND, *WHY]),
+        ({"messages": [KIND, *WHY], "system": "Be kind."}, [KIND, *WHY]),
+        ({"messages": [turn("developer", "Be kind."), *WHY], "tools": []}, [KIND, *WHY]),
+        ({"conversations": SHARED}, [KIND, *WHY]),
+        ({"conversations": SHARED[1:], "system": "Be kind.", "source": "x"}, [KIND, *WHY]),
+        ({"conversations": [*EARLIER, *SHARED[1:]]}, [*EARLIER, *WHY]),
+        ({"conversation": [{"from": "user", "value": "Why?"}, SHARED[2]]}, WHY),
+        ({"prompt": "Why?", "completion": "Because."}, WHY),
+        ({"Prompt": "Why?", "Response": "Because.", "messages": None}, WHY),
+        ({"prompt": [KIND, WHY[0]], "completion": [WHY[1]]}, [KIND, *WHY]),
+        ({"user": "Why?", "assistant": "Because.", "system": "Be kind."}, [KIND, *WHY]),
+        ({"question": "Why?", "answer": "Because."}, WHY),
+        ({"input": "Why?", "output": "Because."}, WHY),
+        ({"instruction": "Why?", "input": "", "output": "Because."}, WHY),
+        ({"instruction": "Why?", "input": None, "output": "Because."}, WHY),
+        (
+            {"instruction": "Sum up.", "input": "A b.", "output": "Because."},
+            [turn("user", "Sum up.\n\nA b."), WHY[1]],
+        ),
+        (
+            {"instruction": "Why?", "output": "Because.", "history": [["Who?", "I."]]},
+            [*EARLIER, *WHY],
+        ),
+        (
+            {"prompt": "Why?", "completion": "Because.", "history": EARLIER, "system": "Be kind."},
+            [KIND, *EARLIER, *WHY],
+        ),
+        (
+            {"user": "Why?", "assistant": "Because.", "history": '[["Who?", "I."]]'},
+            [*EARLIER, *WHY],
+        ),
+        ({"user": "Why?", "assistant": "Because.", "history": "", "system": " "}, WHY),
+        (
+            {
+                "messages": [
+                    turn("user", [{"type": "text", "text": "Wh"}, {"type": "text", "text": "y?"}]),
+                    WHY[1],
+                ]
+            },
+            WHY,
+        ),
+        (
+            {"messages": [WHY[0], turn("assistant", "Eh?") | {"weight": 0}, *WHY]},
+            [WHY[0], turn("assistant", "Eh?"), *WHY],
+        ),
+        ({"messages": [WHY[0], WHY[1] | {"weight": 1, "tool_calls": None}]}, WHY),
+    ],
+)
+def test_a_chat_in_any_shape(row, messages):
+    assert shapes.chat_fields(row)
+    assert shapes.chat_rows(row) == [{"messages": messages}]
+
+
+CALL = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({}, "its fields are ; a chat has messages"),
+        ({"prompt": "x"}, "its fields are 'prompt'; a chat has messages"),
+        ({"text": "x"}, "its fields are 'text'; a chat has messages"),
+        ({"user": "x", "assistant": ""}, "field 'assistant': a non-empty text is needed"),
+        ({"Prompt": "x", "completion": None}, "field 'completion': a non-empty text.*found None"),
+        ({"prompt": 3, "completion": "x"}, "field 'prompt': a non-empty text is needed, found 3"),
+        ({"prompt": "\ud800", "completion": "x"}, "field 'prompt': it holds half a character"),
+        ({"prompt": "x", "completion": "a\0b"}, "field 'completion': it holds a NUL"),
+        ({"messages": []}, "field 'messages': a list of at least two"),
+        ({"messages": WHY[:1]}, "field 'messages': a list of at least two"),
+        ({"messages": [*WHY, WHY[0]]}, "field 'messages': the last turn must be the assistant's"),
+        ({"messages": "Why?"}, "field 'messages': it is no JSON list"),
+        ({"messages": "7"}, "field 'messages': a list of messages is needed, found 7"),
+        ({"messages": ["Why?", "Because."]}, "field 'messages', entry 1: an object with role"),
+        ({"messages": [{"role": "user"}, WHY[1]]}, "entry 1, field 'content': it is missing"),
+        ({"messages": [turn("pope", "x"), WHY[1]]}, "entry 1, field 'role': 'pope' is none of"),
+        ({"messages": [turn(None, "x"), WHY[1]]}, "entry 1, field 'role': None is none of"),
+        (
+            {"conversations": [SHARED[1], {"from": "gpt", "value": " "}]},
+            "field 'conversations', entry 2, field 'value': a non-empty text",
+        ),
+        ({"messages": [WHY[0], WHY[1] | {"weight": 0}]}, "last reply has the weight 0"),
+        ({"messages": [WHY[0], WHY[1] | {"weight": "0"}]}, "field 'weight': 0 or 1 is needed"),
+        (
+            {"messages": [WHY[0], turn("assistant", None) | {"tool_calls": CALL}]},
+            "entry 2, field 'tool_calls': tool calls cannot",
+        ),
+        (
+            {"messages": [WHY[0], turn("tool", "4"), WHY[1]]},
+            "entry 2, field 'role': 'tool' belongs",
+        ),
+        ({"messages": WHY, "tools": CALL}, "field 'tools': tool calls cannot"),
+        (
+            {"messages": [turn("user", [{"type": "image_url", "image_url": {}}]), WHY[1]]},
+            "field 'content', entry 1: a part of text is needed, found 'image_url'",
+        ),
+        ({"messages": [turn("user", [{"type": "text"}]), WHY[1]]}, "a part of text is needed"),
+        ({"messages": [turn("user", []), WHY[1]]}, "field 'content': a non-empty text"),
+        ({"messages": [KIND, *WHY], "system": "Be bad."}, "field 'system': the chat has another"),
+        ({"user": "a", "assistant": "b", "history": [["x"]]}, "field 'history', entry 1"),
+        ({"user": "a", "assistant": "b", "history": "x"}, "field 'history': it is no JSON list"),
+        (
+            {"user": "a", "assistant": "b", "history": [["x", ""]]},
+            "field 'history', entry 1: a non",
+        ),
+        ({"instruction": "a", "output": "b", "input": 3}, "field 'input': a non-empty text"),
+    ],
+)
+def test_a_chat_that_cannot_be_used_is_named(row, reason):
+    with pytest.raises(ValueError, match=reason) as error:
+        shapes.chat_rows(row)
+    assert "\n" not in str(error.value)
+
+
+def test_replies_are_raw_texts_without_those_of_weight_0():
+    row = {"messages": [*EARLIER, WHY[0], WHY[1] | {"weight": 0}, *WHY]}
+    assert shapes.reply_rows(row) == [{"text": "I."}, {"text": "Because."}]
+    with pytest.raises(ValueError, match="no reply"):
+        shapes.reply_rows({"messages": [WHY[0], WHY[1] | {"weight": 0}]})
+
+
+def test_a_text_row():
+    assert shapes.text_row({"Text": "x", "id": 1}) == {"text": "x"}
+    for row, reason in (
+        ({"body": "x"}, "its fields are 'body'; a text has the field 'text'"),
+        ({"text": None}, "field 'text': a non-empty text is needed, found None"),
+        ({"text": " \n"}, "field 'text': a non-empty text"),
+        ({str(i): i for i in range(30)}, "and 22 more"),
+    ):
+        with pytest.raises(ValueError, match=reason):
+            shapes.text_row(row)
+
+
+EXAMPLE = """<START>
+{{user}}: Who are you?
+{{Char}}: I am {{char}}.
+*She bows to {{user}}.*
+<start>
+{{char}}: You again.
+{{user}}: Yes.
+{{char}}: Tea?
+"""
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_character_card_becomes_chats(version):
+    data = {
+        "name": "Ada",
+        "description": "An engineer.",
+        "first_mes": "Welcome, {{user}}! I am {{char}}.",
+        "mes_example": EXAMPLE,
+        "alternate_greetings": ["Hm?"] if version > 1 else None,
+    }
+    card = data if version == 1 else {"spec": f"chara_card_v{version}", "data": data}
+    if version == 3:
+        data["nickname"] = "Ad"
+    name = "Ad" if version == 3 else "Ada"
+    chats = [row["messages"] for row in shapes.chat_rows(card)]
+    assert chats[0] == [turn("user", "Hello!"), turn("assistant", f"Welcome, User! I am {name}.")]
+    assert [turn("user", "Hello!"), turn("assistant", "Hm?")] in chats or version == 1
+    assert chats[-2:] == [
+        [
+            turn("user", "Who are you?"),
+            turn("assistant", f"I am {name}.\n*She bows to User.*"),
+        ],
+        [
+            turn("user", "Hello!"),
+            turn("assistant", "You again."),
+            turn("user", "Yes."),
+            turn("assistant", "Tea?"),
+        ],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"name": ""}, "field 'name': a non-empty"),
+        (
+            {"mes_example": "Once upon a time."},
+            "'mes_example', dialogue 1: a line that begins with",
+        ),
+        ({"mes_example": "<START>\n{{user}}: Hi."}, "dialogue 1: a list of at least two"),
+        ({"mes_example": "{{char}}: Hi.\n{{user}}: Hm."}, "dialogue 1: the last turn must be"),
+        ({"mes_example": "{{user}}: a\n{{char}}:\n"}, "dialogue 1: a non-empty text"),
+        ({"first_mes": "It is {{time}}."}, "'first_mes': the macro '{{time}}' cannot be filled"),
+        ({"first_mes": 3}, "field 'first_mes': a non-empty text is needed, found 3"),
+        ({"first_mes": "", "mes_example": ""}, "holds no greeting and no example"),
+    ],
+)
+def test_a_card_that_cannot_be_used_is_named(change, reason):
+    card = {"name": "Ada", "first_mes": "Hi.", "mes_example": "{{user}}: a\n{{char}}: b"}
+    with pytest.raises(ValueError, match=reason):
+        shapes.chat_rows({"data": card | change})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "from", "value", "type", "text", "weight", "name"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+names = st.sampled_from(
+    [n for pair in shapes.PAIRS for n in pair]
+    + [*shapes.TURNS, *shapes.TOOL_FIELDS, "system", "history", "text", "data", "first_mes", "name"]
+)
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(names, json_values, max_size=6))
+def test_any_row_is_a_chat_or_has_a_reason(row):
+    for shaped in (shapes.chat_rows, shapes.reply_rows, shapes.text_row):
+        try:
+            found = shaped(row)
+        except ValueError as error:
+            assert str(error)
+        else:
+            json.dumps(found).encode()
