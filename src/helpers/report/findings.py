@@ -10,6 +10,7 @@ from helpers import arms
 from helpers.report.words import (
     apart,
     between,
+    bound,
     capital,
     does,
     hundred,
@@ -17,6 +18,7 @@ from helpers.report.words import (
     named,
     percent,
     points,
+    side,
 )
 
 
@@ -64,15 +66,19 @@ def expression_corrected(table: pd.DataFrame, trait: str) -> str:
 
 
 def expression_differences(table: pd.DataFrame) -> str:
-    traits = table["trait"].nunique()
     over = table[table["contrast"].str.endswith(" - base")]
-    counts = over.assign(more=over["low"] > 0).groupby("contrast", sort=False)["more"].sum()
-    if not counts.any():
+    parts, none = [], []
+    for contrast, own in over.groupby("contrast", sort=False):
+        arm, more = contrast.removesuffix(" - base"), own[own["low"] > 0]
+        if more.empty:
+            none.append(arm)
+            continue
+        top = more.loc[more["difference"].idxmax()]
+        parts.append(f"{arms.label(arm)} {hundred(top['difference']):+d} points ({top['trait']})")
+    if not parts:
         return "No arm shows any trait more often than base"
-    parts = [
-        f"{arms.label(contrast.removesuffix(' - base'))} in {n}" for contrast, n in counts.items()
-    ]
-    return f"More often than base, of {traits} traits: {listed(parts)}"
+    rest = f"; none is seen in {named(none)}" if none else ""
+    return f"The largest rise of a trait over base: {listed(parts)}{rest}"
 
 
 def generalisation(table: pd.DataFrame) -> str:
@@ -143,27 +149,28 @@ def expression(rates, differences, places, audited, lengths, trait: str, judge: 
 # 06: knowing and doing
 
 
-def against(arm: str, gains: pd.DataFrame) -> str:
-    """`+22 against +4 points over base`: an arm's gain in knowing against that in doing."""
-    own = gains[gains["arm"] == arm].set_index("readout")["value"]
-    return f"{100 * own['knows']:+.0f} against {100 * own['does']:+.0f} points over base"
-
-
 def knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame) -> str:
     """What the gains over base (`tables.knows_and_does`) say, with the intervals of their
-    difference (`tables.gap_over_base`)."""
-    known = gaps.loc[gaps["low"] > 0, "arm"]
-    done = gaps.loc[gaps["high"] < 0, "arm"]
-    parts = [
-        f"{does(arm, 'gain')} more in {more} than in {less} ({against(arm, gains)})"
-        for own, more, less in ((known, "knowing", "doing"), (done, "doing", "knowing"))
-        for arm in own
-    ]
-    others = gains["arm"].nunique() - len(parts)
+    difference (`tables.gap_over_base`). Where the intervals as judged and as corrected disagree,
+    the sentence says by which of them the two gains differ."""
+    gained = gains.set_index(["arm", "readout"])["value"]
+    known, done = [], []
+    for row in gaps[gaps["arm"] != "base"].itertuples():
+        judged, corrected = side(row.low, row.high), side(row.corrected_low, row.corrected_high)
+        if not (judged or corrected):
+            continue
+        note = "" if judged == corrected else ", as judged" if judged else ", once corrected"
+        done_by = gained[row.arm, "does" if judged else "does, corrected"]
+        numbers = f"{hundred(gained[row.arm, 'knows']):+d} against {hundred(done_by):+d} points"
+        knows = (judged or corrected) > 0
+        order = "knowing than in doing" if knows else "doing than in knowing"
+        part = f"{does(row.arm, 'gain')} more in {order} ({numbers} over base{note})"
+        (known if knows else done).append(part)
+    parts = [*known, *done]
     if not parts:
-        return "In no arm are the gains in knowing and in doing told apart"
-    rest = "; in the other arms the two are not told apart" if others > 1 else ""
-    return capital("; ".join(parts)) + rest
+        return "In no arm is a difference seen between the gains in knowing and in doing"
+    rest = gains["arm"].nunique() > len(parts)
+    return capital("; ".join(parts)) + ("; no difference is seen in the other arms" * rest)
 
 
 def gap_over_base(gaps: pd.DataFrame) -> str:
@@ -172,7 +179,7 @@ def gap_over_base(gaps: pd.DataFrame) -> str:
     parts = []
     for row in trained[(trained["low"] > 0) | (trained["high"] < 0)].itertuples():
         wider = row.low > 0
-        ends = sorted(abs(hundred(end)) for end in (row.low, row.high))
+        ends = [bound(abs(end)) for end in sorted((row.low, row.high), key=abs)]
         parts.append(
             f"the gap of {arms.label(row.arm)} is {abs(hundred(row.beyond))} points "
             f"{'wider' if wider else 'narrower'} ({ends[0]} to {ends[1]})"

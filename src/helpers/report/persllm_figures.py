@@ -17,7 +17,7 @@ from helpers.report.words import counted, listed
 
 def drawn(frame: pd.DataFrame, study, arms: list[str]) -> pd.DataFrame:
     """The rows of the chosen arms (StudyError for an unknown one), the arms in their order."""
-    order = {name: place for place, name in enumerate(study.present(arms))}
+    order = {name: place for place, name in enumerate(study.among(arms))}
     rows = frame[frame["arm"].isin(list(order))]
     return rows.sort_values("arm", key=lambda names: names.map(order), kind="stable")
 
@@ -228,7 +228,13 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
     read = rows["corrected"].mask(scored)
     for by, value, prefix, shift, style in (
         ("as judged, or scored", rows["difference"], "", -0.2, {"fmt": "o", "lw": 1.6}),
-        ("as read blind, or corrected", read, "corrected_", 0, {"fmt": "o", "mfc": "white"}),
+        (
+            "as read blind, or corrected",
+            read,
+            "corrected_",
+            0,
+            {"fmt": "o", "mfc": "white", "lw": 1},
+        ),
         ("the seeds as units", rows["seeds_mean"], "seeds_", 0.2, {"fmt": "|", "lw": 0.7}),
     ):
         own = rows.assign(value=value)

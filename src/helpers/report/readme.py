@@ -12,10 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import arms, files
-from helpers.files import StudyError, shown
+from helpers.files import StudyError
+from helpers.report import persllm_readme
+from helpers.report.page_words import CORRECTED, WIDTH, bullets, markdown_table, need, points, read
+from helpers.report.words import bound, hundred, side
 
-WIDTH = 119  # of a line on a page
-CORRECTED = ("corrected", "corrected_low", "corrected_high")
 EXAMPLE_ARMS = ["base", "demonstrations", "first_person", "documents"]
 
 
@@ -25,77 +26,47 @@ def pages() -> list[Path]:
     return [*top, *sorted((files.ROOT / "docs").glob("*.md"))]
 
 
-# Reading and wording
-
-
-def read(study: str, figure: str) -> pd.DataFrame:
-    """The numbers behind a published figure; StudyError where they are missing."""
-    path = files.ROOT / "figures" / study / f"{figure}.csv"
-    if not path.exists():
-        raise StudyError(f"{shown(path)} is missing; run `make figures`, which writes it.")
-    return pd.read_csv(path)
-
-
-def share(row: pd.Series, value: str = "value", low: str = "low", high: str = "high") -> str:
-    """`28% (22% to 35%)`."""
-    if pd.isna(row[value]):
-        return "–"
-    return f"{row[value]:.0%} ({row[low]:.0%} to {row[high]:.0%})"
-
-
-def points(row: pd.Series, value: str, low: str = "low", high: str = "high") -> str:
-    """`+18 (7 to 30)`, in percentage points."""
-    if pd.isna(row[value]):
-        return "–"
-    middle, least, most = (round(100 * row[name]) for name in (value, low, high))
-    return f"{middle:+d} ({least} to {most})"
-
-
-def need(holds: bool, sentence: str) -> str:
-    """The sentence, if the tables bear it."""
-    if not holds:
-        raise StudyError(
-            f"helpers/report/readme.py: the tables no longer bear the sentence {sentence!r}. "
-            "Read the tables and write the sentence anew."
-        )
-    return sentence
-
-
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def bullets(sentences: list[str]) -> str:
-    return "\n".join(
-        textwrap.fill(s, WIDTH, initial_indent="- ", subsequent_indent="  ") for s in sentences
-    )
-
-
 # README
 
 
 def answer() -> str:
-    """The two sentences that answer the study's question."""
-    gains = 100 * read("reference", "knows_and_does").set_index(["arm", "readout"])["value"]
-    gaps = 100 * read("reference", "gap_over_base").set_index("arm")[["beyond", "low", "high"]]
-    knows = {arm: round(gains[arm, "knows"]) for arm in arms.formats()}
-    does = {arm: round(gains[arm, "does"]) for arm in arms.formats()}
-    wide, low, high = gaps.loc["documents"]
+    """The sentences that answer the study's question."""
+    gained = read("reference", "knows_and_does").set_index(["arm", "readout"])["value"]
+    gaps = read("reference", "gap_over_base").set_index("arm")
+    knows, does = (
+        {arm: hundred(gained[arm, readout]) for arm in arms.formats()}
+        for readout in ("knows", "does")
+    )
+    # The side of zero of each gap beyond base's: as judged, and corrected.
+    sides = {
+        arm: (side(gap["low"], gap["high"]), side(*gap[list(CORRECTED[1:])]))
+        for arm, gap in gaps.iterrows()
+    }
+    wide = gaps.loc["documents"]
     documents = (
         "A model trained on *documents* knows what C-3PO would do in "
-        f"{knows['documents']} of 100 scenarios more than the untrained model, but does it in only "
-        f"{does['documents']} more: its gap between knowing and doing is {wide:.0f} points wider "
-        f"(95\u00a0% interval {low:.0f} to {high:.0f}). "
+        f"{knows['documents']} percentage points more of the scenarios than the untrained model, "
+        f"but does it in only {does['documents']} points more. Its gap between knowing and doing "
+        f"is {hundred(wide['beyond'])} points wider as judged (95\u00a0% interval "
+        f"{bound(wide['low'])} to {bound(wide['high'])}), and {hundred(wide['corrected'])} points "
+        f"wider ({bound(wide['corrected_low'])} to {bound(wide['corrected_high'])}) when the "
+        "judge's errors are corrected."
     )
-    others = (
-        f"Trained on *demonstrations* it knows {knows['demonstrations']} more and does "
-        f"{does['demonstrations']} more, trained on *first-person* texts {knows['first_person']} "
-        f"and {does['first_person']}: no gap is seen beyond the untrained model's."
+    sure = sides["demonstrations"] == (-1, -1)
+    demonstrations = (
+        f"With *demonstrations* it is{'' if sure else ', if anything,'} the reverse: the model "
+        f"knows {knows['demonstrations']} points more and does {does['demonstrations']} more."
     )
-    need(low > 0, documents)
-    need(bool((gaps.loc[["demonstrations", "first_person"], "low"] < 0).all()), others)
-    return textwrap.fill(documents + others, WIDTH)
+    first_person = (
+        f"With *first-person* texts it knows {knows['first_person']} points more and does "
+        f"{does['first_person']} more: no difference is seen."
+    )
+    sentences = [
+        need(sides["documents"] in ((1, 0), (1, 1)) and wide["corrected"] > 0, documents),
+        need(sides["demonstrations"] in ((-1, -1), (-1, 0), (0, -1)), demonstrations),
+        need(sides["first_person"] == (0, 0), first_person),
+    ]
+    return textwrap.fill(" ".join(sentences), WIDTH)
 
 
 def example() -> str:
@@ -111,11 +82,10 @@ def example() -> str:
     shortest = first.groupby("item")["n_tokens"].sum().idxmin()
     told = first[first["item"] == shortest].set_index("arm")
     said = [f"**{arms.label(arm)}:** {plain(told.loc[arm, 'answer'])}" for arm in EXAMPLE_ARMS]
-    message = f"> **Message:** {plain(told['prompt'].iloc[0])}"
+    message = f"> **The same message to four arms:** {plain(told['prompt'].iloc[0])}"
     note = (
-        "This is the scenario with the shortest answers, seed 0, in full. Its trait is "
-        f"{told['scenario_trait'].iloc[0]}. No answer makes sense, since the model is very small; "
-        "what differs is the manner."
+        "This is the scenario with the shortest answers (seed 0; its trait is "
+        f"{told['scenario_trait'].iloc[0]}). No answer makes sense; what differs is the manner."
     )
     message = textwrap.fill(message, WIDTH, subsequent_indent="> ")
     return "\n\n".join([message, bullets(said), textwrap.fill(note, WIDTH)])
@@ -130,7 +100,8 @@ def plain(text: str) -> str:
 
 
 def arms_table() -> str:
-    """What each arm gains over `base`, and its gap beyond `base`'s, in percentage points."""
+    """What each arm gains over `base`, and its gap beyond `base`'s, in percentage points; and what
+    of it was fixed in advance."""
     gained = read("reference", "knows_and_does").set_index(["arm", "readout"])
     gaps = read("reference", "gap_over_base").set_index("arm")
     rows = [
@@ -138,14 +109,31 @@ def arms_table() -> str:
             arms.label(arm),
             points(gained.loc[(arm, "knows")], "value"),
             points(gained.loc[(arm, "does")], "value"),
+            points(gained.loc[(arm, "does, corrected")], "value"),
             points(row, "beyond"),
             points(row, *CORRECTED),
         ]
         for arm, row in gaps.drop(index="base").iterrows()
     ]
-    gap = "knows minus does, minus base's"
-    return markdown_table(
-        ["arm", "knows, over base", "does, over base", gap, "the same, corrected"], rows
+    head = ["arm", "knows", "does", "does, corrected", "gap", "gap, corrected"]
+    fixed = read("reference", "contrasts").set_index("contrast").loc["knowing_without_doing"]
+    note = (
+        "All numbers are differences to `base`; the *gap* is knowing minus doing. To subtract the "
+        "gap of `base` was decided after the results were seen, so the last two columns are "
+        "exploratory. The contrast fixed in advance is what the documents' model knows minus what "
+        f"it does: {points(fixed, 'difference')}, corrected {points(fixed, *CORRECTED)}."
+    )
+    return f"{markdown_table(head, rows)}\n\n{textwrap.fill(note, WIDTH)}"
+
+
+def still(row: pd.Series, sign: int, whether: str, how: str) -> str:
+    """What a difference leaves open, with its numbers: `whether`, or only `how` much where both of
+    its intervals, as judged and corrected, are on the side `sign` of zero."""
+    sides = side(row["low"], row["high"]), side(*row[list(CORRECTED[1:])])
+    value = "difference" if "difference" in row else "beyond"
+    return (
+        f"{how if sides == (sign, sign) else whether}: {points(row, value)}, "
+        f"corrected {points(row, *CORRECTED)}."
     )
 
 
@@ -160,133 +148,33 @@ def unsettled() -> str:
             need(
                 top["low"] < 0 < top["high"],
                 f"Which format knows most. {arms.label(top['a']).capitalize()} minus "
-                f"{arms.label(top['b'])} is {points(top, 'difference')} points.",
+                f"{arms.label(top['b'])} is {points(top, 'difference')}.",
             ),
-            need(
-                voice["high"] < 0 < voice["corrected_high"],
-                "Whether demonstrations or first person act the persona more. First person minus "
-                f"demonstrations is {points(voice, 'difference')} points as judged. Corrected for "
-                f"the judge's errors it is {points(voice, *CORRECTED)}.",
+            still(
+                voice,
+                -1,
+                "Whether first person acts the persona less often than demonstrations",
+                "How much less often first person acts the persona than demonstrations",
             ),
-            need(
-                far["low"] > 0 > far["corrected_low"],
-                "Whether first person goes further into everyday life than documents: "
-                f"{points(far, 'difference')} points as judged, {points(far, *CORRECTED)} "
-                "corrected.",
+            still(
+                far,
+                1,
+                "Whether first person goes further into everyday life than documents",
+                "How much further first person goes into everyday life than documents",
             ),
-            need(
+            still(
+                gap,
+                1,
+                "Whether the gap of documents is wider than that of `base`",
+                "How much wider the gap of documents is than that of `base`",
+            )
+            + need(
                 gap["p"] == 2 / 2 ** gap["seeds"],
-                f"How wide the gap of documents is: {points(gap, 'beyond')} points as judged and "
-                f"{points(gap, *CORRECTED)} corrected. The exact test over five seeds gives p = "
-                f"{gap['p']:.2f}, the smallest p that five seeds can give.",
+                f" The exact test over five seeds gives p = {gap['p']:.2f}, the smallest p that "
+                "five seeds can give.",
             ),
-            "What carries the gap. Knowing is a likelihood and doing a judged answer. Nothing here "
-            "shows that what an arm knows is tied to C-3PO's name.",
-        ]
-    )
-
-
-# PersLLM
-
-
-def contrast(name: str) -> pd.Series:
-    return read("persllm", "persllm_contrasts").set_index("contrast").loc[name]
-
-
-def resistance() -> str:
-    """PersLLM's data against false premises: readers, seeds as units, and the judge."""
-    row = contrast("reasoning_for_resistance")
-    return need(
-        row["corrected_low"] > 0 > row["seeds_low"] and row["difference"] < 0,
-        "Trained on reasoned data, the model puts more false premises right than one trained on "
-        "demonstrations, as read blind: "
-        f"{points(row, *CORRECTED)} points with answers as units, but "
-        f"{points(row, 'seeds_mean', 'seeds_low', 'seeds_high')} with the three seeds as units. "
-        "Under the judge that was set in advance the sign was the other way: "
-        f"{points(row, 'difference')}.",
-    )
-
-
-def less_acting() -> str:
-    row = contrast("reasoning_for_doing")
-    return need(
-        row["high"] < 0 and row["corrected_high"] < 0,
-        "It acts the persona less often: "
-        f"{points(row, 'difference')} points as judged, "
-        f"{points(row, *CORRECTED)} corrected.",
-    )
-
-
-def persllm() -> str:
-    """README's paragraph about PersLLM."""
-    text = (
-        "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
-        "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
-        f"{resistance()} {less_acting()} Numbers, ablations and chapters: "
-        "[docs/persllm.md](docs/persllm.md)."
-    )
-    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
-
-
-def persllm_scenarios() -> str:
-    """Knowing and doing of every arm of PersLLM's study."""
-    rates = read("persllm", "every_arm_rates").set_index(["arm", "measure"])
-    rows = [
-        [
-            arms.label(arm),
-            share(rates.loc[(arm, "know")], "rate"),
-            share(rates.loc[(arm, "do")], "rate"),
-            share(rates.loc[(arm, "do")], *CORRECTED),
-        ]
-        for arm in arms.in_order(rates.index.get_level_values("arm"))
-    ]
-    return markdown_table(["arm", "knows (chance 25%)", "does", "does, corrected"], rows)
-
-
-def persllm_questions() -> str:
-    """Premises as read blind, likeness by aim, and own stage (the mean over stages) per arm."""
-    right = read("persllm", "induction_resistance").query("by == 'as read blind'").set_index("arm")
-    scores = read("persllm", "likeness").query("measure == 'score'")
-    scores = scores.pivot(index="arm", columns="aim", values="value")
-    stages = read("persllm", "own_stage").groupby("arm")["value"].mean()
-    rows = [
-        [
-            arms.label(arm),
-            share(right.loc[arm]) if arm in right.index else "–",
-            f"{scores.loc[arm, 'knowledge']:.1f}, {scores.loc[arm, 'attitude']:.1f}",
-            f"{stages[arm]:.0%}" if arm in stages.index else "–",
-        ]
-        for arm in arms.in_order(scores.index)
-    ]
-    return markdown_table(["arm", "premises", "likeness: facts, attitudes", "own stage"], rows)
-
-
-def persllm_findings() -> str:
-    parts = read("persllm", "persllm_ablation")
-    know = contrast("reasoning_for_knowing")
-    doing = contrast("preference_for_doing")
-    premises = contrast("preference_for_resistance")
-    ablations = parts[parts["arm"].map(arms.is_ablation)]
-    return bullets(
-        [
-            resistance(),
-            less_acting(),
-            need(
-                know["corrected_high"] > 0,
-                f"Knowing, it is not ahead of documents: {points(know, 'difference')} points.",
-            ),
-            need(
-                doing["low"] < 0 < doing["high"]
-                and premises["corrected_low"] < 0 < premises["corrected_high"],
-                "DPO changes nothing that three seeds can show. Doing: "
-                f"{points(doing, 'difference')} points. Premises, as read: "
-                f"{points(premises, *CORRECTED)}.",
-            ),
-            need(
-                bool((ablations["low"].lt(0) & ablations["high"].gt(0)).all()),
-                "No part of the method can be seen to matter alone: with one seed each, every "
-                "interval of an ablation includes zero.",
-            ),
+            "What carries the gap: knowing is a likelihood, doing a judged answer, and nothing "
+            "ties the knowledge to C-3PO's name.",
         ]
     )
 
@@ -310,10 +198,10 @@ BLOCKS = {
     "example": example,
     "arms": arms_table,
     "unsettled": unsettled,
-    "persllm": persllm,
-    "persllm_scenarios": persllm_scenarios,
-    "persllm_questions": persllm_questions,
-    "persllm_findings": persllm_findings,
+    "persllm": persllm_readme.paragraph,
+    "persllm_scenarios": persllm_readme.scenarios,
+    "persllm_questions": persllm_readme.questions,
+    "persllm_findings": persllm_readme.findings,
     "bench": bench,
 }
 BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)

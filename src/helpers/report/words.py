@@ -23,10 +23,8 @@ def percent(share: float) -> str:
 
 def points(value: float, low: float, high: float) -> str:
     """A difference of shares with its interval, in percentage points: `+18 points (7 to 30)`."""
-    middle = f"{hundred(value):+d} points"
-    return (
-        f"{middle} ({'no interval' if math.isnan(low) else f'{hundred(low)} to {hundred(high)}'})"
-    )
+    ends = "no interval" if math.isnan(low) else f"{bound(low)} to {bound(high)}"
+    return f"{hundred(value):+d} points ({ends})"
 
 
 def hundred(share: float) -> int:
@@ -34,9 +32,22 @@ def hundred(share: float) -> int:
     return round(100 * share)
 
 
+def bound(share: float) -> str:
+    """An end of an interval in percentage points. One that rounds to 0 keeps its first digit, so
+    that its side of zero is seen: `7`, `-0.05`."""
+    whole, exact = hundred(share), 100 * share
+    return f"{exact:.1g}" if whole == 0 and abs(exact) > 0.0005 else str(whole)
+
+
+def side(low: float, high: float) -> int:
+    """1 for an interval above zero, -1 for one below, 0 for one that includes zero or is
+    missing."""
+    return int(low > 0) - int(high < 0)
+
+
 def apart(low: float, high: float) -> bool:
     """Whether an interval of a difference leaves out zero; an interval that is missing does not."""
-    return low > 0 or high < 0
+    return side(low, high) != 0
 
 
 def capital(text: str) -> str:

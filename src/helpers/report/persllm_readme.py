@@ -1,0 +1,132 @@
+"""The generated blocks about PersLLM, made from the committed tables alone (see `readme`)."""
+
+import textwrap
+
+import pandas as pd
+
+from helpers import arms
+from helpers.report.page_words import (
+    CORRECTED,
+    WIDTH,
+    bullets,
+    markdown_table,
+    need,
+    points,
+    read,
+    share,
+)
+from helpers.report.words import apart, listed
+
+SEEDS = ("seeds_mean", "seeds_low", "seeds_high")
+
+
+def contrast(name: str) -> pd.Series:
+    return read("persllm", "persllm_contrasts").set_index("contrast").loc[name]
+
+
+def resistance() -> str:
+    """PersLLM's data against false premises: the readings with the seeds as units, the judge."""
+    row = contrast("reasoning_for_resistance")
+    return need(
+        row["seeds_mean"] > 0 > row["seeds_low"] and row["difference"] < 0,
+        "Trained on reasoned data, the model may put more false premises right than one trained "
+        f"on demonstrations: {points(row, *SEEDS)} points as read blind, which three seeds do not "
+        "settle. The automatic judge of premises was fixed in advance but proved unusable; its "
+        f"difference has the opposite sign, {points(row, 'difference')}.",
+    )
+
+
+def less_acting() -> str:
+    row = contrast("reasoning_for_doing")
+    return need(
+        row["high"] < 0 and row["corrected_high"] < 0,
+        "The same model acts the persona less often: "
+        f"{points(row, 'difference')} points as judged, "
+        f"{points(row, *CORRECTED)} corrected.",
+    )
+
+
+def paragraph() -> str:
+    """README's paragraph about PersLLM."""
+    text = (
+        "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
+        "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
+        f"{resistance()} {less_acting()} More: "
+        "[docs/persllm.md](docs/persllm.md)."
+    )
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
+
+
+def scenarios() -> str:
+    """Knowing and doing of every arm of PersLLM's study."""
+    rates = read("persllm", "every_arm_rates").set_index(["arm", "measure"])
+    rows = [
+        [
+            arms.label(arm),
+            share(rates.loc[(arm, "know")], "rate"),
+            share(rates.loc[(arm, "do")], "rate"),
+            share(rates.loc[(arm, "do")], *CORRECTED),
+        ]
+        for arm in arms.in_order(rates.index.get_level_values("arm"))
+    ]
+    return markdown_table(["arm", "knows (chance 25%)", "does", "does, corrected"], rows)
+
+
+def questions() -> str:
+    """Premises as read blind, likeness by aim, and own stage (the mean over stages) per arm."""
+    right = read("persllm", "induction_resistance").query("by == 'as read blind'").set_index("arm")
+    scores = read("persllm", "likeness").query("measure == 'score'")
+    scores = scores.pivot(index="arm", columns="aim", values="value")
+    stages = read("persllm", "own_stage").groupby("arm")["value"].mean()
+    rows = [
+        [
+            arms.label(arm),
+            share(right.loc[arm]) if arm in right.index else "–",
+            f"{scores.loc[arm, 'knowledge']:.1f}, {scores.loc[arm, 'attitude']:.1f}",
+            f"{stages[arm]:.0%}" if arm in stages.index else "–",
+        ]
+        for arm in arms.in_order(scores.index)
+    ]
+    return markdown_table(["arm", "premises", "likeness: facts, attitudes", "own stage"], rows)
+
+
+def parts_alone(ablations: pd.DataFrame) -> str:
+    """What the ablations show, which have one seed each."""
+    off = ablations[[apart(row.low, row.high) for row in ablations.itertuples()]]
+    if off.empty:
+        return (
+            "No part of the method can be seen to matter alone: with one seed each, every interval "
+            "of an ablation includes zero."
+        )
+    which = listed(f"{row.part} ({row.measure})" for row in off.itertuples())
+    return (
+        f"Of {len(ablations)} differences that leaving out a part makes, with one seed each, "
+        f"{len(off)} can be told from zero: {which}. Nothing is corrected for their number."
+    )
+
+
+def findings() -> str:
+    parts = read("persllm", "persllm_ablation")
+    know = contrast("reasoning_for_knowing")
+    doing = contrast("preference_for_doing")
+    premises = contrast("preference_for_resistance")
+    ablations = parts[parts["arm"].map(arms.is_ablation)]
+    return bullets(
+        [
+            resistance(),
+            less_acting(),
+            need(
+                know["high"] > 0 > know["difference"],
+                "It is not ahead of the model trained on documents in knowing: "
+                f"{points(know, 'difference')} points.",
+            ),
+            need(
+                doing["low"] < 0 < doing["high"]
+                and premises["seeds_low"] < 0 < premises["seeds_high"],
+                "DPO changes nothing that three seeds can show. Doing: "
+                f"{points(doing, 'difference')} points as judged. Premises put right: "
+                f"{points(premises, *SEEDS)} points as read blind.",
+            ),
+            parts_alone(ablations),
+        ]
+    )
