@@ -182,13 +182,33 @@ def unsettled() -> str:
 # Speed
 
 
+# What each row of the benchmark compares.
+BENCH = {
+    "(a)": "Row (a), training, is compared with TRL's `SFTTrainer` at its defaults: same model, "
+    "rows, batch and recipe.",
+    "(b)": "Row (b), training, is compared with rows that fill every batch evenly. This is about "
+    "the most that packing can reach.",
+    "(c)": "Row (c), answering, is compared with one call of `generate` per prompt.",
+    "(d)": "Row (d) compares two times of one run of `make quick`: the time outside training and "
+    "answering, and the whole time.",
+    "(e)": "Row (e) compares a training step whose idle threads spin as briefly as the project "
+    "sets it with one at the runtime's default, on a machine that does nothing else.",
+    "(f)": "Row (f) compares a training step beside one busy process with the same step alone.",
+}
+
+
 def bench() -> str:
+    """The rows of the benchmark, and what each compares."""
     rows = pd.read_csv(files.DATA / "results" / "bench.csv", keep_default_na=False)
     table = [
         [r.measure, str(r.ours), f"{r.against}: {r.other}", str(r.ratio)] for r in rows.itertuples()
     ]
     head = ["measure", "ours", "against", "ratio"]
-    return f"Measured on: {rows['machine'].iloc[0]}.\n\n{markdown_table(head, table)}"
+    explained = bullets(
+        [told for row, told in BENCH.items() if rows["measure"].str[:3].eq(row).any()]
+    )
+    where = f"Measured on: {rows['machine'].iloc[0]}."
+    return f"{where}\n\n{markdown_table(head, table)}\n\n{explained}"
 
 
 # The pages
