@@ -34,7 +34,7 @@ def answer() -> str:
     gained = read("reference", "knows_and_does").set_index(["arm", "readout"])["value"]
     gaps = read("reference", "gap_over_base").set_index("arm")
     knows, does = (
-        {arm: hundred(gained[arm, readout]) for arm in arms.formats()}
+        {arm: hundred(gained[arm, readout]) for arm in EXAMPLE_ARMS[1:]}
         for readout in ("knows", "does")
     )
     # The side of zero of each gap beyond base's: as judged, and corrected.
