@@ -21,7 +21,7 @@ RECORD = {
     "device": "cpu",
     "dtype": "torch.float32",
     "finished": "2026-11-29T00:00:00+00:00",
-    "settings": {"model": "embedded", "rank": 4, "learning_rate": 2e-4},
+    "settings": {"model": "embedded", "rank": 4, "epochs": 3, "learning_rate": 2e-4},
     "tokens": {"train": 51773},
 }
 PREPARED = {"commit": "abc123", "settings": {"persona": "c3po", "train_units": 500}}
@@ -206,7 +206,7 @@ def test_a_card_says_what_the_records_say(run, data):
         "# C-3PO: trained on documents",
         "raw texts, without any chat template",
         "51,773 in one epoch",
-        "rank 4, learning rate 0.0002",
+        "rank 4, epochs 3, learning rate 0.0002",
         "went from 4.50 to 3.25 nats",
         "at commit `abc123`",
         "Not measured yet: the run `r` has no results.",
@@ -215,6 +215,19 @@ def test_a_card_says_what_the_records_say(run, data):
     assert all(len(line) <= 100 for line in (published_in / "README.md").read_text().splitlines())
     record = json.loads((published.find("documents") / "record.json").read_text())
     assert record["trained"] == files.file_hash(folder / "adapter_model.safetensors")
+
+
+def test_a_card_says_how_an_arm_that_reasons_is_asked(run):
+    run("persllm", ["<|early|>"])
+    card = " ".join((cards.publish("r", "persllm", 0) / "README.md").read_text().split())
+    token = life_stages.stage_token(life_stages.load_stages("c3po")["default"])
+    for part in (
+        f"such as `{token}`",
+        "Begin its reply with `[Analysis]`",
+        "epochs 1",
+        "data/persllm",
+    ):
+        assert part in card, part
 
 
 def test_the_numbers_of_a_card_are_those_of_the_study():

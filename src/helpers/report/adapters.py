@@ -142,7 +142,7 @@ def model_card(run: str, arm: str, seed: int, trained: Path, record: dict, base:
         f"arm `{arm}` of a study that compares formats of training data. {card['description']}",
         "asking": how_to_ask(arm, persona),
         "data": what_from(entry, record),
-        "recipe": how_trained(settings) + losses(trained),
+        "recipe": how_trained(arm, settings) + losses(trained),
         "made": f"Trained in the run `{run}`, seed {seed}, at commit `{record['commit']}` "
         f"({record['device']}, {record['dtype']}, finished {record['finished']}). The weights are "
         "rounded to bfloat16. `record.json` beside this page has every setting and version.",
@@ -190,7 +190,11 @@ def what_from(entry: arms.Arm, record: dict) -> str:
     return f"{said} The card in `{folder}` says how the texts were written."
 
 
-def how_trained(settings: dict) -> str:
+def how_trained(arm: str, settings: dict) -> str:
+    from helpers.model.train import epochs_of  # takes seconds
+
+    if "epochs" in settings:
+        settings = settings | {"epochs": epochs_of(arm, settings["epochs"])}
     values = [f"{said} {settings[name]:g}" for name, said in RECIPE.items() if name in settings]
     return (
         "QLoRA: the base model in 4-bit NF4 with double quantisation, frozen; LoRA on all "
