@@ -16,12 +16,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests as cores run at once
 import helpers  # before torch: it sets how OpenMP's idle threads wait  # noqa: F401
 
 # ruff: isort: split
+import hypothesis
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from helpers import files, pretrained
 from helpers.model import adapters, base, chat, dpo
+
+hypothesis.settings.register_profile("busy", deadline=None)  # other tests run beside these
+hypothesis.settings.load_profile("busy")
 
 KEY = "sk-never-to-be-seen"
 

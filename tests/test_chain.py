@@ -13,6 +13,7 @@ import copies
 import pandas as pd
 import pytest
 
+from helpers import records
 from helpers.files import ROOT, file_hash, read_json, read_jsonl
 
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -103,7 +104,7 @@ def test_the_tables_have_the_promised_columns(made):
     training = pd.read_csv(results / "training.csv")
     heldout = training["heldout_loss"].notna().groupby(training["arm"]).sum()
     assert heldout.to_dict() == {"persllm": 2}
-    tables = {*chapters.GATHERED, *chapters.JUDGED, *chapters.MEASURED}
+    tables = {name for step in records.TABLES for name in chapters.tables(step)}
     assert tables <= {path.name for path in results.iterdir()}
 
 
@@ -118,10 +119,13 @@ def test_the_records_say_what_the_results_were_made_from(made):
     assert (
         record["arms"]["persllm/seed0"]["adapter"] and not record["arms"]["base/seed0"]["adapter"]
     )
-    assert set(record["inputs"]) == {"card", "corpus", "items", "control", "reasoned"}
+    usual = {"card", "corpus", "items", "control"}
+    assert set(record["inputs"]) == {*usual, "stages", "reasoned", "interlocutor"}
+    assert set(record["arms"]["base/seed0"]["inputs"]) == usual
     judge, measured = (read_json(made / "results" / f"{n}.json") for n in ("judge", "measured"))
     assert {"judge", "judges", "unscored"} <= set(judge) and set(judge["inputs"]) == {"labels"}
     assert set(measured["inputs"]) == {"premises"}
+    assert judge["answers"] == measured["answers"] == file_hash(made / "results/answers.parquet")
 
 
 def test_preferring_starts_from_the_trained_adapter_and_leaves_the_base_alone(made):

@@ -110,17 +110,6 @@ def test_every_chapter_is_one_that_the_chain_runs():
     assert {name_of(path).removeprefix("notebooks/") for path in NOTEBOOKS} == {*chapters.CHAPTERS}
 
 
-@pytest.mark.parametrize(
-    ("chapter", "tables"),
-    [("formats/04_judge", chapters.JUDGED), ("persllm/04_measure", chapters.MEASURED)],
-)
-def test_the_tables_that_the_chain_waits_for_are_those_that_a_chapter_writes(chapter, tables):
-    code = "\n".join(map(source, cells(ROOT / "notebooks" / f"{chapter}.ipynb", "code")))
-    for table in tables:
-        stem, _, _ = table.partition(".")
-        assert re.search(rf'"{stem}(\.\w+)?"', code), table
-
-
 @pytest.mark.parametrize("path", PUBLISHED, ids=name_of)
 def test_a_published_chapter_ran_whole_and_shows_no_empty_table(path):
     for cell in cells(path, "code"):

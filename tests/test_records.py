@@ -14,7 +14,8 @@ from helpers.measure.gather import gather
 from helpers.report import book
 
 sys.path.insert(0, str(ROOT / "workflow"))
-import published
+import chain
+import recipe
 import redraw
 import study
 
@@ -42,6 +43,18 @@ def test_results_are_stale_when_what_they_were_made_from_changes(tmp_path, monke
         records.refuse_stale({}, "c3po", "", tmp_path)
 
 
+def test_conversations_count_for_nothing_but_themselves(tmp_path, monkeypatch):
+    shutil.copytree(DATA / "persllm", tmp_path / "persllm")
+    monkeypatch.setattr(files, "DATA", tmp_path)
+    before = records.inputs("c3po")
+    for name, changed in (("interlocutor", {"interlocutor"}), ("../general", {"reasoned"})):
+        with open(tmp_path / "persllm" / "c3po" / f"{name}.jsonl", "a") as file:
+            file.write("\n")
+        after = records.inputs("c3po")
+        assert {part for part in before if before[part] != after[part]} == changed
+        before = after
+
+
 def test_blind_labels_of_premises_do_not_make_the_answers_stale(tmp_path, monkeypatch):
     shutil.copytree(DATA / "persllm", tmp_path / "persllm")
     monkeypatch.setattr(files, "DATA", tmp_path)
@@ -57,10 +70,14 @@ def test_blind_labels_of_premises_do_not_make_the_answers_stale(tmp_path, monkey
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_results_are_not_stale(name):
     loaded = study.load_study(name)
-    folder, control = ROOT / loaded.results, loaded.parameters.get("control", "nell")
-    for part in ("record", "judge", *(["measured"] if loaded.has_persllm else [])):
-        records.refuse_stale(read_json(folder / f"{part}.json"), loaded.persona, control, folder)
-    published.refuse_stale_recipe(loaded, read_json(folder / "record.json"))
+    folder, control = ROOT / loaded.results, chain.all_values(loaded)["control"]
+    record, judged = read_json(folder / "record.json"), recipe.judgements(loaded)
+    assert set(judged) == set(records.RECORDS) - {"gather"} or not loaded.has_persllm
+    for own in (record, *judged.values()):
+        records.refuse_stale(own, loaded.persona, control, folder)
+    for own in judged.values():
+        records.refuse_other_answers(own, folder, folder)
+    recipe.refuse_stale_recipe(loaded, record, judged)
 
 
 @pytest.fixture
@@ -73,12 +90,15 @@ def test_results_of_another_recipe_are_stale_by_name(reference):
     loaded, record = reference
     other = replace(loaded, parameters=loaded.parameters | {"epochs": 4})
     with pytest.raises(StudyError, match=r"/seed\d was made with epochs = 3, the study has 4"):
-        published.refuse_stale_recipe(other, record)
+        recipe.refuse_stale_recipe(other, record, {})
     other = replace(loaded, parameters=loaded.parameters | {"train_units": 16})
     with pytest.raises(StudyError, match="the corpus was made with train_units = 500"):
-        published.refuse_stale_recipe(other, record)
+        recipe.refuse_stale_recipe(other, record, {})
     with pytest.raises(StudyError, match="seed99 is in only one of study and results"):
-        published.refuse_stale_recipe(replace(loaded, seeds=[*loaded.seeds, 99]), record)
+        recipe.refuse_stale_recipe(replace(loaded, seeds=[*loaded.seeds, 99]), record, {})
+    other = replace(loaded, parameters=loaded.parameters | {"judge_model": "some"})
+    with pytest.raises(StudyError, match="formats/04_judge writes was made with judge_model = ''"):
+        recipe.refuse_stale_recipe(other, record, recipe.judgements(loaded))
 
 
 def test_only_adapters_of_the_other_study_share_its_training_records(reference):
@@ -87,8 +107,8 @@ def test_only_adapters_of_the_other_study_share_its_training_records(reference):
     answered = {name: record["arms"][name], "documents/seed0": {"adapter": "another"}}
     borrowing = study.load_study("persllm")
     made = {"training": {}, "arms": answered}
-    assert set(published.training_records(borrowing, made)) == {name}
-    assert published.training_records(replace(borrowing, adapters_from=""), made) == {}
+    assert set(recipe.training_records(borrowing, made)) == {name}
+    assert recipe.training_records(replace(borrowing, adapters_from=""), made) == {}
 
 
 # Arms of one study are made alike

@@ -1,5 +1,6 @@
 """The tables, findings and figures of the formats chapters, on the published study."""
 
+import shutil
 import subprocess
 import sys
 
@@ -78,6 +79,9 @@ def test_arms_that_a_study_lacks_are_left_out_and_unknown_ones_refused(study):
         study.present(["docs"])
     with pytest.raises(StudyError, match="the study has none of them"):
         study.present(["persllm"])
+    with pytest.raises(StudyError, match="'base' is needed"):
+        study.present(["documents"])
+    assert study.among(["documents"]) == ["documents"]
 
 
 def test_stale_results_are_refused(study, tmp_path):
@@ -86,6 +90,16 @@ def test_stale_results_are_refused(study, tmp_path):
         files.write_json(tmp_path / f"{name}.json", record | {"inputs": {"card": "other"}})
     with pytest.raises(StudyError, match="is stale: the card of 'c3po' changed"):
         results.load(str(tmp_path), "c3po", "nell")
+
+
+def test_judgements_of_other_answers_are_refused_when_they_are_read(study, tmp_path):
+    for name in ("record.json", "judge.json", "judged.csv", "scores.csv"):
+        shutil.copy(study.folder / name, tmp_path)
+    (tmp_path / "answers.parquet").write_bytes(b"other answers")
+    copied = results.load(str(tmp_path), "c3po", "nell")
+    assert len(copied.scores)
+    with pytest.raises(StudyError, match=r"judge.json is about other answers than .*answers.parq"):
+        _ = copied.judged
 
 
 # Tables

@@ -14,8 +14,9 @@ import pytest
 import yaml
 from copies import jobs_of, run
 
-from helpers import arms
+from helpers import arms, records
 from helpers.files import ROOT, StudyError, lock, write_json
+from helpers.measure import gather
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain
@@ -125,6 +126,13 @@ def test_every_parameter_that_the_chain_sets_is_declared(name):
     assert any(c.startswith("persllm/") for c in planned) == loaded.has_persllm
 
 
+def test_stages_are_drawn_where_an_arm_that_knows_them_is_shown():
+    loaded = study.load_study("persllm")
+    stages = ("persllm/05_stages", "", -1)
+    assert stages in chain.jobs(loaded)
+    assert stages not in chain.jobs(replace(loaded, shown=["base", "documents"]))
+
+
 def test_long_conversations_are_held_with_the_first_seed_alone():
     loaded = study.load_study("persllm")
     turns = {
@@ -134,25 +142,32 @@ def test_long_conversations_are_held_with_the_first_seed_alone():
     assert turns == {0: 20, 1: 0, 2: 0}
 
 
-SEVEN = ["base", "prompted", "demonstrations", "first_person", "documents", "persllm"]
+SIX = ["base", "prompted", "demonstrations", "first_person", "documents", "persllm"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"arms": ["bass"]}, "field 'arms': 'bass' is unknown"),
+        ({"arms": ["base", {"documents": 1}]}, "field 'arms': {'documents': 1} is unknown"),
+        ({"arms": ["base", "documents", "base"]}, "field 'arms': 'base' is listed twice"),
+        ({"shown": ["documents"]}, "field 'shown': 'base' is needed"),
+        ({"parameters": {"epochs": True}}, "'epochs' is True, but must be of type int"),
+        ({"parameters": {"control": "data/nell"}}, "a persona is named by its card"),
+        ({"persona": "c3po.yaml"}, "a persona is named by its card in data/personas/, not 'c3po.y"),
+        ({"seeds": [0, 0]}, "a list of different whole numbers"),
         ({"arms": ["base"]}, "'base' and at least one trained arm are needed"),
         ({"arms": ["base", "persllm_dpo"]}, "'persllm_dpo' goes on from 'persllm'; list that too"),
         ({"parameters": {"epoch": 1}}, "unknown parameter 'epoch'"),
         ({"parameters": {"epochs": "many"}}, "'epochs' is 'many', but must be of type int"),
         ({"parameters": {"seed": 1}}, "unknown parameter 'seed'"),
-        ({"seeds": [-1]}, "field 'seeds': a list of whole numbers from 0"),
+        ({"seeds": [-1]}, "field 'seeds': a list of different whole numbers from 0"),
         ({"seeds": "0"}, "field 'seeds': a list is needed, found '0'"),
         ({"publish": "figures"}, "field 'publish': a bool is needed"),
         ({"colour": "red"}, "'colour' is none of them"),
         ({"persona": "r2d2"}, "there is no such persona card"),
-        ({"arms": SEVEN, "shown": ["base", "persllm_dpo"]}, "'persllm_dpo' is not among"),
-        ({"arms": [*SEVEN, "persllm_dpo"], "shown": [*SEVEN, "persllm_dpo"]}, "at most six arms"),
+        ({"arms": SIX, "shown": ["base", "persllm_dpo"]}, "'persllm_dpo' is not among"),
+        ({"arms": [*SIX, "persllm_dpo"], "shown": [*SIX, "persllm_dpo"]}, "at most six arms"),
         ({"adapters_from": "other"}, "field 'adapters_from': study 'other' is unknown"),
         ({"extends": "other"}, "field 'extends': study 'other' is unknown"),
         ({"extends": "wrong"}, "'wrong' would extend itself"),
@@ -230,7 +245,9 @@ def test_the_plan_goes_by_measured_seconds_where_there_are_any(tmp_path, monkeyp
     assert "(two cores)" in plan.expected(loaded)
     rows = [{"step": c, "arm": "", "seconds": 60} for c in {c for c, _, _ in chain.jobs(loaded)}]
     (tmp_path / "standard").mkdir()
-    (tmp_path / "standard" / "seconds.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    rows += [row | {"seconds": 1} for row in rows]  # steps that had little left to do
+    lines = [*map(json.dumps, rows), '{"step": "formats/02_tr']
+    (tmp_path / "standard" / "seconds.jsonl").write_text("\n".join(lines))
     n = len(chain.jobs(loaded))
     assert f"about {n} minutes ({n} of {n} steps as measured" in plan.expected(loaded)
     hub = replace(loaded, name="hub", parameters=loaded.parameters | {"model": "some/model"})
@@ -240,33 +257,13 @@ def test_the_plan_goes_by_measured_seconds_where_there_are_any(tmp_path, monkeyp
 # What a step rests on
 
 
-def imported(code):
-    """The paths in src/helpers of the modules that a piece of code imports."""
-    helpers = ROOT / "src" / "helpers"
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "helpers":
-            package = "/".join(node.module.split(".")[1:])
-            names = [f"{package}/{alias.name}".lstrip("/") for alias in node.names]
-            yield from (f"{n}.py" for n in [package, *names] if (helpers / f"{n}.py").is_file())
-
-
-@pytest.mark.parametrize("chapter", chapters.CHAPTERS)
-def test_the_code_of_a_chapter_holds_what_it_imports(chapter):
-    """But drawing, where the chapter does more than draw; the table of arms, whose entries are a
-    rule's parameters; and the statistics that sum up there what was answered."""
-    cells = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text())["cells"]
-    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
-    own = chapters.code(chapter)
-    left_out = () if chapter in chapters.READS_TABLES else ("arms.py", "report/")
-    left_out += ("measure/",) if chapter == "formats/03_answer" else ()
-    seen, waiting = set(), set(imported(code))
-    while waiting:
-        path = waiting.pop()
-        if path in seen or path.startswith(left_out):
-            continue
-        seen.add(path)
-        assert f"src/helpers/{path}" in own
-        waiting |= set(imported((ROOT / "src" / "helpers" / path).read_text()))
+def test_a_chapter_rests_on_what_it_imports_and_on_no_more():
+    own = {name.removeprefix("src/helpers/") for name in chapters.code("formats/02_train")}
+    assert {"notebooks/formats/02_train.ipynb", "model/train.py", "model/packed.py"} <= own
+    assert {"corpus/encode.py", "rows.py", "files.py"} <= own
+    assert not own & {"arms.py", "corpus/items.py", "corpus/writer.py", "model/dpo.py"}
+    assert "src/helpers/report/captions.yaml" in chapters.code("persllm/09_parts")
+    assert "src/helpers/arms.py" in chapters.code("persllm/09_parts")
 
 
 def test_drawing_and_statistics_train_nothing():
@@ -288,12 +285,23 @@ def test_a_label_or_a_colour_trains_nothing_again():
         assert chain.taught("documents") != before
 
 
-def test_the_tables_of_a_step_are_those_its_chapter_writes():
-    for chapter, names in (
-        ("formats/04_judge", chapters.JUDGED),
-        ("persllm/04_measure", chapters.MEASURED),
-    ):
-        cells = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text())["cells"]
-        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-        for name in names:
-            assert f'"{name.removesuffix(".csv")}"' in code or f'"{name}"' in code, name
+@pytest.mark.parametrize("chapter", chapters.JUDGING)
+def test_the_tables_of_a_step_are_those_that_its_chapter_writes(chapter):
+    cells = json.loads((ROOT / "notebooks" / f"{chapter}.ipynb").read_text())["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    found, wholes = set(), []
+    for node in ast.walk(ast.parse(code)):
+        match node:  # tables = {"name": frame, ...}, tables |= {...}, and write_json(folder / name)
+            case ast.Assign(targets=[ast.Name(id="tables")], value=ast.Dict(keys=keys)):
+                found |= {key.value for key in keys}
+            case ast.AugAssign(target=ast.Name(id="tables"), value=ast.Dict(keys=keys)):
+                found |= {key.value for key in keys}
+            case ast.Call(func=ast.Attribute(attr="write_json"), args=[ast.BinOp(right=right), _]):
+                wholes.append(right.value)
+    assert found == set(records.TABLES[chapter]) and wholes == [records.RECORDS[chapter]]
+
+
+def test_the_gathered_tables_are_those_that_the_chain_waits_for():
+    every = {"answers", "training", *gather.EVERY_ARM}
+    assert every == set(records.TABLES["gather"])
+    assert set(gather.SOME_ARMS) - {"training"} == set(records.OF_SOME_ARMS)

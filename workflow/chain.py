@@ -30,7 +30,7 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
     if study.has_persllm:
         others = set(study.arms) & set(arms.trained_on("reasoned", "preferences")) - {"persllm"}
         left_out = {
-            "persllm/05_stages": not any(map(arms.knows_stages, study.arms)),
+            "persllm/05_stages": not any(map(arms.knows_stages, study.shown)),
             # Readers answer its question: the offline judge is worth nothing.
             "persllm/06_premises": not (persllm_folder(study.persona) / "corrected.jsonl").exists(),
             "persllm/08_wearing_off": not values["turns"],

@@ -2,14 +2,14 @@
 
 from collections import Counter
 from functools import cache
-from statistics import mean
+from pathlib import Path
 
 from chain import all_values, arm_parameters, jobs, lender
 from study import Study
 
 from helpers import arms
 from helpers.corpus import items
-from helpers.files import RUNS, read_jsonl
+from helpers.files import RUNS, scan_jsonl
 from helpers.persllm import asking
 
 # Tokens a second, trained or generated, by model on two cores with bfloat16 units (half of it
@@ -53,9 +53,7 @@ def describe(study: Study) -> str:
 
 def expected(study: Study) -> str:
     """The minutes that all steps take together, from measured seconds where the run has any."""
-    path = RUNS / study.name / "seconds.jsonl"
-    measured = read_jsonl(path) if path.exists() else []
-    seconds, known = 0.0, 0
+    measured, seconds, known = measured_steps(RUNS / study.name / "seconds.jsonl"), 0.0, 0
     steps = jobs(study)
     for step, arm, seed in steps:
         if step == "formats/02_train" and lender(study, arm, seed):
@@ -64,13 +62,19 @@ def expected(study: Study) -> str:
         alike = [row for row in alike if row["arm"] == arm] or alike
         if alike:
             known += 1
-            seconds += mean(row["seconds"] for row in alike)
+            seconds += max(row["seconds"] for row in alike)  # one that went on took less
         elif speed := TOKENS_PER_SECOND.get(all_values(study)["model"]):
             seconds += START_UP + tokens(study, step, arm, seed) / speed
         else:
             return "unknown for this model until a run has measured its steps"
     source = f"{known} of {len(steps)} steps as measured in this run" if known else "two cores"
     return f"about {seconds / 60:.0f} minutes ({source}), less what is done already"
+
+
+def measured_steps(path: Path) -> list[dict]:
+    """The rows {step, arm, seconds} of a run's seconds.jsonl, without a line that a kill cut."""
+    rows = scan_jsonl(path) if path.exists() else ()
+    return [row for _, row in rows if isinstance(row, dict)]
 
 
 def examples(values: dict) -> int:

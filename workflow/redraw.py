@@ -12,11 +12,11 @@ from pathlib import Path
 
 from chain import arm_parameters, jobs
 from chapters import JUDGING, READS_TABLES
-from published import refuse_stale_recipe
+from recipe import judgements, refuse_stale_recipe
 from steps import run_notebook
 from study import Study, known, load_study
 
-from helpers.files import ROOT, StudyError, read_json
+from helpers.files import ROOT, RUNS, StudyError, lock, read_json
 from helpers.report import book
 
 
@@ -31,7 +31,8 @@ def redraw(study: Study, judge: bool) -> None:
 
     Raises StudyError when the tables were made by another recipe or from other data.
     """
-    refuse_stale_recipe(study, read_json(ROOT / study.results / "record.json"))
+    record = read_json(ROOT / study.results / "record.json")
+    refuse_stale_recipe(study, record, {} if judge else judgements(study))
     for chapter, _, _ in jobs(study):
         if chapter in READS_TABLES or (judge and chapter in JUDGING):
             executed = Path(f"data/runs/redraw/{study.name}/{chapter}.ipynb")
@@ -48,8 +49,9 @@ def main() -> None:
     parser.add_argument("--judge", action="store_true")
     args = parser.parse_args()
     try:
-        for study in [load_study(name) for name in args.studies] or published_studies():
-            redraw(study, args.judge)
+        with lock(RUNS):  # a study that runs writes the same tables and figures
+            for study in [load_study(name) for name in args.studies] or published_studies():
+                redraw(study, args.judge)
     except StudyError as error:
         sys.exit(f"error: {error}")
 

@@ -85,11 +85,13 @@ def load_study(name: str) -> Study:
         values["parameters"] = {"control": ""} | values["parameters"]
     study = Study(name=name, **{"shown": values["arms"]} | values)
     check_arms(study, where)
-    if not study.seeds or not all(type(seed) is int and seed >= 0 for seed in study.seeds):
-        raise StudyError(f"{where}, field 'seeds': a list of whole numbers from 0 is needed.")
-    load_persona(study.persona)
-    if control := study.parameters.get("control"):
-        load_persona(control)
+    whole = study.seeds and all(type(seed) is int and seed >= 0 for seed in study.seeds)
+    if not whole or len(set(study.seeds)) < len(study.seeds):
+        raise StudyError(
+            f"{where}, field 'seeds': a list of different whole numbers from 0 is needed."
+        )
+    for name in (study.persona, study.parameters.get("control")):
+        check_persona(name, where)
     if study.adapters_from and study.adapters_from not in known():
         raise StudyError(
             f"{where}, field 'adapters_from': study '{study.adapters_from}' is unknown. "
@@ -140,11 +142,24 @@ def inherited(name: str, below: tuple[str, ...]) -> dict:
     return base | own | {"parameters": merged}
 
 
+def check_persona(name: str | None, where: str) -> None:
+    """Raise StudyError unless there is a card of this name in data/personas; its name is a part of
+    the names of folders, so that a path to a card is none."""
+    if name and Path(name).name.removesuffix(".yaml") != name:
+        raise StudyError(
+            f"{where}: a persona is named by its card in data/personas/, not {name!r}."
+        )
+    if name:
+        load_persona(name)
+
+
 def check_arms(study: Study, where: str) -> None:
     """Raise StudyError for the first thing wrong with the arms of a study."""
     for field_name, names in (("arms", study.arms), ("shown", study.shown)):
-        for name in names:
-            if name not in arms.ARMS:
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise StudyError(f"{where}, field '{field_name}': {name!r} is listed twice.")
+            if not isinstance(name, str) or name not in arms.ARMS:
                 raise StudyError(
                     f"{where}, field '{field_name}': {name!r} is unknown. "
                     f"Known: {', '.join(arms.ARMS)}."
@@ -161,6 +176,10 @@ def check_arms(study: Study, where: str) -> None:
             )
     if odd := [name for name in study.shown if name not in study.arms]:
         raise StudyError(f"{where}, field 'shown': {odd[0]!r} is not among the study's arms.")
+    if "base" not in study.shown:
+        raise StudyError(
+            f"{where}, field 'shown': 'base' is needed, to compare the others with it."
+        )
     if len(study.shown) > 6:
         raise StudyError(
             f"{where}, field 'shown': a figure shows at most six arms; choose six of the "

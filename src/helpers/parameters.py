@@ -35,7 +35,7 @@ def check(declared: dict, given: dict, where: str) -> None:
                 f"{where}: unknown parameter '{name}'. It takes: {', '.join(declared)}."
             )
         wanted = type(declared[name])
-        if not isinstance(value, wanted) and not (wanted is float and type(value) is int):
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
             raise StudyError(
                 f"{where}: parameter '{name}' is {value!r}, but must be of type {wanted.__name__}."
             )

@@ -1,4 +1,4 @@
-"""What results were made from, and whether that is still what is there."""
+"""The tables of results, what they were made from, and whether that is still what is there."""
 
 import os
 import platform
@@ -25,6 +25,24 @@ PACKAGES = (
     "statsmodels",
 )
 
+# The tables of results by the step that writes them, and the record that it writes beside them.
+GATHERED, JUDGED, MEASURED = "gather", "formats/04_judge", "persllm/04_measure"
+TABLES = {
+    GATHERED: ("answers", "choices", "scores", "training"),
+    JUDGED: ("judged", "audit", "classifier", "labelled", "labelled_twice"),
+    MEASURED: ("resisted", "questions", "leaks", "distinctness"),
+}
+# What is gathered only where some arm has it.
+OF_SOME_ARMS = ("stages", "questionnaire", "preferences")
+RECORDS = {GATHERED: "record.json", JUDGED: "judge.json", MEASURED: "measured.json"}
+WRITERS = {table: step for step, tables in TABLES.items() for table in tables}
+WRITERS |= dict.fromkeys(OF_SOME_ARMS, GATHERED)
+
+
+def table_file(table: str) -> str:
+    """The file of a table in a folder of results."""
+    return f"{table}.{'parquet' if table == 'answers' else 'csv'}"
+
 
 def record(**facts: object) -> dict:
     """What a result must carry to be judged later: the given facts with commit, versions, machine
@@ -46,9 +64,10 @@ def record(**facts: object) -> dict:
 def inputs(persona: str, control: str = "") -> dict[str, str]:
     """A fingerprint of each thing that results can depend on; a record keeps those that it did.
 
-    card, corpus, items: the persona's. control: the control character's corpus. reasoned: what
-    PersLLM's arms are taught and asked. labels, premises: what judges learn and are checked with,
-    which comes after the answers.
+    card, corpus, items: the persona's. control: the control character's corpus. stages: the
+    persona's, which arms that know them are asked in. reasoned: what PersLLM's arms are taught and
+    asked; interlocutor: the long conversations. labels, premises: what judges learn and are checked
+    with, which comes after the answers.
     """
     data, own = files.DATA, files.DATA / "persllm" / persona
     sources = {
@@ -61,12 +80,13 @@ def inputs(persona: str, control: str = "") -> dict[str, str]:
             if path.suffix in (".jsonl", ".csv")
         ),
         "control": sorted((data / "corpora" / control).glob("*.jsonl")) if control else [],
+        "stages": [own / "stages.yaml"],
         "reasoned": [
             *(own / f"{name}.jsonl" for name in ("examples", "knowledge", "speech")),
             own / "stages.yaml",
-            own / "interlocutor.jsonl",
-            own.parent / "questionnaire.jsonl",
+            *(own.parent / f"{name}.jsonl" for name in ("general", "questionnaire")),
         ],
+        "interlocutor": [own / "interlocutor.jsonl"],
         "premises": [*sorted(own.parent.glob("*/premises.jsonl")), own / "corrected.jsonl"],
     }
     return {
@@ -84,6 +104,16 @@ def refuse_stale(record: dict, persona: str, control: str, what: Path) -> None:
         raise StudyError(
             f"{shown(what)} is stale: the {', '.join(changed) or 'inputs'} of '{persona}' changed "
             "after it was made. Run the study again; what has not changed is kept."
+        )
+
+
+def refuse_other_answers(record: dict, folder: Path, what: Path) -> None:
+    """Raise StudyError when a record of judgements is about other answers than those in the results
+    folder."""
+    if record.get("answers") != sha256(folder / "answers.parquet"):
+        raise StudyError(
+            f"{shown(what)} is about other answers than {shown(folder)}/answers.parquet holds. "
+            "Run the study again; what has not changed is kept."
         )
 
 

@@ -3,12 +3,14 @@ from helpers.corpus import ingest, reading
 
 CARD = f"data/personas/{PERSONA}.yaml"
 CORPUS = found(f"data/corpora/{PERSONA}", "*.jsonl")
-CONTROL = found(f"data/corpora/{STUDY.parameters.get('control', 'nell')}", "*.jsonl")
+CONTROL = all_values(STUDY)["control"]
+CONTROL = found(f"data/corpora/{CONTROL}", "*.jsonl") if CONTROL else []
+STAGES = f"data/persllm/{PERSONA}/stages.yaml"
 SOURCES = ingest.check_sources(STUDY.parameters.get("sources", {})).values()
 OWN_DATA = [str(path) for source in SOURCES for path in reading.files_of(source["path"])]
 ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.pairs]
 ASKED = []
-TABLES = [f"{RESULTS}/{name}" for name in GATHERED]
+TABLES = [f"{RESULTS}/{name}" for name in tables("gather")]
 if STUDY.has_persllm:
     ASKED = [f"{RUN}/{arm}/seed{seed}/asked_record.json" for arm, seed in STUDY.pairs]
     TABLES += [f"{RESULTS}/questionnaire.csv"]
@@ -78,6 +80,7 @@ rule answer:
         CARD,
         f"data/items/{PERSONA}.jsonl",
         CONTROL,
+        lambda w: STAGES if arms.knows_stages(w.arm) else [],
         f"{RUN}/data/record.json",
         adapter,
     output:
@@ -100,7 +103,9 @@ rule gather:
         ANSWERED,
         ASKED,
     output: TABLES
-    params: values=gathering(STUDY)
+    params:
+        values=gathering(STUDY),
+        taught={name: taught(name) for name in STUDY.arms},
     script: "../step.py"
 
 
@@ -112,7 +117,7 @@ rule judge:
         found("data/prompts", "judge*.txt"),
         TABLES,
     output:
-        [f"{RESULTS}/{name}" for name in JUDGED],
+        [f"{RESULTS}/{name}" for name in tables("formats/04_judge")],
         notebook=executed(STUDY, "formats/04_judge"),
     log: log_of("formats/04_judge")
     params:

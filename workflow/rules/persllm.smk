@@ -2,7 +2,8 @@
 # has one of its arms.
 DATA = f"data/persllm/{PERSONA}"
 EXAMPLES = [f"{DATA}/{name}.jsonl" for name in ("examples", "knowledge", "speech")]
-STAGES = f"{DATA}/stages.yaml"
+GENERAL = all_values(STUDY)["general_source"]
+GENERAL = [str(path) for path in reading.files_of(GENERAL)] if GENERAL else []
 # Rejected answers are looked for among all personas' examples, and all personas' written answers
 # teach the judge of premises.
 ALL_EXAMPLES = found("data/persllm", "*/examples.jsonl")
@@ -19,6 +20,7 @@ rule examples:
         code("persllm/01_examples"),
         EXAMPLES,
         "data/persllm/general.jsonl",
+        GENERAL,
         ancient(STAGES),
     output:
         record=f"{RUN}/data/examples_record.json",
@@ -37,7 +39,7 @@ rule prefer:
     input:
         code("persllm/02_prefer"),
         ALL_EXAMPLES,
-        ancient(STAGES),
+        STAGES,
         f"{RUN}/data/examples_record.json",
         lambda w: f"{RUN}/{arms.ARMS[w.arm].starts_from}/seed{w.seed}/adapter_model.safetensors",
     output:
@@ -92,7 +94,7 @@ rule measure:
         OTHER,
         TABLES,
     output:
-        [f"{RESULTS}/{name}" for name in MEASURED],
+        [f"{RESULTS}/{name}" for name in tables("persllm/04_measure")],
         notebook=executed(STUDY, "persllm/04_measure"),
     log: log_of("persllm/04_measure")
     params:
@@ -123,10 +125,12 @@ rule draw_persllm:
 
 
 if ("persllm/10_dialogue", "", -1) in JOBS:
+    OTHER_PERSONA = all_values(STUDY)["other_persona"]
 
     rule dialogue:
         input:
             code("persllm/10_dialogue"),
+            [f"data/personas/{name}.yaml" for name in (PERSONA, OTHER_PERSONA)],
             found("data/persllm", "*/stages.yaml"),
             [
                 f"data/runs/{run}/{arm}/seed{STUDY.seeds[0]}/adapter_model.safetensors"

@@ -8,27 +8,8 @@ import pandas as pd
 from helpers import arms, files, records
 from helpers.corpus import personas
 from helpers.files import StudyError, shown
+from helpers.records import WRITERS
 
-# Every table of a study and the step that writes it.
-GATHERED, JUDGED, MEASURED = "the gather step", "formats/04_judge", "persllm/04_measure"
-WRITERS = {
-    "answers": GATHERED,
-    "choices": GATHERED,
-    "scores": GATHERED,
-    "training": GATHERED,
-    "stages": GATHERED,
-    "questionnaire": GATHERED,
-    "preferences": GATHERED,
-    "judged": JUDGED,
-    "labelled": JUDGED,
-    "labelled_twice": JUDGED,
-    "audit": JUDGED,
-    "classifier": JUDGED,
-    "resisted": MEASURED,
-    "questions": MEASURED,
-    "leaks": MEASURED,
-    "distinctness": MEASURED,
-}
 # Columns of words, in which an empty cell is the empty word.
 WORDS = ("incoherent", "scenario_trait", "setting")
 
@@ -36,7 +17,7 @@ WORDS = ("incoherent", "scenario_trait", "setting")
 @dataclass(frozen=True, eq=False)
 class Results:
     """One study's results. Its tables are attributes: `study.judged`, `study.choices`, ... (the
-    names in `WRITERS`)."""
+    names in `records.WRITERS`)."""
 
     folder: Path
     persona: str  # the card's file name
@@ -44,6 +25,7 @@ class Results:
     record: dict  # record.json: what the results were made from
     judge: dict  # judge.json: `judge`, the primary one, and `judges`, all of them
     card: dict
+    checked: bool = False  # whether tables of stale judgements are refused
 
     @property
     def traits(self) -> list[str]:
@@ -59,37 +41,54 @@ class Results:
         """The arms of the study, in the order of `helpers.arms`."""
         return arms.in_order(name.partition("/")[0] for name in self.record["arms"])
 
-    def present(self, wanted: list[str]) -> list[str]:
+    def among(self, wanted: list[str]) -> list[str]:
         """The arms among `wanted` that the study has, in the order of `helpers.arms`.
 
         Raises StudyError for a name that is no arm, and where none is left.
         """
         unknown = [name for name in wanted if name not in arms.ARMS]
         found = arms.in_order(set(wanted) & set(self.arms))
-        if unknown or not found:
-            raise StudyError(
-                f"parameter 'arms' = {wanted!r}: "
-                + (
-                    f"there is no arm {unknown[0]!r}. "
-                    if unknown
-                    else "the study has none of them. "
-                )
-                + f"{shown(self.folder)} has: {', '.join(self.arms)}."
-            )
+        if unknown:
+            raise self.wrong_arms(wanted, f"there is no arm {unknown[0]!r}")
+        if not found:
+            raise self.wrong_arms(wanted, "the study has none of them")
         return found
+
+    def present(self, wanted: list[str]) -> list[str]:
+        """The arms `among` those wanted; raises StudyError without `base`, which the others are
+        compared with."""
+        found = self.among(wanted)
+        if "base" not in found:
+            raise self.wrong_arms(wanted, "'base' is needed, to compare the others with it")
+        return found
+
+    def wrong_arms(self, wanted: list[str], why: str) -> StudyError:
+        there = f"{shown(self.folder)} has: {', '.join(self.arms)}"
+        return StudyError(f"parameter 'arms' = {wanted!r}: {why}. {there}.")
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name not in WRITERS:
             raise AttributeError(f"a study has no table '{name}'. Tables: {', '.join(WRITERS)}")
+        if self.checked and WRITERS[name] != records.GATHERED:
+            self.refuse_stale_judgements(self.folder / records.RECORDS[WRITERS[name]])
         self.__dict__[name] = read_table(self.folder, name)
         return self.__dict__[name]
+
+    def refuse_stale_judgements(self, path: Path) -> None:
+        """Raise StudyError when the record in `path` is about other answers or labels than are
+        there now."""
+        record = files.read_json(path)
+        records.refuse_stale(record, self.persona, self.control, path)
+        records.refuse_other_answers(record, self.folder, path)
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """The table `name` of a results folder; StudyError names the step that writes a missing one."""
-    path = folder / f"{name}.{'parquet' if name == 'answers' else 'csv'}"
+    path = folder / records.table_file(name)
     if not path.exists():
-        raise StudyError(f"{shown(path)} is missing; run {WRITERS[name]}, which writes it.")
+        raise StudyError(
+            f"{shown(path)} is missing; run {WRITERS[name]}, which writes it."
+        )
     if name == "answers":
         return pd.read_parquet(path)
     frame = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str))
@@ -99,10 +98,11 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
 def load(results: str | Path, persona: str, control: str = "") -> Results:
     """The results in the folder `results` (from the repository's root).
 
-    Raises StudyError where they are missing, or were made from other data than are there now.
+    Raises StudyError where they are missing, or were made from other data than are there now; those
+    of the steps that judge answers are checked when one of their tables is read.
     """
     folder = files.ROOT / results
     record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
-    for path in sorted(folder.glob("*.json")):
-        records.refuse_stale(files.read_json(path), persona, control, path)
-    return Results(folder, persona, control, record, judge, personas.load_persona(persona))
+    records.refuse_stale(record, persona, control, folder / "record.json")
+    card = personas.load_persona(persona)
+    return Results(folder, persona, control, record, judge, card, checked=True)

@@ -1,10 +1,10 @@
 """Whether published results were made by the recipe that their study has now."""
 
 from chain import arm_parameters
-from chapters import defaults
+from chapters import JUDGING, defaults
 from study import Study, load_study
 
-from helpers import arms
+from helpers import arms, records
 from helpers.files import ROOT, StudyError, read_json
 
 
@@ -22,15 +22,22 @@ def training_records(study: Study, record: dict) -> dict:
     return taken | record["training"]
 
 
-def refuse_stale_recipe(study: Study, record: dict) -> None:
+def judgements(study: Study) -> dict[str, dict]:
+    """The records of the published judgements, by the chapter that writes them."""
+    folder, chapters = ROOT / study.results, JUDGING if study.has_persllm else JUDGING[:1]
+    return {chapter: read_json(folder / records.RECORDS[chapter]) for chapter in chapters}
+
+
+def refuse_stale_recipe(study: Study, record: dict, judgements: dict[str, dict]) -> None:
     """Raise StudyError when published results were made with other parameters than the study has
-    now, naming the arm and the parameter. `record` is the record.json of the results."""
+    now, naming the arm and the parameter. `record` is the record.json of the results; `judgements`
+    maps a chapter that judges to its record, as far as those count."""
     stale = f"the results of study '{study.name}' are stale:"
-    made = {f"{arm}/seed{seed}" for arm, seed in study.pairs}
-    if odd := made ^ set(record["arms"]):
+    wanted = {f"{arm}/seed{seed}" for arm, seed in study.pairs}
+    if odd := wanted ^ set(record["arms"]):
         raise StudyError(f"{stale} {sorted(odd)[0]} is in only one of study and results.")
     training = training_records(study, record)
-    untrained = {name for name in made if name.split("/")[0] not in arms.untrained()}
+    untrained = {name for name in wanted if name.split("/")[0] not in arms.untrained()}
     if untrained := untrained - set(training):
         raise StudyError(f"{stale} {sorted(untrained)[0]} has no training record.")
     parts = {
@@ -41,8 +48,9 @@ def refuse_stale_recipe(study: Study, record: dict) -> None:
     if study.has_persllm:
         parts["persllm/01_examples"] = {"the examples": record["prepared"]["examples"]}
         parts["persllm/03_ask"] = record["asked"]
-    for chapter, records in parts.items():
-        for name, own in records.items():
+    parts |= {chapter: {f"what {chapter} writes": own} for chapter, own in judgements.items()}
+    for chapter, made in parts.items():
+        for name, own in made.items():
             arm = name.partition("/")[0]
             if chapter == "formats/02_train" and arm in arms.trained_on("preferences"):
                 refuse_other_settings(study, "persllm/02_prefer", name, own["settings"])
