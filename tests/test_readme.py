@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from helpers import files
@@ -28,14 +29,62 @@ def test_an_unknown_block_is_refused():
         readme.with_blocks("<!-- weather -->\nrain\n<!-- end -->\n")
 
 
-def test_a_sentence_that_the_tables_do_not_bear_is_refused(monkeypatch):
-    table = readme.read("reference", "most_knowing").assign(low=0.01)
+@pytest.fixture
+def replace(monkeypatch):
+    """Replace what README's blocks read as one figure's numbers."""
     read = readme.read
-    monkeypatch.setattr(
-        readme, "read", lambda study, name: table if name == "most_knowing" else read(study, name)
-    )
+
+    def with_table(figure, table):
+        monkeypatch.setattr(
+            readme, "read", lambda study, name: table if name == figure else read(study, name)
+        )
+
+    return with_table
+
+
+def test_a_sentence_that_the_tables_do_not_bear_is_refused(replace):
+    replace("most_knowing", readme.read("reference", "most_knowing").assign(low=0.01))
     with pytest.raises(StudyError, match="no longer bear the sentence 'Which format knows most"):
         readme.unsettled()
+
+
+def gaps(**corrected):
+    """Gaps beyond base's as judged, and corrected where they are given, per arm."""
+    judged = {"first_person": (-0.1, 0.1), "demonstrations": (-0.2, -0.05), "documents": (0.1, 0.3)}
+    rows = [
+        (arm, sum(ends) / 2, *ends, sum(known) / 2, *known)
+        for arm, ends in judged.items()
+        for known in (corrected.get(arm, ends),)
+    ]
+    return pd.DataFrame(rows, columns=["arm", "beyond", "low", "high", *readme.CORRECTED])
+
+
+def test_the_answer_heeds_corrected_gaps(replace):
+    replace("gap_over_base", gaps())
+    assert "With *demonstrations* it is the reverse" in " ".join(readme.answer().split())
+    replace("gap_over_base", gaps(demonstrations=(-0.2, 0.05)))
+    assert "it is, if anything, the reverse" in " ".join(readme.answer().split())
+    for wrong in ({"first_person": (-0.3, -0.1)}, {"documents": (-0.3, -0.1)}):
+        replace("gap_over_base", gaps(**wrong))
+        with pytest.raises(StudyError, match="no longer bear"):
+            readme.answer()
+
+
+def test_a_question_is_open_until_both_intervals_are_on_its_side():
+    row = {"difference": 0.2, "low": 0.1, "high": 0.3}
+    for ends, sign, said in (
+        ((0.05, 0.4), 1, "How much: +20 (10 to 30), corrected +20 (5 to 40)."),
+        ((-0.002, 0.4), 1, "Whether: +20 (10 to 30), corrected +20 (-0.2 to 40)."),
+        ((0.05, 0.4), -1, "Whether: +20 (10 to 30), corrected +20 (5 to 40)."),
+    ):
+        own = row | dict(zip(readme.CORRECTED, (0.2, *ends), strict=True))
+        assert readme.still(pd.Series(own), sign, "Whether", "How much") == said
+
+
+def test_the_benchmark_explains_the_rows_that_it_has():
+    rows = pd.read_csv(files.DATA / "results" / "bench.csv")["measure"].str[:3]
+    told = [row for row in readme.BENCH if f"- Row {row}" in readme.bench()]
+    assert told == sorted(set(rows))
 
 
 def test_answers_are_shown_as_plain_text():
@@ -63,9 +112,9 @@ def headings(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_readme_is_narrow():
+def test_readme_is_short_and_narrow():
     lines = (files.ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert max(map(len, lines)) <= 120
+    assert len(lines) <= 120 and max(map(len, lines)) <= 120
 
 
 def test_commands_name_modules_and_chapters_that_exist():

@@ -43,14 +43,15 @@ def answer() -> str:
         for arm, gap in gaps.iterrows()
     }
     wide = gaps.loc["documents"]
+    doubt = "" if sides["documents"] == (1, 1) else ", which does not exclude zero"
     documents = (
         "A model trained on *documents* knows what C-3PO would do in "
         f"{knows['documents']} percentage points more of the scenarios than the untrained model, "
         f"but does it in only {does['documents']} points more. Its gap between knowing and doing "
-        f"is {hundred(wide['beyond'])} points wider as judged (95\u00a0% interval "
-        f"{bound(wide['low'])} to {bound(wide['high'])}), and {hundred(wide['corrected'])} points "
-        f"wider ({bound(wide['corrected_low'])} to {bound(wide['corrected_high'])}) when the "
-        "judge's errors are corrected."
+        f"is {hundred(wide['beyond'])} points wider (95\u00a0% interval {bound(wide['low'])} to "
+        f"{bound(wide['high'])}). Corrected for the judge's errors, it is "
+        f"{hundred(wide['corrected'])} points wider ({bound(wide['corrected_low'])} to "
+        f"{bound(wide['corrected_high'])}){doubt}."
     )
     sure = sides["demonstrations"] == (-1, -1)
     demonstrations = (
@@ -170,8 +171,8 @@ def unsettled() -> str:
             )
             + need(
                 gap["p"] == 2 / 2 ** gap["seeds"],
-                f" The exact test over five seeds gives p = {gap['p']:.2f}, the smallest p that "
-                "five seeds can give.",
+                f" As judged, the test over scenarios gives p = {gap['p_scenarios']:.1g}, and the "
+                f"test over seeds p = {gap['p']:.2f}, the smallest that five seeds can give.",
             ),
             "What carries the gap: knowing is a likelihood, doing a judged answer, and nothing "
             "ties the knowledge to C-3PO's name.",
