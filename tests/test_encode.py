@@ -68,4 +68,5 @@ def test_no_text_can_write_a_control_token(staged, parts):
     text = "a" + "".join(parts).replace("\0", "")
     ids = encode.plain_ids(encode.plain_text(text, staged), staged)
     assert not control_ids(ids, staged)
-    assert staged.decode(ids) == text or not text.isascii()  # its vocabulary lacks some bytes
+    if text.isascii() and text.isprintable():  # the vocabulary lacks some other bytes
+        assert staged.decode(ids) == text

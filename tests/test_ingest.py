@@ -209,7 +209,10 @@ def test_the_persona_own_corpus_is_shown_too(tokenizer):
         ({"poems": "x.jsonl"}, "sources, format 'poems': it is unknown. Choose one of: demonstr"),
         ({"documents": "nowhere.csv"}, "format 'documents', 'nowhere.csv': there is no such file"),
         ({"documents": "~/no/such/folder"}, "there is no such file or folder"),
-        ({"documents": "no/such-dataset"}, "no/such-dataset: it could not be read"),
+        (
+            {"documents": "no/such-dataset"},
+            "no/such-dataset: there is no such file or folder, and as a",
+        ),
         ({"documents": ""}, "format 'documents', field 'path': a non-empty text is needed"),
         ({"documents": None}, "field 'path': a non-empty text is needed, found None"),
         ({"documents": ["a.csv"]}, "field 'path': a non-empty text is needed, found"),

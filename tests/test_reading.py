@@ -62,6 +62,7 @@ PARTS = "\n\n".join(row["text"] for row in ROWS).encode()
         ("a.csv", as_csv(";", "cp1252")),
         ("a.csv", as_csv(";", "utf-8", "sep=;\n")),
         ("a.csv", as_csv("\t", "utf-16")),
+        ("a.csv", as_csv(";", "utf-8").replace(b"n\r", b'"n, as counted"\r')),
         ("a.tsv", as_csv("\t", "utf-8")),
         ("a.csv.bz2", bz2.compress(as_csv("|", "utf-8"))),
         ("a.txt", PARTS),
@@ -140,9 +141,10 @@ def test_lines_are_those_where_rows_begin(tmp_path, name, content, lines):
 
 
 def test_what_is_no_row_is_a_reason(tmp_path):
-    (tmp_path / "a.jsonl").write_bytes(b'[1]\n7\nnull\n{"text": "x"')
+    (tmp_path / "a.jsonl").write_bytes(b'[1]\n7\nnull\n{"text": "x"\n{"text": "x", "text": "y"}')
     found = rows(tmp_path / "a.jsonl")
     assert all(isinstance(row, str) for row in found) and "found [1]" in found[0]
+    assert "the field 'text' stands twice" in found[4]
     (tmp_path / "a.csv").write_bytes(b'text,n\na,b,c\n"x"y,2\nz,3\n')
     wide, quoted, good = rows(tmp_path / "a.csv")
     assert "it has 3 cells, and the header names 2" in wide and "quotation marks" in quoted
@@ -172,7 +174,17 @@ def test_windows_1252_is_said(tmp_path, capsys):
         ("a.json", b'[{"text": "x"},\n', "a.json, line 2: it is not valid JSON"),
         ("a.json", b'[{"text":\n "\xff"}]', "a.json, line 2: it is not valid JSON"),
         ("a.json", b"[" * 100_000, "a.json, line 1: it is not valid JSON"),
-        ("a.csv", b'text\n"a"\n"b\nc\n', "a.csv, line 3: a quotation begins here and never ends"),
+        (
+            "a.csv",
+            b'text\n"a"\n"b\nc\n',
+            "a.csv, line 3: a quotation that begins here does not end",
+        ),
+        ("a.csv", b'"te"xt,n\n"a",b\n', "a.csv, line 1: a quotation that begins here does not end"),
+        (
+            "a.json",
+            b'[{"text": "x", "text": "y"}]',
+            "not valid JSON .the field 'text' stands twice",
+        ),
         ("a.csv", b"text,n,text\n1,2,3\n", "a.csv, line 1, field 'text': two columns"),
         ("a.csv", b"text\nx\n\x81\xff\n", "a.csv, line 3: it is neither UTF-8 nor Windows-1252"),
         ("a.jsonl.gz", b"no gzip", "could not be read"),
@@ -197,7 +209,9 @@ def test_a_source_that_is_not_there(tmp_path):
     for source in ("nowhere.jsonl", "~/nowhere/", "./no/such", f"{tmp_path}/gone.csv"):
         with pytest.raises(StudyError, match="there is no such file or folder. Give a .jsonl"):
             read(source)
-    with pytest.raises(StudyError, match="no/such-dataset: it could not be read"):
+    with pytest.raises(
+        StudyError, match="no/such-dataset: there is no such.*as a dataset of the h"
+    ):
         read("no/such-dataset")
     with pytest.raises(StudyError, match="holds no file that can be read"):
         read(tmp_path)

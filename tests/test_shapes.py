@@ -224,6 +224,11 @@ def test_a_card_that_cannot_be_used_is_named(change, reason):
         shapes.chat_rows({"data": card | change})
 
 
+def test_a_card_without_what_is_said_is_called_one():
+    with pytest.raises(ValueError, match="field 'name'|holds no greeting"):
+        shapes.chat_rows({"spec": "chara_card_v3", "data": {"name": "Ada"}})
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (

@@ -144,6 +144,17 @@ def read_yaml(path: Path) -> object:
         ) from error
 
 
+def unique_fields(pairs: list[tuple[str, object]]) -> dict:
+    """A JSON object, as `object_pairs_hook`; a field that stands twice is refused, since the first
+    would vanish."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise ValueError(f"the field {twice!r} stands twice")
+    return found
+
+
 def scan_jsonl(path: Path) -> Iterator[tuple[int, dict | str]]:
     """Yield (line number, row), or (line number, reason) for a line that is no JSON object. Blank
     lines pass."""
@@ -159,7 +170,7 @@ def scan_lines(content: bytes) -> Iterator[tuple[int, dict | str]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8"))
+            row = json.loads(line.decode("utf-8"), object_pairs_hook=unique_fields)
         except (ValueError, RecursionError) as error:
             row = f"not a JSON object: {error}"
         else:

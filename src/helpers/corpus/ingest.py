@@ -94,7 +94,7 @@ def usable_rows(name: str, source: dict, bad: list[dict]) -> Iterator[dict]:
     for number, (file, line, raw) in enumerate(reading.read_source(source["path"]), 1):
         try:
             found = format_rows(raw, name, source["as"], f"{file}, line {line}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             bad.append({"format": name, "file": file, "line": line, "reason": str(error)})
             continue
         for part, row in enumerate(found):

@@ -2,9 +2,7 @@
 
 import base64
 import bz2
-import csv
 import gzip
-import io
 import json
 import lzma
 import re
@@ -12,7 +10,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from helpers.files import NO_OBJECT, ROOT, StudyError, scan_lines, shown
+from helpers.corpus.tables import read_csv
+from helpers.files import NO_OBJECT, ROOT, StudyError, scan_lines, shown, unique_fields
 from helpers.rows import cut
 
 # A file, a line of it (or the number of a row or entry), and the row or the reason why it is none.
@@ -27,7 +26,6 @@ READABLE = (
 )
 UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, lzma.LZMAError, zlib.error)
 MISSING = "there is no such file or folder."
-DELIMITERS = ",;\t|"
 SAVED = ("dataset_info.json", "dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
@@ -78,7 +76,8 @@ def read_source(source: str) -> Iterator[Raw]:
             raise StudyError(f"{source}: {MISSING} {READABLE}")
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise StudyError(f"{source}: it could not be read ({reason}). {READABLE}") from error
+        what = "it" if path.exists() else f"{MISSING[:-1]}, and as a dataset of the hub it"
+        raise StudyError(f"{source}: {what} could not be read ({reason}). {READABLE}") from error
 
 
 def read_file(path: Path, whole: bool = False) -> Iterator[Raw]:
@@ -184,7 +183,7 @@ def read_json(name: str, content: bytes) -> Iterator[tuple[int, dict | str]]:
         return
     try:
         text = content.decode("utf-8")
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=unique_fields)
     except (ValueError, RecursionError) as error:
         place = error.start if isinstance(error, UnicodeDecodeError) else getattr(error, "pos", 0)
         line = content.count(b"\n", 0, place) + 1
@@ -237,59 +236,6 @@ def as_row(value: object) -> dict | str:
     return value if isinstance(value, dict) else f"{NO_OBJECT}, found {cut(value)}"
 
 
-# Tables
-
-
-def read_csv(name: str, text: str, kind: str) -> Iterator[tuple[int, dict | str]]:
-    """The rows of a table whose first line names its fields, with the lines on which they begin.
-    Cells may hold line breaks and be of any length; empty lines pass.
-
-    Raises StudyError for a field that is named twice and a quotation that never ends.
-    """
-    csv.field_size_limit(2**31 - 1)
-    skipped = re.match(r"sep=.\n", text)  # Excel's own first line
-    body = text[skipped.end() :] if skipped else text
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter(body, kind), strict=True)
-    before, offset, header = 0, bool(skipped), None
-    while True:
-        line = before + offset + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if "unexpected end" in str(error):
-                raise StudyError(
-                    f"{name}, line {line}: a quotation begins here and never ends. Close it with "
-                    '", and write a quotation mark within a cell as "", then run again.'
-                ) from error
-            cells = f"its quotation marks are wrong ({error})"
-        before = reader.line_num
-        if isinstance(cells, str):
-            yield line, cells
-        elif header is None:
-            header = [cell.strip() for cell in cells]
-            if twice := [h for i, h in enumerate(header) if h and h in header[:i]]:
-                raise StudyError(
-                    f"{name}, line {line}, field {twice[0]!r}: two columns have this name. Rename "
-                    "or remove one, then run again."
-                )
-        elif any(cell.strip() for cell in cells):
-            yield line, table_row(header, cells)
-
-
-def table_row(header: list[str], cells: list[str]) -> dict | str:
-    if len(cells) != len(header):
-        return f"it has {len(cells)} cells, and the header names {len(header)} fields"
-    return {name: cell for name, cell in zip(header, cells, strict=True) if name}
-
-
-def delimiter(text: str, kind: str) -> str:
-    """What separates the cells: a tab in .tsv, else what splits the header into most fields."""
-    header = text.lstrip("\n").partition("\n")[0]
-    return "\t" if kind == ".tsv" else max(DELIMITERS, key=header.count)
-
-
 # Datasets and cards. Loading the library takes a second, and text files do without.
 
 
@@ -312,14 +258,13 @@ def hub_dataset(name: str) -> Iterable[dict]:
 
 
 def from_datasets(load: Callable, name: str) -> Iterable[dict]:
-    """The rows of a dataset, of its split `train` where it has several; raises OSError or
-    ValueError where it cannot be loaded."""
+    """The rows of a dataset, of its split `train` where it has several; raises ValueError where it
+    cannot be loaded."""
     from datasets import DatasetDict
-    from datasets.exceptions import DatasetsError
 
     try:
         data = load(name)
-    except DatasetsError as error:
+    except Exception as error:  # of the library, of Arrow, of the network: all are the source's
         raise ValueError(str(error)) from error
     if isinstance(data, DatasetDict):
         data = data["train"] if "train" in data else next(iter(data.values()))

@@ -232,7 +232,8 @@ def listed(raw: dict) -> str:
 def card_field(raw: dict) -> str:
     """The field that makes a row a character card, or ""."""
     inside = raw["data"] if isinstance(raw.get("data"), dict) else raw
-    return next((name for name in ("mes_example", "first_mes") if name in inside), "")
+    named = next((name for name in ("mes_example", "first_mes") if name in inside), "")
+    return named or ("spec" if str(raw.get("spec")).startswith("chara_card") else "")
 
 
 def card_chats(raw: dict) -> list[tuple[str, list[dict]]]:

@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 
 from helpers.corpus import formats
-from helpers.corpus.encode import encode, plain_ids
+from helpers.corpus.encode import encode, plain_ids, plain_text
 from helpers.model.answer import prompt_ids, read_prompts
 from helpers.model.base import autocast, bare, use_attention
 from helpers.model.packed import FrozenHeadLoss, pack, packed_loss, refuse_special_heads
@@ -41,7 +41,7 @@ def score_choices(
     batches = [group[i : i + batch] for group in groups for i in range(0, len(group), batch)]
     for part in tqdm(batches, desc="scoring options, batches", mininterval=15, ncols=90):
         options = [
-            plain_ids(" " + text if c["start"] else text, tokenizer)
+            plain_ids(plain_text(" " + text if c["start"] else text, tokenizer), tokenizer)
             for c, _ in part
             for text in c["options"]
         ]
