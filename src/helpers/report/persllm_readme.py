@@ -51,7 +51,7 @@ def paragraph() -> str:
     text = (
         "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
         "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
-        f"{resistance()} {less_acting()} [All numbers](docs/persllm.md)."
+        f"{resistance()} {less_acting()} [More](docs/persllm.md)."
     )
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
