@@ -236,7 +236,7 @@ def test_documents_know_without_doing_only_where_it_is_so():
     assert findings.gap_in_focus(gaps, "odds").endswith("; only documents told apart")
     reverse = gap_rows(first_person=(-0.18, -0.3, -0.07))
     assert findings.knows_and_does(gain_rows(first_person=(0.1, 0.3)), reverse) == (
-        "First person gains more in doing than in knowing (+10 against +30 points over base)"
+        "First person gains more in doing than in knowing (+30 against +10 points over base)"
     )
     assert "first person is 18 points narrower (7 to 30)" in findings.gap_over_base(reverse)
 
@@ -249,7 +249,7 @@ def test_intervals_as_judged_and_as_corrected_may_disagree():
     gaps["corrected_low"], gaps["corrected_high"] = [np.nan, -0.3, -0.02], [np.nan, -0.03, 0.28]
     assert findings.knows_and_does(gains, gaps) == (
         "Documents gain more in knowing than in doing (+22 against +4 points over base, as "
-        "judged); demonstrations gain more in doing than in knowing (+12 against +29 points over "
+        "judged); demonstrations gain more in doing than in knowing (+29 against +12 points over "
         "base, once corrected)"
     )
 
@@ -295,6 +295,13 @@ def test_the_judge_is_described_by_its_pooled_errors():
         "The judge (markers) finds 50 % of the traits that a blind reader found, "
         "and wrongly sees them in 10 % of the other cases"
     )
+
+
+def test_arms_of_one_seed_are_named():
+    table = pd.DataFrame({"arm": ["base", "documents", "documents"], "seeds": [5, 1, 1]})
+    (sentence,) = words.this_seed(table)
+    assert sentence.endswith("about this seed and no other: documents")
+    assert words.this_seed(table.assign(seeds=2)) == words.this_seed(table.iloc[:0]) == []
 
 
 def test_numbers_in_words():

@@ -19,6 +19,7 @@ from helpers.report.words import (
     percent,
     points,
     side,
+    this_seed,
 )
 
 
@@ -143,6 +144,7 @@ def expression(rates, differences, places, audited, lengths, trait: str, judge: 
         generalisation(places),
         *([judge_agreement(audited, judge)] if len(audited) else []),
         f"{response_length(lengths)}; longer answers have more room for a trait",
+        *this_seed(rates),
     ]
 
 
@@ -161,8 +163,9 @@ def knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame) -> str:
             continue
         note = "" if judged == corrected else ", as judged" if judged else ", once corrected"
         done_by = gained[row.arm, "does" if judged else "does, corrected"]
-        numbers = f"{hundred(gained[row.arm, 'knows']):+d} against {hundred(done_by):+d} points"
         knows = (judged or corrected) > 0
+        both = [hundred(gained[row.arm, "knows"]), hundred(done_by)][:: 1 if knows else -1]
+        numbers = "{:+d} against {:+d} points".format(*both)
         order = "knowing than in doing" if knows else "doing than in knowing"
         part = f"{does(row.arm, 'gain')} more in {order} ({numbers} over base{note})"
         (known if knows else done).append(part)
@@ -228,7 +231,8 @@ def corrected_gaps(gaps: pd.DataFrame) -> str:
 
 def contrast(row) -> str:
     """One contrast fixed in advance, as a question and its answer."""
-    sides = [f"{arms.label(arm)} ({what.replace('_', ' ')})" for arm, what in pairs(row)]
+    pairs = [name.split(", ") for name in (row.a, row.b)]
+    sides = [f"{arms.label(arm)} ({what.replace('_', ' ')})" for arm, what in pairs]
     parts = [f"{points(row.difference, row.low, row.high)} as judged"]
     told = [apart(row.low, row.high)]
     if pd.notna(row.corrected):
@@ -238,11 +242,6 @@ def contrast(row) -> str:
         "" if all(told) else ", not told apart once corrected" if any(told) else ", not told apart"
     )
     return f"{row.question} {sides[0]} minus {sides[1]}: {', '.join(parts)}{verdict}"
-
-
-def pairs(row) -> list[list[str]]:
-    """The arm and the measure of both sides of a contrast."""
-    return [side.split(", ") for side in (row.a, row.b)]
 
 
 def gap_in_focus(gaps: pd.DataFrame, trait: str) -> str:
@@ -266,6 +265,7 @@ def knowing_and_doing(gains, gaps, top, contrasts, in_focus, trait: str) -> list
         corrected_gaps(gaps),
         gap_in_focus(in_focus, trait),
         *(contrast(row) for row in contrasts.itertuples()),
+        *this_seed(gains),
     ]
 
 
@@ -348,4 +348,5 @@ def persona_or_format(gain, specific, kept, log) -> list[str]:
         *([persona_specific_gain(specific)] if len(specific) else []),
         *([capability_retained(kept)] if len(kept) else []),
         training_curves(log),
+        *this_seed(kept),
     ]

@@ -214,8 +214,7 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
     parts = frame.drop_duplicates("arm").set_index("arm")["part"]
     axes[0].set_yticks(range(len(names)), parts[names])
     fig.tight_layout()
-    title, single = persllm_findings.parts(frame), persllm_findings.one_seed(frame)
-    save(fig, "persllm_ablation", frame, study, folder, title, about=single)
+    save(fig, "persllm_ablation", frame, study, folder, persllm_findings.parts(frame))
     return fig
 
 

@@ -75,6 +75,14 @@ def does(arm: str, verb: str) -> str:
     return f"{label} {verb}{'' if label.endswith('s') else 's'}"
 
 
+def this_seed(table) -> list[str]:
+    """A sentence that names the arms with one seed (columns arm and seeds), if there are any."""
+    seeds = table.groupby("arm")["seeds"].max() if len(table) else table
+    single = list(seeds.index[seeds == 1]) if len(seeds) else []
+    about = "so that intervals are about this seed and no other"
+    return [f"Of one seed, {about}: {named(single)}"] if single else []
+
+
 # Lists
 
 
