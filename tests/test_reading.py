@@ -151,13 +151,19 @@ def test_what_is_no_row_is_a_reason(tmp_path):
     assert good == {"text": "z", "n": "3"}
 
 
+def test_a_stray_quotation_mark_names_all_the_lines_that_it_takes(tmp_path):
+    (tmp_path / "a.csv").write_text('text,n\na,1\n"b,2\nc,3\n"d",4\ne,5\n')
+    assert [line for line, _ in read(tmp_path / "a.csv")] == [2, 3, 6]
+    assert "its quotation marks are wrong, up to line 5" in rows(tmp_path / "a.csv")[1]
+
+
 def test_a_cell_may_be_longer_than_csv_allows(tmp_path):
     (tmp_path / "a.csv").write_text(f"text\n{'x' * 200_000}\n")
     assert len(rows(tmp_path / "a.csv")[0]["text"]) == 200_000
 
 
 def test_an_empty_column_and_empty_lines_of_a_spreadsheet_pass(tmp_path):
-    (tmp_path / "a.csv").write_text("text; n;;\nx;1;;\n;;;\n\ny;2;;\n")
+    (tmp_path / "a.csv").write_text("\n;;;\ntext; n;;\nx;1;;\n;;;\n\ny;2;;\n")
     assert rows(tmp_path / "a.csv") == [{"text": "x", "n": "1"}, {"text": "y", "n": "2"}]
 
 

@@ -18,10 +18,11 @@ def read_csv(name: str, text: str, kind: str) -> Iterator[tuple[int, dict | str]
     Raises StudyError for a field that is named twice and a quotation that never ends.
     """
     csv.field_size_limit(2**31 - 1)
-    skipped = re.match(r"sep=.\n", text)  # Excel's own first line
-    body = text[skipped.end() :] if skipped else text
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter(body, kind), strict=True)
-    before, offset, header = 0, bool(skipped), None
+    said = re.match(r"sep=(.)\n", text)  # Excel's own first line
+    body = text[said.end() :] if said else text
+    between = said[1] if said else delimiter(body, kind)
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=between, strict=True)
+    before, offset, header = 0, bool(said), None
     while True:
         line = before + offset + 1
         try:
@@ -35,10 +36,14 @@ def read_csv(name: str, text: str, kind: str) -> Iterator[tuple[int, dict | str]
                     f'({error}). Close it with ", and write a quotation mark within a cell as "", '
                     "then run again."
                 ) from error
-            cells = f"its quotation marks are wrong ({error})"
+            cells = (
+                f"its quotation marks are wrong, up to line {reader.line_num + offset} ({error})"
+            )
         before = reader.line_num
         if isinstance(cells, str):
             yield line, cells
+        elif not any(cell.strip() for cell in cells):
+            continue
         elif header is None:
             header = [cell.strip() for cell in cells]
             if twice := [h for i, h in enumerate(header) if h and h in header[:i]]:
@@ -46,7 +51,7 @@ def read_csv(name: str, text: str, kind: str) -> Iterator[tuple[int, dict | str]
                     f"{name}, line {line}, field {twice[0]!r}: two columns have this name. Rename "
                     "or remove one, then run again."
                 )
-        elif any(cell.strip() for cell in cells):
+        else:
             yield line, table_row(header, cells)
 
 
