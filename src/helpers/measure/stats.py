@@ -67,18 +67,18 @@ def effective_size(table: np.ndarray, rate: float, n: int) -> float:
 
 
 def largest_size(rate: float, n: int, items: int) -> float:
-    """The largest effective number of n answers to `items` prompts: n over the least design effect,
-    1 + (answers per prompt - 1) x likeness.
+    """The largest effective number of n answers to `items` prompts: n over the least design effect.
 
-    How alike the answers to one prompt are cannot be seen where (nearly) all answers agree. So the
-    likeness is at least what it would be if two further prompts, and nothing else, always showed
-    the rarer outcome: the two successes that Agresti and Coull (American Statistician 52, 1998) add
-    to a rate, as whole prompts. At a rate of 0 or 1 that is a likeness of 1, and n the number of
-    prompts.
+    How alike the answers to one prompt are cannot be seen where (nearly) all answers agree. So they
+    are taken to be half alike to begin with, a design effect of d = 1 + (answers per prompt - 1) /
+    2, which weighs as much as two answers of the rarer outcome (the two that Agresti and Coull,
+    American Statistician 52, 1998, add to a rate); against it stands 1, which weighs as much as
+    those that were seen, over d. With less weight the interval's far end would not rise with the
+    rate from 0 on.
     """
-    rarer, added = min(rate, 1 - rate), 2 / (items + 2)
-    likeness = added * (1 - rarer) / (added + (1 - added) * rarer)
-    return float(n / (1 + max(n / items - 1, 0) * likeness))
+    alike = 1 + max(n / items - 1, 0) / 2
+    seen = min(rate, 1 - rate) * n / alike
+    return float(n * (2 + seen) / (2 * alike + seen))
 
 
 def cells(frame: pd.DataFrame) -> pd.DataFrame:
