@@ -6,7 +6,7 @@ import torch
 
 from helpers import pretrained
 from helpers.corpus import encode
-from helpers.files import read_json
+from helpers.files import read_json, write_json
 from helpers.model import adapters, base, dpo, score, train
 from helpers.persllm import life_stages, preferences, reasoned
 
@@ -42,6 +42,12 @@ def trained(tiny_base, staged, float32, monkeypatch, tmp_path):
     assert adapters.weights_hash(model, adapter=False) == before
     adapters.save_adapter(model, tmp_path, dict(zip(TOKENS, ids, strict=True)))
     return tmp_path, model, examples
+
+
+def test_an_adapter_without_tokens_leaves_none_of_an_earlier_one(trained, tmp_path):
+    write_json(tmp_path / "added_tokens.json", {"<|early|>": 1})
+    adapters.save_adapter(trained[1], tmp_path)
+    assert base.added_tokens(tmp_path) == []
 
 
 def test_stage_embeddings_train_and_are_loaded_again(trained, staged):

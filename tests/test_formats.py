@@ -84,3 +84,12 @@ def test_checks_of_the_certificate_by_hand():
         {"split": "heldout", "text": "oil bath sir"},
     ]
     assert certificate.leak(rows) == (1, "0", False)
+
+
+def test_a_mistyped_run_is_refused_and_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.files.RUNS", tmp_path)
+    with pytest.raises(StudyError, match="documents.jsonl is missing; run notebooks/formats/01"):
+        formats.prepared("mistyped", "documents")
+    with pytest.raises(StudyError, match="record.json is missing"):
+        formats.data_hash("mistyped")
+    assert formats.prepared_formats("mistyped") == [] and not any(tmp_path.iterdir())

@@ -112,7 +112,7 @@ def test_a_server_that_gives_no_probabilities_is_asked_without(server, tmp_path)
     found = model_judge.add_judgements(judged, ANSWERS, CARD, plain, tmp_path / "model.jsonl")
     assert (
         found["model_coherence"].tolist()[0] == 90
-        and sum("logprobs" in asked for asked in server) == len(server) / 2
+        and 1 <= sum("logprobs" in asked for asked in server) <= plain["concurrency"]
     )
 
 

@@ -195,6 +195,13 @@ def test_a_mistyped_study_is_one_line():
     assert code != 0 and output.startswith("error: study 'standart' is unknown. Choose one of:")
 
 
+def test_the_results_to_compare_with_must_be_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(chain, "ROOT", tmp_path)
+    with pytest.raises(StudyError, match="'other_results': data/results/persllm-nell has no answ"):
+        chain.refuse_missing_others(study.load_study("persllm"))
+    chain.refuse_missing_others(study.load_study("persllm-nell"))
+
+
 # Adapters of another study
 
 

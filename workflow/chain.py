@@ -4,7 +4,7 @@ from chapters import CHAPTERS, READS_TABLES, defaults
 from study import Study, load_study
 
 from helpers import arms
-from helpers.files import StudyError, arm_folder, read_json
+from helpers.files import ROOT, StudyError, arm_folder, read_json
 from helpers.persllm.life_stages import persllm_folder
 
 # The chapters on the formats, whose figures draw the arms that a study names in `shown`, as all
@@ -112,8 +112,15 @@ def talkers(study: Study) -> list[tuple[str, str]]:
     ]
 
 
-def refuse_missing_talker(study: Study) -> None:
-    """Raise StudyError where the persona to talk to belongs to another study that has not run."""
+def refuse_missing_others(study: Study) -> None:
+    """Raise StudyError where a study is compared with the results of another, or ends with a
+    conversation with its persona, and that other study has not run."""
+    other = study.parameters.get("other_results")
+    if study.has_persllm and other and not (ROOT / other / "answers.parquet").exists():
+        raise StudyError(
+            f"study '{study.name}', parameter 'other_results': {other} has no answers.parquet. Run "
+            "the study whose results these are first, or leave out the parameter."
+        )
     if ("persllm/10_dialogue", "", -1) not in jobs(study):
         return
     for run, arm in talkers(study):

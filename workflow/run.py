@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from chain import refuse_missing_talker
+from chain import refuse_missing_others
 from plan import describe
 from study import Study, load_study
 
@@ -36,7 +36,7 @@ def main() -> None:
     try:
         study = load_study(args.study)
         print(describe(study), flush=True)
-        refuse_missing_talker(study)
+        refuse_missing_others(study)
         with lock(RUNS):  # one at a time: Snakemake's own locks are the checkout's, not the study's
             with lock(RUNS / study.name):  # none of its steps outlived an earlier run
                 pass

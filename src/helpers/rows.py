@@ -83,11 +83,11 @@ def read_rows(
     return rows
 
 
-def read_mapping(path: Path, model: type[Row], context: dict | None = None) -> dict:
-    """A YAML file that holds one mapping, checked against `model`; raises StudyError with file,
-    field, what was expected and remedy."""
+def read_mapping(path: Path, model: Any, context: dict | None = None) -> Any:
+    """What a YAML file holds as it is written, checked against `model` (a `Row`, or a type made of
+    some); raises StudyError with file, field, what was expected and remedy."""
     value = read_yaml(path)
-    if wrong := row_error(model.model_validate, value, context):
+    if wrong := row_error(TypeAdapter(model).validate_python, value, context):
         raise StudyError(f"{shown(path)}, {wrong}. Repair the file, then run again.")
     return value
 

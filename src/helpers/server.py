@@ -19,10 +19,13 @@ PROMPTS = files.DATA / "prompts"
 def render(prompt: str, /, **fields: str) -> str:
     """The prompt `data/prompts/<prompt>.txt` with its {fields} filled in.
 
-    Raises StudyError for a field that the prompt has and is not given, and for one that is given
-    and not used: either would change what the model is asked without anybody noticing.
+    Raises StudyError where there is no such prompt, for a field that the prompt has and is not
+    given, and for one that is given and not used: either would change what the model is asked
+    without anybody noticing.
     """
     path = PROMPTS / f"{prompt}.txt"
+    if not path.is_file():
+        raise StudyError(f"{shown(path)} is missing; restore it (`git checkout {shown(path)}`).")
     template = path.read_text(encoding="utf-8")
     wanted = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
     for message, odd in (
@@ -55,11 +58,13 @@ def complete(client: "openai.OpenAI", messages: list[dict], settings: dict, **mo
     """One chat completion of a client of `connect`.
 
     `settings` has model, max_tokens and temperature; `more` goes to the server as it is, and is
-    left out where the server refuses it. Raises StudyError when the server refuses for good or
-    stays away.
+    left out where the server refuses it, then and in all later calls of this client. Raises
+    StudyError when the server refuses for good or stays away.
     """
     import openai
 
+    if getattr(client, "takes_no_more", False):
+        more = {}
     try:
         return client.chat.completions.create(
             model=settings["model"],
@@ -70,7 +75,9 @@ def complete(client: "openai.OpenAI", messages: list[dict], settings: dict, **mo
         )
     except openai.OpenAIError as error:
         if more and isinstance(error, (openai.BadRequestError, openai.UnprocessableEntityError)):
-            return complete(client, messages, settings)
+            done = complete(client, messages, settings)
+            client.takes_no_more = True  # it was `more` that was refused
+            return done
         # The error's text may quote the request's headers on some servers: only its kind is told.
         code = f" {error.status_code}" if isinstance(error, openai.APIStatusError) else ""
         raise StudyError(

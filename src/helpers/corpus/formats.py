@@ -7,7 +7,7 @@ from pydantic import AfterValidator
 
 from helpers import arms, files
 from helpers.corpus.personas import known_ids, load_persona
-from helpers.files import StudyError, atomic, read_json, read_jsonl, run_folder, shown
+from helpers.files import StudyError, atomic, read_json, read_jsonl, shown
 from helpers.rows import FactId, Row, Text, TraitId, read_rows
 
 # Format (and arm) -> the field that holds its texts.
@@ -150,7 +150,7 @@ def text_of(row: dict) -> str:
 
 def prepared(run: str, name: str) -> list[dict]:
     """The rows of one format as formats/01_corpus prepared them for this run."""
-    path = run_folder(run, "data") / f"{name}.jsonl"
+    path = files.RUNS / run / "data" / f"{name}.jsonl"
     if not path.exists():
         raise StudyError(
             f"{shown(path)} is missing; run notebooks/formats/01_corpus.ipynb with run='{run}' "
@@ -161,12 +161,12 @@ def prepared(run: str, name: str) -> list[dict]:
 
 def prepared_formats(run: str) -> list[str]:
     """The formats prepared for this run: all, or those that data of one's own were given for."""
-    return [name for name in FORMATS if (run_folder(run, "data") / f"{name}.jsonl").exists()]
+    return [name for name in FORMATS if (files.RUNS / run / "data" / f"{name}.jsonl").exists()]
 
 
 def data_hash(run: str) -> str:
     """The hash of the prepared data that formats/01_corpus wrote with them."""
-    return read_json(run_folder(run, "data") / "record.json")["data"]
+    return read_json(files.RUNS / run / "data" / "record.json")["data"]
 
 
 def publish(persona: str) -> None:

@@ -60,8 +60,9 @@ def train_classifiers(
         truth = np.array([trait in row["traits"] for row in passages])
         if min(truth.sum(), (~truth).sum()) < folds:
             raise StudyError(
-                f"passages.jsonl: trait '{trait}' needs at least {folds} passages that show it and "
-                "as many that do not."
+                f"data/labels/<persona>/passages.jsonl: trait '{trait}' needs at least {folds} "
+                "passages that show it and as many that do not. Write more, or remove the file: "
+                "the markers then judge alone."
             )
         model = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
         split = StratifiedKFold(folds, shuffle=True, random_state=0)

@@ -118,6 +118,7 @@ def save_adapter(model: PeftModel, folder: Path, tokens: dict[str, int] | None =
     last and whole; and before them the `tokens` added to the tokenizer with their ids, if there are
     any."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "added_tokens.json").unlink(missing_ok=True)  # an earlier adapter's
     if tokens:
         write_json(folder / "added_tokens.json", tokens)
     model.peft_config["default"].inference_mode = True

@@ -16,6 +16,10 @@ from helpers.files import append_jsonl, file_hash, fingerprint, resume_jsonl, wr
 from helpers.model.base import autocast, bare, use_attention
 from helpers.pretrained import compute_dtype, model_hash
 
+# Raise it when a change of code makes other answers of the same settings: those that a stopped run
+# has kept are then given again.
+VERSION = 1
+
 
 def prompt_ids(prompt: str, system: str | None, tokenizer) -> list[int]:
     """One user turn in the tokenizer's chat template, ready for the reply. `system` None passes no
@@ -212,7 +216,7 @@ def answer_prompts(
     """
     if not prompts:
         return []
-    identity = fingerprint([settings, tags, system, prompts])
+    identity = fingerprint([VERSION, settings, tags, system, prompts])
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
     write_jsonl(path, rows)
     done = {row["id"] for row in rows}

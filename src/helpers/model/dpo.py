@@ -9,6 +9,9 @@ import torch
 from helpers.files import StudyError, fingerprint, read_json, write_json
 from helpers.pretrained import compute_dtype
 
+# Raise it when a change of code makes another adapter of the same recipe: a checkpoint that a
+# stopped run has left is then not used.
+VERSION = 1
 TOKENS_PER_SECOND = 120  # of DPO with the embedded model, on two cores
 
 
@@ -51,7 +54,7 @@ def prefer(
 
     checkpoints, texts = folder / "checkpoints", ["prompt", "chosen", "rejected"]
     trained_on = {k: v for k, v in recipe.items() if k != "checkpoint_every"}
-    last = last_checkpoint(checkpoints, fingerprint([trained_on, seed, pairs]))
+    last = last_checkpoint(checkpoints, fingerprint([VERSION, trained_on, seed, pairs]))
     if last:
         print(f"Resuming after step {last.name.rpartition('-')[2]}.")
     gpu = model.device.type == "cuda"

@@ -24,6 +24,10 @@ from helpers.files import (
 )
 from helpers.model.packed import pack, packed_loss
 
+# Raise it when a change of code makes another adapter of the same recipe: a checkpoint that a
+# stopped run has left is then not used.
+VERSION = 1
+
 
 def epochs_of(arm: str, epochs: int) -> int:
     """How many times an arm's rows are read: `epochs`, but once those of a reasoned arm, which are
@@ -100,7 +104,7 @@ def train_adapter(
     optimizer = torch.optim.AdamW(weights.values(), lr=recipe["learning_rate"], weight_decay=0.0)
     trained_on = [[e["input_ids"], e["labels"]] for e in examples]
     identity = fingerprint(
-        [{k: v for k, v in recipe.items() if k != "checkpoint_every"}, seed, trained_on]
+        [VERSION, {k: v for k, v in recipe.items() if k != "checkpoint_every"}, seed, trained_on]
     )
     log_path = folder / "log.jsonl"
 

@@ -105,7 +105,8 @@ def plan(n: int, stages: list[dict], knowledge: list[dict], seed: int = 0) -> li
         passages = [p["id"] for p in knowledge if p["stage"] == stage]
         if not passages:
             raise StudyError(
-                f"knowledge.jsonl has no passage of the stage '{stage}'; every stage needs some."
+                f"data/persllm/<persona>/knowledge.jsonl has no passage of the stage '{stage}'. "
+                "Every stage needs some: add one."
             )
         rows.append(
             {

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pydantic import model_validator
 from tqdm import tqdm
 
 from helpers import arms
@@ -15,6 +16,7 @@ from helpers.files import (
     shown,
     write_jsonl,
 )
+from helpers.model.answer import VERSION
 from helpers.model.base import added_tokens, check_trained
 from helpers.model.chat import answer_chats, reply_as
 from helpers.persllm.asking import default_token
@@ -33,6 +35,14 @@ class Turn(Row):
     turn: int
     move: Text
     text: Text
+
+    @model_validator(mode="after")
+    def is_named_by_script_and_turn(self) -> "Turn":
+        """The tables tell script and turn by the id."""
+        if "-" in self.script or self.id != f"{self.script}-{self.turn:02d}":
+            wanted = f"'{self.script.replace('-', '_')}-{self.turn:02d}'"
+            raise ValueError(f"the id must be script and turn, {wanted}; found {self.id!r}")
+        return self
 
 
 def load_scripts(persona: str, turns: int) -> list[list[dict]]:
@@ -76,7 +86,7 @@ def converse(
     """
     if not scripts:
         return []
-    identity = fingerprint([settings, tags, token, system, scripts])
+    identity = fingerprint([VERSION, settings, tags, token, system, scripts])
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
     done = len(rows) // len(scripts)
     rows = rows[: done * len(scripts)]
@@ -165,7 +175,7 @@ def dialogue(
     To each, the other is the user; `topic` is the first thing that the first one hears. A dialogue
     that was stopped goes on where it was; one of other settings begins anew.
     """
-    identity = fingerprint([[one["identity"] for one in speakers], topic, settings])
+    identity = fingerprint([VERSION, [one["identity"] for one in speakers], topic, settings])
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity][:turns]
     write_jsonl(path, rows)
     for turn in tqdm(range(len(rows), turns), desc="talking, turns", ncols=90):

@@ -12,10 +12,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import yaml
 
 from helpers import arms
-from helpers.files import StudyError, atomic, shown
+from helpers.files import StudyError, atomic, read_yaml, shown
 from helpers.report.words import counted, listed
 
 COLOURS = arms.colours()
@@ -46,7 +45,7 @@ def style() -> None:
 @cache
 def templates() -> dict[str, str]:
     """Figure name -> caption template, from captions.yaml beside this module."""
-    return yaml.safe_load(Path(__file__).with_name("captions.yaml").read_text(encoding="utf-8"))
+    return read_yaml(Path(__file__).with_name("captions.yaml"))
 
 
 def caption(name: str, results, **facts: object) -> str:

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.stats import t as student
 
 from helpers import arms as table_of_arms
-from helpers import files
 from helpers.measure import markers, stats, triplets
+from helpers.measure.contrasts import load_contrasts
 from helpers.persllm import fidelity, life_stages
 from helpers.report import tables
 
@@ -300,7 +300,7 @@ def contrasts(study) -> pd.DataFrame:
     read = read.drop_duplicates(["arm", "label_id"]).assign(measure="resist")
     labelled = pd.concat([tables.labelled_triplets(study, study.arms), read])
     table = tables.contrasts(compared, labelled)
-    fixed = files.read_yaml(files.DATA / "contrasts.yaml")
+    fixed = load_contrasts()
     by_id = {contrast["id"]: contrast for contrast in fixed}
     rows = [over_seeds(compared, by_id[name]) for name in table["contrast"]]
     table[["seeds_mean", "seeds_low", "seeds_high"]] = np.array(rows, dtype=float)

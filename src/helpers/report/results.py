@@ -86,9 +86,7 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     """The table `name` of a results folder; StudyError names the step that writes a missing one."""
     path = folder / records.table_file(name)
     if not path.exists():
-        raise StudyError(
-            f"{shown(path)} is missing; run {WRITERS[name]}, which writes it."
-        )
+        raise StudyError(f"{shown(path)} is missing; run {WRITERS[name]}, which writes it.")
     if name == "answers":
         return pd.read_parquet(path)
     frame = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str))

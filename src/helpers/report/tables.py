@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import arms as table_of_arms
-from helpers import files
 from helpers.files import StudyError
 from helpers.measure import calibration, perplexity, stats, triplets
+from helpers.measure.contrasts import load_contrasts, load_reported
 from helpers.report.results import Results
 
 PLACES = {
@@ -31,7 +31,7 @@ def of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
 def published(study: Results) -> dict:
     """What the earlier study reported of this persona (`data/published.yaml`); {} for none."""
-    return files.read_yaml(files.DATA / "published.yaml").get(study.persona, {})
+    return load_reported(study.persona)
 
 
 # 05: what they say and how much of it shows the persona
@@ -247,7 +247,7 @@ def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str
 def contrasts(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
     """The contrasts fixed in advance (`data/contrasts.yaml`) whose arms and measures are in
     `measured`, as judged and corrected, with the question that each one answers."""
-    fixed = files.read_yaml(files.DATA / "contrasts.yaml")
+    fixed = load_contrasts()
     table = triplets.contrast_table(measured, fixed)
     if table.empty:
         return pd.DataFrame(columns=["contrast", "difference", "low", "high", "question"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from helpers.files import append_jsonl, read_jsonl, resume_jsonl
-from helpers.measure.labels import label_folder
+from helpers.files import append_jsonl, resume_jsonl
+from helpers.measure.labels import label_folder, load_to_label
 
 
 def chat_box(model, one: dict, settings: dict) -> None:
@@ -114,7 +114,7 @@ def labelling(persona: str, card: dict, annotator: str) -> None:
     folder = label_folder(persona)
     path = folder / f"by_{annotator}.jsonl"
     done = {row["label_id"] for row in resume_jsonl(path)}
-    waiting = [row for row in read_jsonl(folder / "to_label.jsonl") if row["label_id"] not in done]
+    waiting = [row for row in load_to_label(folder) if row["label_id"] not in done]
     text, count = widgets.HTML(), widgets.Label()
     boxes = {
         t["id"]: widgets.Checkbox(description=t["id"], tooltip=t["description"])
