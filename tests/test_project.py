@@ -14,7 +14,9 @@ from helpers import parameters
 from helpers.files import ROOT
 
 sys.path.insert(0, str(ROOT / "workflow"))
+import chain
 import chapters
+import study
 
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 PUBLISHED = sorted((ROOT / "docs").rglob("*.ipynb"))
@@ -110,6 +112,13 @@ def test_every_chapter_is_one_that_the_chain_runs():
     assert {name_of(path).removeprefix("notebooks/") for path in NOTEBOOKS} == {*chapters.CHAPTERS}
 
 
+def test_the_table_chapters_of_every_published_study_are_published():
+    for loaded in filter(lambda one: one.publish, map(study.load_study, study.known())):
+        for chapter, _, _ in chain.jobs(loaded):
+            page = ROOT / "docs" / loaded.name / f"{chapter}.ipynb"
+            assert page in PUBLISHED or chapter not in chapters.READS_TABLES, page
+
+
 @pytest.mark.parametrize("path", PUBLISHED, ids=name_of)
 def test_a_published_chapter_ran_whole_and_shows_no_empty_table(path):
     for cell in cells(path, "code"):
@@ -136,11 +145,67 @@ def test_nothing_unsafe_is_loaded():
     scripts += ["\n".join(map(source, cells(path, "code"))) for path in NOTEBOOKS]
     assert len(scripts) > 50
     for node in (node for script in scripts for node in ast.walk(ast.parse(script))):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names] + [getattr(node, "module", None)]
-            assert "pickle" not in names
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            unsafe = {("torch", "load"), ("torch", "save"), ("yaml", "load")}
-            assert (node.value.id, node.attr) not in unsafe
-        elif isinstance(node, ast.keyword):
-            assert node.arg != "trust_remote_code"
+        assert not unsafe(node), ast.unparse(node)
+
+
+UNSAFE = {f"torch.{name}" for name in ("load", "save")}
+UNSAFE |= {
+    f"yaml.{name}" for name in ("load", "unsafe_load", "full_load", "Loader", "UnsafeLoader")
+}
+
+
+def unsafe(node):
+    """Whether a node of a syntax tree takes up something that can run what it reads."""
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            taken = {f"{module}.{name}" for module, name in imported(ast.Module([node], []))}
+            roots = {name.split(".")[0] for name in taken}
+            return bool(taken & UNSAFE or roots & {"pickle", "joblib", "dill", "cloudpickle"})
+        case ast.Attribute(value=ast.Name(id=module), attr=attr):
+            return f"{module}.{attr}" in UNSAFE or attr in ("read_pickle", "to_pickle")
+        case ast.keyword(arg="trust_remote_code"):
+            return True
+        case ast.keyword(arg="allow_pickle", value=value):
+            return not (isinstance(value, ast.Constant) and value.value is False)
+    return False
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "from joblib import load",
+        "from torch import load",
+        "torch.load(path)",
+        "yaml.unsafe_load(text)",
+        "from yaml import full_load",
+        "pd.read_pickle(path)",
+        "np.load(path, allow_pickle=True)",
+        "AutoModel.from_pretrained(name, trust_remote_code=False)",
+    ],
+)
+def test_unsafe_code_is_seen(code):
+    assert any(map(unsafe, ast.walk(ast.parse(code))))
+
+
+def test_chapters_that_read_tables_import_no_model_library():
+    code = ""
+    for chapter in chapters.READS_TABLES:
+        first = source(cells(ROOT / "notebooks" / f"{chapter}.ipynb", "code")[1])
+        code += first.partition("settings =")[0]
+    heavy = ("torch", "transformers", "datasets", "sacrebleu")
+    code += f"\nimport sys; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_what_the_benchmark_takes_for_work_is_what_chapters_do():
+    tree = ast.parse((ROOT / "workflow" / "bench.py").read_text())
+    named = {
+        n.targets[0].id: n.value
+        for n in tree.body
+        if isinstance(n, ast.Assign) and hasattr(n.targets[0], "id")
+    }
+    calls = ast.literal_eval(named["BUSY"])
+    code = "\n".join(source(cell) for path in NOTEBOOKS for cell in cells(path, "code"))
+    assert len(calls) > 5 and not [call for call in calls if call not in code]

@@ -1,8 +1,6 @@
 """The tables, findings and figures of the formats chapters, on the published study."""
 
 import shutil
-import subprocess
-import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -422,14 +420,3 @@ def test_captions_are_a_mapping_of_names_to_sentences():
     text = (files.ROOT / "src/helpers/report/captions.yaml").read_text()
     assert all(caption.strip().endswith((".", "}")) for caption in yaml.safe_load(text).values())
     assert set(table_of_arms.colours()) == set(drawing.COLOURS)
-
-
-def test_a_chapter_that_reads_tables_imports_no_model():
-    code = """
-import sys
-from helpers import files, parameters
-from helpers.report import drawing, figures, findings, results, tables, words
-print(sorted({"torch", "transformers", "datasets"} & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

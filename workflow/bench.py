@@ -24,6 +24,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 from helpers import files, pretrained, records  # first: it sets how OpenMP's idle threads wait
 
 # ruff: isort: split
+import pandas as pd
 import torch
 from datasets import Dataset
 from transformers import get_constant_schedule
@@ -36,6 +37,21 @@ BATCH, STEPS, WARM = 8, 6, 2
 # Without dropout, so that the losses can be compared.
 LORA = {"rank": 16, "alpha": 32, "dropout": 0.0, "seed": 0}
 STEP_TOKENS, STEP_REPEATS = 373, 5  # of (e) and (f)
+# What trains, answers or scores in a chapter, for (d).
+BUSY = (
+    "train.seconds_per_step(",
+    "train.train_adapter(",
+    "dpo.prefer(",
+    "general.exchanges(",
+    "answer.answer_kinds(",
+    "answer.answer_prompts(",
+    "answer.generate_batch(",
+    "score.score_choices(",
+    "score.score_heldout(",
+    "stage_likelihood.score_stages(",
+    "dialogue.converse(",
+    "dialogue.dialogue(",
+)
 
 
 def ours(examples: list[dict]) -> tuple[float, list[float]]:
@@ -161,20 +177,12 @@ def outside(run: str = "quick") -> tuple[float, float] | None:
     ]
     if not notebooks:
         return None
-    calls = (
-        "train.train_adapter",
-        "dpo.prefer",
-        "answer.answer_prompts",
-        "score.score_choices",
-        "score.score_texts",
-        "dialogue.converse",
-    )
     wall = sum(nb["metadata"]["papermill"]["duration"] for nb in notebooks)
     busy = sum(
         cell["metadata"]["papermill"]["duration"] or 0
         for nb in notebooks
         for cell in nb["cells"]
-        if any(call in "".join(cell["source"]) for call in calls)
+        if any(call in "".join(cell["source"]) for call in BUSY)
     )
     return wall, wall - busy
 
@@ -278,8 +286,8 @@ def main() -> None:
             }
         )
     machine = f"{pretrained.device()}, {pretrained.compute_dtype()}, {records.record()['machine']}"
-    files.write_csv(
-        files.DATA / "results" / "bench.csv", [row | {"machine": machine} for row in rows]
+    files.write_frame(
+        files.DATA / "results" / "bench.csv", pd.DataFrame(rows).assign(machine=machine)
     )
     print(f"written: {files.shown(files.DATA / 'results' / 'bench.csv')}")
 

@@ -7,8 +7,7 @@ from helpers import arms
 from helpers.files import ROOT, StudyError, arm_folder, read_json
 from helpers.persllm.life_stages import persllm_folder
 
-# The chapters on the formats, whose figures draw the arms that a study names in `shown`, as all
-# chapters that read tables alone do.
+# The chapters on the formats that read tables alone; every study has them.
 SHOW_FORMATS = [chapter for chapter in READS_TABLES if chapter.startswith("formats/")]
 
 

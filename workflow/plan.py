@@ -9,8 +9,9 @@ from study import Study
 
 from helpers import arms
 from helpers.corpus import items
-from helpers.files import RUNS, scan_jsonl
+from helpers.files import RUNS, read_jsonl, scan_jsonl
 from helpers.persllm import asking
+from helpers.persllm.life_stages import persllm_folder
 
 # Tokens a second, trained or generated, by model on two cores with bfloat16 units (half of it
 # without): the estimate for a step of a run that has not measured one like it yet.
@@ -20,7 +21,6 @@ TOKENS_PER_TEXT = 103  # trained tokens of a text of the shipped corpus, on aver
 TOKENS_PER_EXAMPLE = 150  # of a reasoned example
 EXAMPLES = 420  # that a shipped persona has at most
 TOKENS_PER_PAIR = 800  # of DPO: two sides, with the adapter and with its reference
-SCRIPTS = 8  # conversations with the scripted interlocutor
 
 
 def describe(study: Study) -> str:
@@ -63,8 +63,10 @@ def expected(study: Study) -> str:
         if alike:
             known += 1
             seconds += max(row["seconds"] for row in alike)  # one that went on took less
+        elif not (needed := tokens(study, step, arm, seed)):
+            seconds += START_UP
         elif speed := TOKENS_PER_SECOND.get(all_values(study)["model"]):
-            seconds += START_UP + tokens(study, step, arm, seed) / speed
+            seconds += START_UP + needed / speed
         else:
             return "unknown for this model until a run has measured its steps"
     source = f"{known} of {len(steps)} steps as measured in this run" if known else "two cores"
@@ -98,7 +100,7 @@ def tokens(study: Study, step: str, arm: str, seed: int) -> float:
     if step == "formats/03_answer":
         return answers_of(study, arm, seed, asked=False) * (length + thought)
     if step == "persllm/03_ask":
-        talked = SCRIPTS * values["turns"]
+        talked = n_scripts(study.persona) * values["turns"]
         asked = answers_of(study, arm, seed) - answers_of(study, arm, seed, asked=False) - talked
         return asked * (length + thought) + talked * (values["turn_tokens"] + thought)
     return 0
@@ -111,8 +113,17 @@ def answers_of(study: Study, arm: str, seed: int, asked: bool = True) -> int:
     counts = prompts_by_kind(study.persona, values["n_items"], asked)
     if not arms.knows_stages(arm):
         counts = counts | {"elsewhen": 0}
-    talked = SCRIPTS * values["turns"] if asked and seed == study.seeds[0] else 0
+    talked = 0
+    if asked and seed == study.seeds[0]:
+        talked = n_scripts(study.persona) * values["turns"]
     return talked + sum(n * values["samples"].get(kind, 0) for kind, n in counts.items())
+
+
+@cache
+def n_scripts(persona: str) -> int:
+    """How many scripts a persona's scripted interlocutor has."""
+    path = persllm_folder(persona) / "interlocutor.jsonl"
+    return len({row["script"] for row in read_jsonl(path)}) if path.exists() else 0
 
 
 @cache

@@ -81,7 +81,8 @@ def is_ablation(name: str) -> bool:
 
 def with_seeds(names: list[str], seeds: list[int]) -> list[tuple[str, int]]:
     """Every arm with every seed, but an ablation with the first alone, to spare time. Where nothing
-    is trained, a seed changes the sampling alone."""
+    is trained, a seed is one of sampling; seeds that were answered by different code, or on
+    different machines, differ in that too."""
     return [(name, s) for s in seeds for name in names if s == seeds[0] or not is_ablation(name)]
 
 

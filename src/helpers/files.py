@@ -1,6 +1,5 @@
 """Paths, reading, atomic writes, resume by row, locks and hashes."""
 
-import csv
 import fcntl
 import hashlib
 import json
@@ -84,14 +83,6 @@ def write_json(path: Path, value: dict) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[dict]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def write_csv(path: Path, rows: list[dict]) -> None:
-    """Write rows of equal keys; the first row's keys are the header."""
-    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def write_frame(path: Path, frame) -> None:

@@ -12,13 +12,13 @@ from helpers.pretrained import compute_dtype
 # Raise it when a change of code makes another adapter of the same recipe: a checkpoint that a
 # stopped run has left is then not used.
 VERSION = 1
-TOKENS_PER_SECOND = 120  # of DPO with the embedded model, on two cores
+DPO_TOKENS_PER_SECOND = 120  # of DPO with the embedded model, on two cores
 
 
 def expected_minutes(pairs: list[dict], tokenizer) -> float:
     """About how long one pass over the pairs takes on two cores."""
     texts = [2 * pair["prompt"] + pair["chosen"] + pair["rejected"] for pair in pairs]
-    return sum(map(len, tokenizer(texts)["input_ids"])) / TOKENS_PER_SECOND / 60
+    return sum(map(len, tokenizer(texts)["input_ids"])) / DPO_TOKENS_PER_SECOND / 60
 
 
 def last_checkpoint(checkpoints: Path, identity: str) -> Path | None:

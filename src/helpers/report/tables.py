@@ -1,7 +1,7 @@
 """The frames behind the figures of the chapters formats/05 to 07.
 
-Every function takes a study's results (`report.results`) and the arms to show, and returns one tidy
-frame; `report.figures` draws it.
+Most functions take a study's results (`report.results`) or frames made from them, and the arms to
+show, and return one tidy frame; `report.figures` draws it.
 """
 
 import re
