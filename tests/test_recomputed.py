@@ -36,8 +36,14 @@ def does():
 
 
 def over_base(table, arm):
-    """Arm minus base, scenario by seed, over the scenarios which have every answer in both."""
-    return (table.loc[arm] - table.loc["base"]).dropna().to_numpy()
+    """Arm minus base, scenario by seed. A cell whose answer could not be scored, is
+    filled with what its scenario and its seed have elsewhere (least squares, additive)."""
+    cells = (table.loc[arm] - table.loc["base"]).to_numpy()
+    places = np.argwhere(np.ones_like(cells))
+    design = np.hstack([np.eye(n)[places[:, axis]] for axis, n in enumerate(cells.shape)])
+    scored = ~np.isnan(cells.ravel())
+    effects = np.linalg.lstsq(design[scored], cells.ravel()[scored], rcond=None)[0]
+    return np.where(scored, cells.ravel(), design @ effects).reshape(cells.shape)
 
 
 def interval(cells, draws=2000):
