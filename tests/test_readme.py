@@ -129,3 +129,13 @@ def test_commands_name_modules_and_chapters_that_exist():
             assert f"\n{target}:" in (files.ROOT / "Makefile").read_text(), target
         for chapter in re.findall(r"`((?:formats|persllm)/\d\d_\w+)`", text):
             assert (files.ROOT / "notebooks" / f"{chapter}.ipynb").exists(), chapter
+
+
+def test_every_table_that_a_page_reads_is_saved_by_a_chapter_or_a_figure():
+    report = files.ROOT / "src" / "helpers" / "report"
+    pages = "".join((report / f"{name}.py").read_text() for name in ("readme", "persllm_readme"))
+    wanted = set(re.findall(r'read\("[\w-]+", "(\w+)"\)', pages))
+    notebooks = [path.read_text() for path in (files.ROOT / "notebooks").rglob("*.ipynb")]
+    code = [path.read_text() for path in report.glob("*figures.py")]
+    saved = set(re.findall(r'save(?:_table)?\([^()]*?\\?"(\w+)\\?"', "".join(notebooks + code)))
+    assert len(wanted) > 5 and wanted <= saved, wanted - saved
