@@ -46,8 +46,9 @@ def chain(tmp_path_factory):
     while not (log.exists() and log.read_bytes().count(b"\n") >= 4):  # step 0 and three more
         assert process.poll() is None and time.time() < deadline, process.communicate()[0]
         time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGSTOP)  # so that the step does not end meanwhile
     refused = [copies.run(folder, *SMOKE)]
-    os.kill(process.pid, signal.SIGKILL)  # the run alone: its step goes on
+    os.kill(process.pid, signal.SIGKILL)  # the run alone: its step is still there
     process.wait()
     refused += [copies.run(folder, *SMOKE)]
     os.killpg(process.pid, signal.SIGKILL)
