@@ -50,8 +50,8 @@ PARTS = "\n\n".join(row["text"] for row in ROWS).encode()
         ("a.JSONL", LINES.replace(b"\n", b"\r\n")),
         ("a.ndjson", b"\xef\xbb\xbf" + LINES + b"\n\n"),
         ("a.jsonl", LINES.decode().encode("utf-16")),
-        ("a.jsonl.gz", gzip.compress(LINES)),
-        ("a.Jsonl.GZ", gzip.compress(LINES)),
+        ("a.jsonl.gz", gzip.compress(LINES, mtime=0)),
+        ("a.Jsonl.GZ", gzip.compress(LINES, mtime=0)),
         ("a.json.xz", lzma.compress(ARRAY)),
         ("a.json", LINES),
         ("a.json", b"\xef\xbb\xbf" + ARRAY),
@@ -68,7 +68,7 @@ PARTS = "\n\n".join(row["text"] for row in ROWS).encode()
         ("a.txt", PARTS),
         ("a.TXT", PARTS.replace(b"\n", b"\r\n")),
         ("a.txt", b"\n \n" + PARTS.decode().encode("cp1252") + b"\n\n  \n\n"),
-        ("a.txt.gz", gzip.compress(PARTS)),
+        ("a.txt.gz", gzip.compress(PARTS, mtime=0)),
     ],
 )
 def test_a_text_file_gives_its_rows(tmp_path, name, content):
@@ -194,7 +194,7 @@ def test_windows_1252_is_said(tmp_path, capsys):
         ("a.csv", b"text,n,text\n1,2,3\n", "a.csv, line 1, field 'text': two columns"),
         ("a.csv", b"text\nx\n\x81\xff\n", "a.csv, line 3: it is neither UTF-8 nor Windows-1252"),
         ("a.jsonl.gz", b"no gzip", "could not be read"),
-        ("a.jsonl.gz", gzip.compress(LINES * 99)[:-20], "could not be read"),
+        ("a.jsonl.gz", gzip.compress(LINES * 99, mtime=0)[:-20], "could not be read"),
         ("a.parquet", b"PAR1 not", "could not be read"),
         ("a.png", b"\x89PNG\r\n\x1a\n broken", "could not be read"),
         ("a.png", b"not a picture", "could not be read"),
