@@ -91,6 +91,7 @@ def prefer(folder, staged, out):
     return model, log
 
 
+@pytest.mark.check
 def test_a_killed_dpo_run_resumed_ends_with_the_same_adapter(
     trained, staged, tmp_path, monkeypatch
 ):

@@ -15,6 +15,7 @@ def passages():
     return premises.load_written()
 
 
+@pytest.mark.check
 def test_the_judge_tells_corrections_on_questions_that_it_has_not_seen(passages):
     assert len(passages) == 4 * 129 and passages["label"].mean() == 0.5
     model, report = premises.train_judge(passages)

@@ -80,6 +80,7 @@ def test_merging_does_not_take_the_model_further_from_float32(examples, tmp_path
     assert nats["merged"] <= 2 * nats["beside"] + 1e-6, nats
 
 
+@pytest.mark.check
 def test_a_killed_run_resumed_ends_with_the_same_adapter_and_log(examples, tmp_path, monkeypatch):
     whole = new_model()
     wanted = run(whole, examples, tmp_path / "whole")

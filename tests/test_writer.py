@@ -230,6 +230,7 @@ def real_server(tmp_path_factory):
     process.wait()
 
 
+@pytest.mark.check
 def test_an_unknown_card_becomes_a_valid_corpus_with_a_real_server(
     real_server, card_path, tmp_path, monkeypatch
 ):
