@@ -21,7 +21,7 @@ import chain as steps
 import chapters
 import study
 
-pytestmark = pytest.mark.xdist_group("chain")
+pytestmark = [pytest.mark.xdist_group("chain"), pytest.mark.check]
 SMOKE = ("smoke", "--profile", "test")
 ANSWERS = 2 * 4 + 4 + 4 + 4 + 8 * 2  # everyday, do, question, outside, two turns of eight scripts
 COLUMNS = {
