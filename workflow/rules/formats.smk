@@ -27,8 +27,10 @@ def adapter(w):
 
 
 def rows(w):
-    """The record of the rows that an arm is trained on."""
-    return f"{RUN}/data/{'record' if w.arm in arms.formats() else 'examples_record'}.json"
+    """The records of the rows that an arm is trained on. A reasoned arm's record names the corpus of
+    its run too."""
+    corpus, examples = f"{RUN}/data/record.json", f"{RUN}/data/examples_record.json"
+    return [corpus] if w.arm in arms.formats() else [corpus, examples]
 
 
 localrules: all, gather, judge, draw

@@ -40,6 +40,7 @@ rule prefer:
         code("persllm/02_prefer"),
         ALL_EXAMPLES,
         STAGES,
+        f"{RUN}/data/record.json",
         f"{RUN}/data/examples_record.json",
         lambda w: f"{RUN}/{arms.ARMS[w.arm].starts_from}/seed{w.seed}/adapter_model.safetensors",
     output:
