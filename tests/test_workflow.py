@@ -34,6 +34,12 @@ def copy(tmp_path_factory):
     return copies.make(tmp_path_factory.mktemp("planned") / "copy")
 
 
+def test_reasoned_arms_wait_for_the_corpus_whose_record_they_name(copy):
+    code, output = run(copy, "smoke", "--", "-n", "--until", "train")
+    assert code == 0, output
+    assert {"corpus", "examples", "train"} <= set(jobs_of(output))
+
+
 def test_a_study_is_planned_with_all_its_steps(copy):
     code, output = run(copy, "smoke", "--", "-n")
     assert code == 0, output
