@@ -21,11 +21,34 @@ def change(path, old, new):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
+KINDS = ("difference", "crossover", "gap_beyond_base", "sensitivity")
+
+
 def test_the_shipped_ones_are_read(shipped):
-    fixed = contrasts.load_contrasts()
-    assert len(fixed) == 8 and fixed[0]["a"] == {"arm": "first_person", "measure": "do"}
+    earlier = contrasts.load_contrasts()
+    assert len(earlier) == 8 and earlier[0]["a"] == {"arm": "first_person", "measure": "do"}
+    assert {contrast["role"] for contrast in earlier} == {"earlier"}
     assert set(contrasts.load_reported("c3po")) == {"expression", "perplexity"}
     assert contrasts.load_reported("nell") == {}
+
+
+def test_what_is_primary_is_about_set_b_and_exploratory_on_set_a(shipped):
+    by_role = {}
+    for contrast in contrasts.load_contrasts(KINDS):
+        by_role.setdefault(contrast["role"], {})[contrast["id"]] = contrast
+    primary = by_role["primary"]
+    assert list(primary) == [
+        "crossover_demonstrations",
+        "crossover_first_person",
+        "documents_gap_beyond_base",
+        "sensitivity_demonstrations",
+        "sensitivity_first_person",
+        "sensitivity_documents",
+    ]
+    assert {contrast["set"] for contrast in primary.values()} == {"b"}
+    for name, contrast in primary.items():
+        again = by_role["exploratory"][f"{name}_set_a"]
+        assert again == contrast | {"id": again["id"], "role": "exploratory", "set": "a"}
 
 
 @pytest.mark.parametrize(
@@ -34,15 +57,27 @@ def test_the_shipped_ones_are_read(shipped):
         (
             "arm: first_person",
             "arm: firstperson",
-            r"entry 1, field 'a', field 'arm': 'firstperson'",
+            "entry 13, field 'a', field 'arm': 'firstperson'",
         ),
         (
             "measure: do}",
             "measure: does}",
-            "entry 1, field 'a', field 'measure': 'does' is none of",
+            "entry 13, field 'a', field 'measure': 'does' is none of",
         ),
+        (
+            "arms: [documents, demonstrations]",
+            "arms: [documents, demonstration]",
+            "entry 1, field 'arms', entry 2: 'demonstration' is none of",
+        ),
+        ("arms: [documents, dem", "arms: [dem", "entry 1, field 'arms': at least 2 are needed"),
+        ("kind: crossover", "kind: cross", "entry 1, field 'kind': 'cross' is none of"),
+        ("set: b", "set: c", "entry 1, field 'set': 'c' is none of"),
+        ("set: b", "set: a", "'crossover_demonstrations' is primary, but not about set b"),
+        ("role: primary", "role: main", "entry 1, field 'role': 'main' is none of"),
+        ("  role: primary\n", "", "entry 1, field 'role': it is missing"),
+        ("  kind: crossover\n", "", "entry 1, field 'kind': it is missing"),
         ("id: generalisation", "id: doing_by_voice", "the id 'doing_by_voice' is used twice"),
-        ("  question: Do first", "  quest: Do first", "entry 1, field 'question': it is missing"),
+        ("  question: Do docu", "  quest: Do docu", "entry 1, field 'question': it is missing"),
     ],
 )
 def test_a_wrong_contrast_is_refused(shipped, old, new, message):
@@ -62,5 +97,5 @@ def test_a_wrong_contrast_is_refused(shipped, old, new, message):
 )
 def test_a_wrong_number_of_the_earlier_study_is_refused(shipped, old, new, message):
     change(shipped / "published.yaml", old, new)
-    with pytest.raises(StudyError, match=f"published.yaml, field 'c3po', .*{message}"):
+    with pytest.raises(StudyError, match=f"published.yaml, .*field 'c3po', .*{message}"):
         contrasts.load_reported("c3po")

@@ -101,13 +101,22 @@ def row_error(validate: Callable, row: object, context: dict | None = None) -> s
         first = error.errors(include_url=False)[0]
     else:
         return None
-    place = list(first["loc"])
+    place = steps_to(row, list(first["loc"]))
     if first["type"].startswith("union_tag"):
-        place = ["kind"]
-    elif place and isinstance(row, dict) and place[0] == row.get("kind"):
-        place = place[1:]  # pydantic names the model that `kind` chose before the field
+        place.append("kind")
     names = [f"field '{p}'" if isinstance(p, str) else f"entry {p + 1}" for p in place]
     return f"{', '.join(names) or 'the whole'}: {in_words(first)}"
+
+
+def steps_to(row: object, loc: list[str | int]) -> list[str | int]:
+    """`loc` without the models that a `kind` chose, which pydantic names before the field."""
+    place = []
+    for step in loc:
+        if not (isinstance(row, dict) and step == row.get("kind") and step not in row):
+            place.append(step)
+            inside = isinstance(row, list) or (isinstance(row, dict) and step in row)
+            row = row[step] if inside else None
+    return place
 
 
 def in_words(error: dict) -> str:

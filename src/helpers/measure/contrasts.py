@@ -21,23 +21,58 @@ class Side(Row, extra="forbid"):
     measure: Literal[*MEASURES]
 
 
-class Contrast(Row, extra="forbid"):
-    """A comparison a - b, and the question that it answers."""
+class Fixed(Row, extra="forbid"):
+    """What every contrast has: the question that it answers, whether it was fixed before its
+    results existed (`role`), and the set of triplets that it is about ("" for none of them)."""
 
     id: Text
     question: Text
+    role: Literal["primary", "earlier", "exploratory"]
+    set: Literal["a", "b", ""]
+
+
+class Difference(Fixed):
+    """A comparison a - b."""
+
+    kind: Literal["difference"]
     a: Side
     b: Side
 
 
-Contrasts = Annotated[list[Contrast], AfterValidator(different_ids)]
+class Crossover(Fixed):
+    """By how much more the first arm leads the second in knowing than in doing."""
+
+    kind: Literal["crossover"]
+    arms: Annotated[list[Literal[*arms.ARMS]], Field(min_length=2, max_length=2)]
 
 
-def load_contrasts() -> list[dict]:
-    """The contrasts {id, question, a, b} of `data/contrasts.yaml`; raises StudyError with the entry
-    and the field of a wrong one, which would otherwise be left out as one whose arms a study does
-    not have."""
-    return read_mapping(files.DATA / "contrasts.yaml", Contrasts)
+class OfOneArm(Fixed):
+    """The gap between knowing and doing beyond that of `base`, or own minus other traits."""
+
+    kind: Literal["gap_beyond_base", "sensitivity"]
+    arms: Annotated[list[Literal[*arms.ARMS]], Field(min_length=1, max_length=1)]
+
+
+AnyContrast = Annotated[Difference | Crossover | OfOneArm, Field(discriminator="kind")]
+
+
+def tested_on_b(contrasts: list[Fixed]) -> list[Fixed]:
+    """A check: what is primary is about set b, which none of the first results were about."""
+    for contrast in contrasts:
+        if contrast.role == "primary" and contrast.set != "b":
+            raise ValueError(f"{contrast.id!r} is primary, but not about set b")
+    return contrasts
+
+
+Contrasts = Annotated[list[AnyContrast], AfterValidator(different_ids), AfterValidator(tested_on_b)]
+
+
+def load_contrasts(kinds: tuple[str, ...] = ("difference",)) -> list[dict]:
+    """The contrasts of these kinds in `data/contrasts.yaml`: {id, question, role, set, kind} with
+    {a, b} or {arms}. Raises StudyError with the entry and the field of a wrong one, which would
+    otherwise be left out as one whose arms a study does not have."""
+    every = read_mapping(files.DATA / "contrasts.yaml", Contrasts)
+    return [contrast for contrast in every if contrast["kind"] in kinds]
 
 
 class Rate(Row, extra="forbid"):
