@@ -81,14 +81,17 @@ def test_the_labelling_cell_saves_every_label_and_resumes(folder, monkeypatch):
     shown = []
     monkeypatch.setattr(widgets, "display", shown.append)
     widgets.labelling("c3po", CARD, "ann")
-    (button,), boxes = find(shown[0], ipywidgets.Button), find(shown[0], ipywidgets.Checkbox)
-    boxes[0].value = True
+    (button,), boxes = find(shown[0], ipywidgets.Button), find(shown[0], ipywidgets.ToggleButtons)
+    boxes[0].value, boxes[1].value, boxes[-1].value = "shows", "about", "off"
     button.click()
     button.click()
     rows = read_jsonl(folder / "by_ann.jsonl")
-    assert [row["traits"] for row in rows] == [["honorifics"], []] and len(
-        {row["label_id"] for row in rows}
-    ) == 2
+    assert [list(row["values"].values())[:3] for row in rows] == [
+        ["shows", "about", "no"],
+        ["no"] * 3,
+    ]
+    assert [row["coherence"] for row in rows] == ["off", "sensible"]
+    assert len({row["label_id"] for row in rows}) == 2
     with open(folder / "by_ann.jsonl", "a") as file:
         file.write('{"label_id": "torn')  # a kill in the middle of a write
     widgets.labelling("c3po", CARD, "ann")
@@ -105,14 +108,56 @@ def test_markup_in_an_answer_is_shown_and_not_run():
     assert "&lt;script&gt;" in widgets.page({"prompt": "x", "answer": "<script>alert(1)</script>"})
 
 
-def test_labels_of_two_annotators_are_paired_and_unknown_ones_refused(folder):
+def test_labels_of_every_two_readers_are_paired(folder):
     labels.write_blind(labels.draw_answers(answers(), 2), folder)
     ids = [row["label_id"] for row in read_jsonl(folder / "to_label.jsonl")]
     append_jsonl(folder / "by_a.jsonl", [{"label_id": i, "traits": ["odds"]} for i in ids])
-    append_jsonl(folder / "by_b.jsonl", [{"label_id": ids[0], "traits": []}])
+    for reader, value in (("b", "about"), ("c", "no")):
+        row = {"label_id": ids[0], "values": {"odds": value}, "coherence": "off"}
+        append_jsonl(folder / f"by_{reader}.jsonl", [row])
     both = labels.twice(labels.load_labels("c3po", CARD))
-    assert len(both) == 8 and both["label_id"].unique().tolist() == [ids[0]]
-    assert both.set_index("trait").loc["odds", ["first", "second"]].tolist() == [1, 0]
+    found = [tuple(row) for row in both.drop(columns="label_id").itertuples(index=False)]
+    assert sorted(found) == [
+        ("a", "b", "odds", "shows", "about"),
+        ("a", "c", "odds", "shows", "no"),
+        ("b", "c", "coherence", "off", "off"),
+        ("b", "c", "odds", "about", "no"),
+    ]
+    assert set(both["label_id"]) == {ids[0]}
+
+
+def test_labels_read_with_and_without_the_rule_are_loaded_alike(folder):
+    labels.write_blind(labels.draw_answers(answers(), 1), folder)
+    first, second = (row["label_id"] for row in read_jsonl(folder / "to_label.jsonl"))
+    values = dict.fromkeys(personas.trait_ids(CARD), "no") | {"odds": "about", "anxiety": "shows"}
+    read = {"values": values, "coherence": "salad", "draw": "a", "batch": 3}
+    append_jsonl(folder / "by_old.jsonl", [{"label_id": i, "traits": ["odds"]} for i in (first,)])
+    append_jsonl(folder / "by_new.jsonl", [{"label_id": second} | read])
+    found = labels.load_labels("c3po", CARD).set_index(["reader", "trait"])
+    assert len(found) == 16 and found["label"].sum() == 2
+    assert found.loc[("old", "odds"), "value"] == "shows"
+    assert found.loc["old", ["coherence", "draw", "batch"]].isna().all(axis=None)
+    assert found.loc[("new", "odds"), ["value", "label", "batch"]].tolist() == ["about", 0, 3]
+    assert set(found.loc["new", "coherence"]) == {"salad"}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({}, "`values` and `coherence` are needed, or `traits` alone"),
+        ({"traits": [], "values": {"odds": "no"}, "coherence": "off"}, "or `traits` alone"),
+        ({"values": {"odds": "no"}}, "`coherence` is needed beside `values`"),
+        ({"values": {"odds": "maybe"}, "coherence": "off"}, "'maybe' is none of shows, about, no"),
+        ({"values": {"wit": "no"}, "coherence": "off"}, "'wit' is not on the persona's card"),
+        ({"values": {"odds": "no"}, "coherence": "good"}, "'good' is none of sensible, off, salad"),
+    ],
+)
+def test_a_label_that_is_neither_kind_is_refused(folder, row, message):
+    drawn = labels.draw_answers(answers(), 2)
+    labels.write_blind(drawn, folder)
+    append_jsonl(folder / "by_b.jsonl", [{"label_id": drawn["label_id"].iloc[0]} | row])
+    with pytest.raises(StudyError, match=f"by_b.jsonl, line 1, .*{message}"):
+        labels.load_labels("c3po", CARD)
 
 
 @pytest.mark.parametrize(
@@ -139,32 +184,38 @@ def test_answers_without_words_are_not_drawn(folder):
     assert set(labels.draw_answers(some, 9)["answer"]) == {"Yes.", "No."}
 
 
-def test_the_majority_settles_a_label_and_a_tie_goes_to_who_labelled_most():
+def given(rows, coherence="off"):
+    """Labels of trait odds: rows (reader, label_id, value)."""
+    frame = pd.DataFrame(rows, columns=["reader", "label_id", "value"])
+    return frame.assign(trait="odds", coherence=coherence)
+
+
+def test_the_majority_settles_a_label_and_a_tie_goes_to_who_read_most():
     rows = [
-        ("few", "x", 1),
-        ("most", "x", 0),
-        ("most", "y", 1),
-        ("few", "z", 1),
-        ("most", "z", 0),
-        ("third", "z", 1),
-        ("few", "w", 1),
+        ("few", "x", "shows"),
+        ("most", "x", "no"),
+        ("most", "y", "shows"),
+        ("few", "z", "shows"),
+        ("most", "z", "no"),
+        ("third", "z", "shows"),
+        ("few", "w", "about"),
+        ("most", "v", "no"),
     ]
-    given = pd.DataFrame(
-        [{"annotator": a, "label_id": i, "trait": "odds", "label": v} for a, i, v in rows]
-    )
-    found = labels.settled(
-        pd.concat(
-            [
-                given,
-                pd.DataFrame([{"annotator": "most", "label_id": "v", "trait": "odds", "label": 0}]),
-            ]
-        )
-    )
-    assert dict(zip(found["label_id"], found["label"], strict=True)) == {
-        "x": 0,
-        "y": 1,
-        "z": 1,
-        "w": 1,
-        "v": 0,
+    found = labels.settled(given(rows)).set_index("label_id")
+    assert found["value"].to_dict() == {
+        "x": "no",
+        "y": "shows",
+        "z": "shows",
+        "w": "about",
+        "v": "no",
     }
-    assert labels.settled(given[:0]).empty
+    assert found["label"].to_dict() == {"x": 0, "y": 1, "z": 1, "w": 0, "v": 0}
+    assert set(found["coherence"]) == {"off"}
+    assert labels.settled(given(rows)[:0]).empty
+
+
+def test_what_was_read_by_the_rule_goes_before_what_was_read_without():
+    old = given([("a", "x", "no"), ("b", "x", "no"), ("a", "y", "shows")], coherence=None)
+    found = labels.settled(pd.concat([old, given([("c", "x", "about")])])).set_index("label_id")
+    assert found["value"].to_dict() == {"x": "about", "y": "shows"}
+    assert found["coherence"].fillna("").to_dict() == {"x": "off", "y": ""}

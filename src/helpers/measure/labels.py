@@ -1,10 +1,10 @@
-"""Blind labels: draw answers, hide what arm they come from, read what annotators gave."""
+"""Blind labels: draw answers, hide what arm they come from, load what readers found in them."""
 
-from itertools import combinations
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pandas as pd
+from pydantic import model_validator
 
 from helpers import files
 from helpers.corpus.personas import trait_ids
@@ -12,9 +12,14 @@ from helpers.files import StudyError, fingerprint, shown, write_frame, write_jso
 from helpers.measure.markers import without_words
 from helpers.rows import Row, Text, TraitId, known, read_rows
 
+# The value of a trait in an answer, and how far the answer makes sense: the rule that says when is
+# data/labels/c3po/RULE.md.
+VALUES = ("shows", "about", "no")
+COHERENCE = ("sensible", "off", "salad")
+
 
 class ToLabel(Row):
-    """What an annotator may see of a drawn answer."""
+    """What a reader may see of a drawn answer."""
 
     label_id: Text
     prompt: Text
@@ -22,10 +27,24 @@ class ToLabel(Row):
 
 
 class Label(Row):
-    """What an annotator gave to an answer: the traits that it shows."""
+    """What a reader found in an answer: by the rule, a value for each trait that was looked for and
+    the coherence (with the draw and the batch in which it was read, where it came in one); or, read
+    before there was a rule, the `traits` that it shows."""
 
     label_id: Annotated[Text, known("drawn", "is none of the answers drawn in to_label.jsonl")]
-    traits: list[TraitId]
+    traits: list[TraitId] | None = None
+    values: dict[TraitId, Literal[*VALUES]] | None = None
+    coherence: Literal[*COHERENCE] | None = None
+    draw: Text | None = None
+    batch: int | None = None
+
+    @model_validator(mode="after")
+    def is_one_kind(self) -> "Label":
+        if (self.traits is None) == (self.values is None):
+            raise ValueError("`values` and `coherence` are needed, or `traits` alone")
+        if self.values is not None and self.coherence is None:
+            raise ValueError("`coherence` is needed beside `values`")
+        return self
 
 
 def label_folder(persona: str) -> Path:
@@ -50,7 +69,7 @@ def draw_answers(answers: pd.DataFrame, per_stratum: int, seed: int = 0) -> pd.D
 
 
 def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
-    """`to_label.jsonl`, what an annotator may see (label_id, prompt, answer), and `key.csv`, which
+    """`to_label.jsonl`, what a reader may see (label_id, prompt, answer), and `key.csv`, which
     tells the arms. What was drawn before stays, so that its labels still belong to it; answers of
     arms that were not drawn then are added.
 
@@ -86,45 +105,64 @@ def to_label(persona: str) -> set[str]:
 
 
 def load_labels(persona: str, card: dict) -> pd.DataFrame:
-    """All labels of all annotators: annotator, label_id, trait, label (0 or 1), a row per trait;
-    the last label of an answer counts. Empty where nobody has labelled.
+    """All labels of all readers, a row per answer and trait: reader, label_id, trait, value (one of
+    VALUES), label (1 where it `shows`, else 0), coherence, draw and batch (missing where the answer
+    was read before there was a rule, or in no batch). A reader's last value counts. Empty where
+    nobody has read.
 
     Raises StudyError with file and line for a label of an unknown answer or trait.
     """
     traits, rows = trait_ids(card), []
     context = {"drawn": to_label(persona), "traits": traits}
     for file in sorted(label_folder(persona).glob("by_*.jsonl")):
-        annotator = file.stem.removeprefix("by_")
-        rows += [
-            (annotator, row["label_id"], trait, int(trait in row["traits"]))
-            for row in read_rows(file, Label, context, key=None)
-            for trait in traits
-        ]
-    frame = pd.DataFrame(rows, columns=["annotator", "label_id", "trait", "label"])
-    return frame.drop_duplicates(["annotator", "label_id", "trait"], keep="last", ignore_index=True)
+        reader = file.stem.removeprefix("by_")
+        for row in read_rows(file, Label, context, key=None):
+            shows = dict.fromkeys(row.get("traits", ()), "shows")
+            values = row.get("values") or dict.fromkeys(traits, "no") | shows
+            more = [row.get(name) for name in ("coherence", "draw", "batch")]
+            rows += [(reader, row["label_id"], t, value, *more) for t, value in values.items()]
+    names = ["reader", "label_id", "trait", "value", "coherence", "draw", "batch"]
+    frame = pd.DataFrame(rows, columns=names)
+    frame["label"] = (frame["value"] == "shows").astype(int)
+    return frame.drop_duplicates(["reader", "label_id", "trait"], keep="last", ignore_index=True)
 
 
 def settled(labels: pd.DataFrame) -> pd.DataFrame:
-    """One label per answer and trait: label_id, trait, label, the majority of its annotators; a tie
-    goes to the one of them who has labelled most."""
-    keys, most = ["label_id", "trait"], labels["annotator"].value_counts()
-    ranked = labels.assign(labelled=labels["annotator"].map(most)).sort_values(
-        "labelled", ascending=False, kind="stable"
+    """One value per answer and trait: label_id, trait, value, label (1 where it `shows`), coherence
+    (missing where no reading has one). What was read by the rule goes before what was read without;
+    then the majority of the readers counts, and a tie goes to the one of them who has read most."""
+    ruled = labels[labels["coherence"].notna()]
+    first = ruled.set_index(["label_id", "trait"]).index.unique()
+    others = labels[~labels.set_index(["label_id", "trait"]).index.isin(first)]
+    found = pd.concat([majority(part, ["label_id", "trait"], "value") for part in (ruled, others)])
+    read = ruled.drop_duplicates(["reader", "label_id"])
+    coherence = majority(read, ["label_id"], "coherence")
+    found = found.assign(label=(found["value"] == "shows").astype(int))
+    return found.merge(coherence, on="label_id", how="left")
+
+
+def majority(labels: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
+    """What most readers found in `column` per `keys`, which it keeps; a tie goes to the reader with
+    most labels."""
+    votes = labels.groupby([*keys, column])["reader"].transform("size")
+    most = labels["reader"].map(labels["reader"].value_counts())
+    ranked = labels.assign(votes=votes, most=most).sort_values(
+        ["votes", "most"], ascending=False, kind="stable"
     )
-    deciding = ranked.drop_duplicates(keys).set_index(keys)["label"]
-    share = labels.groupby(keys)["label"].mean().reindex(deciding.index)
-    return deciding.where(share == 0.5, (share > 0.5).astype(int)).reset_index()
+    return ranked.drop_duplicates(keys)[[*keys, column]]
 
 
 def twice(labels: pd.DataFrame) -> pd.DataFrame:
-    """The labels that two annotators gave to the same answer and trait: label_id, trait, first,
-    second (the two that labelled most in common)."""
-    wide = labels.pivot(index=["label_id", "trait"], columns="annotator", values="label")
-    pairs = [
-        (int(wide[[a, b]].notna().all(axis=1).sum()), a, b)
-        for a, b in combinations(wide.columns, 2)
-    ]
-    if not pairs or max(pairs)[0] == 0:
-        return pd.DataFrame(columns=["label_id", "trait", "first", "second"])
-    _, a, b = max(pairs)
-    return wide[[a, b]].dropna().astype(int).set_axis(["first", "second"], axis=1).reset_index()
+    """What two readers found in the same answer, for every pair of readers: first_reader,
+    second_reader, label_id, trait (`coherence` for that of the whole), first, second."""
+    whole = labels.dropna(subset=["coherence"]).drop_duplicates(["reader", "label_id"])
+    whole = whole.assign(trait="coherence", value=whole["coherence"])
+    columns = ["reader", "label_id", "trait", "value"]
+    found = pd.concat([labels[columns], whole[columns]])
+    pairs = found.merge(found, on=["label_id", "trait"])
+    pairs = pairs[pairs["reader_x"] < pairs["reader_y"]]
+    names = {"reader_x": "first_reader", "reader_y": "second_reader"}
+    names |= {"value_x": "first", "value_y": "second"}
+    return pairs.rename(columns=names)[
+        ["first_reader", "second_reader", "label_id", "trait", "first", "second"]
+    ].reset_index(drop=True)

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from IPython.display import display
 
 from helpers.files import append_jsonl, resume_jsonl
-from helpers.measure.labels import label_folder, load_to_label
+from helpers.measure.labels import COHERENCE, VALUES, label_folder, load_to_label
 
 
 def chat_box(model, one: dict, settings: dict) -> None:
@@ -107,38 +107,42 @@ def as_html(rows: list[dict]) -> str:
     )
 
 
-def labelling(persona: str, card: dict, annotator: str) -> None:
-    """Show one unlabelled answer after another with a box per trait; every label is on the disk
-    before the next answer appears, and the same cell goes on where it was left. The arm is never
-    shown."""
+def labelling(persona: str, card: dict, reader: str) -> None:
+    """Show one unread answer after another with a choice per trait and one for the coherence (see
+    `measure.labels`); every reading is on the disk before the next answer appears, and the same
+    cell goes on where it was left. The arm is never shown."""
     folder = label_folder(persona)
-    path = folder / f"by_{annotator}.jsonl"
+    path = folder / f"by_{reader}.jsonl"
     done = {row["label_id"] for row in resume_jsonl(path)}
     waiting = [row for row in load_to_label(folder) if row["label_id"] not in done]
     text, count = widgets.HTML(), widgets.Label()
-    boxes = {
-        t["id"]: widgets.Checkbox(description=t["id"], tooltip=t["description"])
-        for t in card["traits"]
+    choices = {
+        trait["id"]: widgets.ToggleButtons(
+            options=VALUES, description=trait["id"], tooltips=[trait["description"]] * len(VALUES)
+        )
+        for trait in card["traits"]
     }
+    coherence = widgets.ToggleButtons(options=COHERENCE, description="coherence")
     save = widgets.Button(description="save, next", button_style="primary")
 
     def show() -> None:
-        count.value = f"{len(waiting)} answers left for annotator '{annotator}'"
+        count.value = f"{len(waiting)} answers left for reader '{reader}'"
         save.disabled = not waiting
-        text.value = "Everything is labelled." if not waiting else page(waiting[0])
-        for box in boxes.values():
-            box.value = False
+        text.value = "Everything is read." if not waiting else page(waiting[0])
+        for choice in choices.values():
+            choice.value = "no"
+        coherence.value = "sensible"
 
     def keep(_) -> None:
-        traits = [trait for trait, box in boxes.items() if box.value]
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        append_jsonl(path, [{"label_id": waiting[0]["label_id"], "traits": traits, "at": now}])
+        values = {trait: choice.value for trait, choice in choices.items()}
+        row = {"label_id": waiting[0]["label_id"], "values": values, "coherence": coherence.value}
+        append_jsonl(path, [row | {"at": datetime.now(UTC).isoformat(timespec="seconds")}])
         waiting.pop(0)
         show()
 
     save.on_click(keep)
     show()
-    display(widgets.VBox([count, text, widgets.GridBox(list(boxes.values())), save]))
+    display(widgets.VBox([count, text, *choices.values(), coherence, save]))
 
 
 def page(row: dict) -> str:

@@ -1,0 +1,241 @@
+"""Answers to read blind, in batches that each hold all arms, and what readers found in them.
+
+    python -m helpers.measure.batches draw data/results/reference data/runs/reading/a --set a
+    python -m helpers.measure.batches collect data/results/reference data/runs/reading/a claude
+
+`draw` writes `batch_01.jsonl` and so on: label_id, prompt, answer, and the traits to look for. A
+reader writes, by the rule of `data/labels`, a file of the same name into `by_<reader>/`, a row
+{label_id, values: {trait: value}, coherence} per answer. `collect` checks them and puts them into
+`data/labels/<persona>/by_<reader>.jsonl`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import Field, field_validator
+
+from helpers import arms
+from helpers.corpus.personas import load_persona, trait_ids
+from helpers.files import ROOT, StudyError, read_jsonl, shown, write_frame, write_jsonl
+from helpers.measure.labels import (
+    COHERENCE,
+    VALUES,
+    ToLabel,
+    label_folder,
+    label_ids,
+    load_to_label,
+)
+from helpers.measure.markers import without_words
+from helpers.rows import Row, Text, TraitId, known, read_rows
+
+KEY = ["label_id", "arm", "seed", "item", "kind", "scenario_trait", "sample"]
+
+
+class InBatch(ToLabel):
+    """What a reader may see of a drawn answer: the message, the answer, the traits to look for."""
+
+    traits: Annotated[list[TraitId], Field(min_length=1)]
+
+
+class Reading(Row, extra="forbid"):
+    """What a reader found in an answer of a batch: a value for each of its traits, and its
+    coherence. The context `asked` gives the traits by label_id."""
+
+    label_id: Annotated[Text, known("asked", "is the label_id of no answer in the batch")]
+    values: dict[str, Literal[*VALUES]]
+    coherence: Literal[*COHERENCE]
+
+    @field_validator("values")
+    @classmethod
+    def are_the_asked(cls, values: dict, info) -> dict:
+        asked = info.context["asked"].get(info.data.get("label_id"), values)
+        if set(values) != set(asked):
+            raise ValueError(f"values of {', '.join(asked)} are needed, found {[*values]}")
+        return values
+
+
+# Drawing
+
+
+def evenly(answers: pd.DataFrame, count: int, seed: int = 0) -> pd.DataFrame:
+    """`count` of the answers, spread over arms and within an arm over its scenarios' traits as
+    evenly as it can be, no scenario of an arm a second time while another is left."""
+    mixed = answers.sample(frac=1, random_state=seed)
+    for stratum in (["arm", "item"], ["arm", "scenario_trait"]):
+        mixed = mixed.assign(turn=mixed.groupby(stratum).cumcount())
+        mixed = mixed.sort_values("turn", kind="stable")
+    return mixed.drop(columns="turn").groupby("arm").head(count // answers["arm"].nunique())
+
+
+def batches(drawn: pd.DataFrame, size: int, seed: int = 0) -> list[pd.DataFrame]:
+    """The drawn answers in batches of `size`, each with all arms in the shares that they have in
+    the whole, in random order."""
+    mixed = drawn.sample(frac=1, random_state=seed)
+    by_arm = mixed.groupby("arm")["arm"]
+    place = (by_arm.cumcount() + 0.5) / by_arm.transform("size")
+    laid = mixed.loc[place.sort_values(kind="stable").index]
+    parts = [laid[start : start + size] for start in range(0, len(laid), size)]
+    return [part.sample(frac=1, random_state=seed) for part in parts]
+
+
+def to_read(
+    results: Path, kind: str, sets: list[str], seeds: list[int], arm_names: list[str]
+) -> pd.DataFrame:
+    """The answers that may be drawn, with their `label_id`: of one kind, and of these sets, seeds
+    and arms; without those that have no words, and each text once."""
+    answers = pd.read_parquet(results / "answers.parquet")
+    wanted = {"kind": [kind], "set": sets, "seed": seeds, "arm": arm_names}
+    for column, values in wanted.items():
+        if lacking := sorted(set(values) - set(answers[column]), key=str):
+            raise StudyError(
+                f"{shown(results)}/answers.parquet: no answer has {column} {lacking[0]!r}; there "
+                f"are {', '.join(map(str, answers[column].unique()))}."
+            )
+        answers = answers[answers[column].isin(values)]
+    answers = answers[~without_words(answers["answer"])]
+    return answers.assign(label_id=label_ids(answers)).drop_duplicates("label_id")
+
+
+def write_batches(drawn: pd.DataFrame, traits: list[list[str]], folder: Path, size: int) -> int:
+    """Write the drawn answers into `folder` as batches, and return their number. `traits` are the
+    ones to look for, answer by answer. Raises StudyError where the folder has batches already."""
+    if any(folder.glob("batch_*.jsonl")):
+        raise StudyError(f"{shown(folder)} holds batches already; give another folder.")
+    drawn = drawn.assign(traits=pd.Series(traits, index=drawn.index))
+    parts = batches(drawn, size)
+    for number, part in enumerate(parts, 1):
+        rows = part[list(InBatch.model_fields)].to_dict("records")
+        write_jsonl(folder / f"batch_{number:02d}.jsonl", rows)
+    return len(parts)
+
+
+# Collecting
+
+
+def read_batch(path: Path, traits: list[str]) -> dict[str, dict]:
+    """The rows of a batch by label_id; raises StudyError with file, line and field."""
+    return {
+        row["label_id"]: row for row in read_rows(path, InBatch, {"traits": traits}, "label_id")
+    }
+
+
+def readings(path: Path, asked: dict[str, dict]) -> list[dict]:
+    """What a reader found in the answers of one batch (see `Reading`). Raises StudyError with file,
+    line and field for a wrong value and an unknown or doubled label_id, and where an answer is
+    missing."""
+    context = {"asked": {name: row["traits"] for name, row in asked.items()}}
+    rows = read_rows(path, Reading, context, "label_id")
+    read = {row["label_id"] for row in rows}
+    if missing := [name for name in asked if name not in read]:
+        raise StudyError(
+            f"{shown(path)}: {len(missing)} of {len(asked)} answers are not read, the first "
+            f"{missing[0]!r}. Read them, then run again."
+        )
+    return rows
+
+
+def collect(folder: Path, reader: str, traits: list[str]) -> tuple[list[dict], list[dict]]:
+    """The answers of the batches in `folder` that a reader has read, and the readings, with `draw`,
+    the folder's name, and `batch`. A batch that the reader has not begun is left out. Raises
+    StudyError as `readings` does, and where no batch is read."""
+    texts, found = [], []
+    for path in sorted(folder.glob("batch_*.jsonl")):
+        own = folder / f"by_{reader}" / path.name
+        if own.exists():
+            asked = read_batch(path, traits)
+            where = {"draw": folder.name, "batch": int(path.stem.removeprefix("batch_"))}
+            found += [row | where for row in readings(own, asked)]
+            texts += asked.values()
+    if not found:
+        raise StudyError(f"{shown(folder)}/by_{reader}: no batch is read yet.")
+    return texts, found
+
+
+def keep(
+    asked: list[dict], found: list[dict], answers: pd.DataFrame, reader: str, folder: Path
+) -> None:
+    """Put readings into a folder of labels: the texts into `to_label.jsonl`, the arms that gave
+    them into `key.csv`, the readings into `by_<reader>.jsonl`, in place of those of the same
+    draws that are there."""
+    texts, names = load_to_label(folder), list(ToLabel.model_fields)
+    there = {row["label_id"] for row in texts}
+    new = {r["label_id"]: {n: r[n] for n in names} for r in asked if r["label_id"] not in there}
+    write_jsonl(folder / "to_label.jsonl", [*texts, *new.values()])
+    path = folder / "key.csv"
+    key = answers.assign(label_id=label_ids(answers))[KEY]
+    key = key[key["label_id"].isin([row["label_id"] for row in asked])]
+    if path.exists():
+        before = pd.read_csv(path, keep_default_na=False)
+        key = pd.concat([before, key[~key["label_id"].isin(before["label_id"])]])
+    write_frame(path, key)
+    path, draws = folder / f"by_{reader}.jsonl", {row["draw"] for row in found}
+    before = read_jsonl(path) if path.exists() else []
+    write_jsonl(path, [row for row in before if row.get("draw") not in draws] + found)
+
+
+# Commands
+
+
+def draw(given: argparse.Namespace) -> str:
+    """Draw as the command line says, and say what was drawn."""
+    traits = trait_ids(load_persona(given.persona))
+    answers = to_read(ROOT / given.results, given.kind, given.set, given.seed, given.arm)
+    if given.again:
+        paths = sorted((ROOT / given.again).glob("batch_*.jsonl"))
+        before = {name for path in paths for name in read_batch(path, traits)}
+        answers, traits = answers[answers["label_id"].isin(before)], traits[::-1]
+    drawn = evenly(answers, given.count) if given.count else answers
+    own = [[trait] for trait in drawn["scenario_trait"]]
+    look_for = [traits] * len(drawn) if given.count else own
+    number = write_batches(drawn, look_for, ROOT / given.folder, given.size)
+    shares = drawn.groupby("arm").size().to_dict()
+    return (
+        f"{len(drawn)} answers in {number} batches, {shown(ROOT / given.folder)}; by arm {shares}"
+    )
+
+
+def collected(given: argparse.Namespace) -> str:
+    """Collect as the command line says, and say what was found."""
+    folder = ROOT / given.folder
+    asked, found = collect(folder, given.reader, trait_ids(load_persona(given.persona)))
+    answers = pd.read_parquet(ROOT / given.results / "answers.parquet")
+    keep(asked, found, answers, given.reader, label_folder(given.persona))
+    read, there = len({row["batch"] for row in found}), len(list(folder.glob("batch_*.jsonl")))
+    own = shown(label_folder(given.persona) / f"by_{given.reader}.jsonl")
+    return f"{len(found)} answers of {read} batches ({there} were drawn), written to {own}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run, name in ((draw, "draw"), (collected, "collect")):
+        own = commands.add_parser(name, help=run.__doc__)
+        own.set_defaults(run=run)
+        own.add_argument("results", help="the folder of results whose answers are read")
+        own.add_argument("folder", help="the folder of the batches; its name is that of the draw")
+        own.add_argument("--persona", default="c3po")
+        if name == "collect":
+            own.add_argument("reader", help="whose readings, by_<reader>/ in the folder")
+            continue
+        own.add_argument("--kind", default="do", help="default do")
+        own.add_argument("--set", nargs="+", default=["a", "b"], help="default a b")
+        own.add_argument("--seed", nargs="+", type=int, default=[0, 1], help="default 0 1")
+        own.add_argument("--arm", nargs="+", default=["base", "prompted", *arms.formats()])
+        own.add_argument("--size", type=int, default=40, help="answers in a batch, default 40")
+        spread = "draw so many, spread over arms and traits, for all traits of the card"
+        own.add_argument("--count", type=int, help=spread)
+        again = "draw among the answers of these batches, with the traits in reverse order"
+        own.add_argument("--again", metavar="FOLDER", help=again)
+    given = parser.parse_args()
+    try:
+        print(given.run(given))
+    except StudyError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
