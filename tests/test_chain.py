@@ -120,7 +120,7 @@ def test_the_records_say_what_the_results_were_made_from(made):
     assert (
         record["arms"]["persllm/seed0"]["adapter"] and not record["arms"]["base/seed0"]["adapter"]
     )
-    usual = {"card", "corpus", "items", "control"}
+    usual = {"card", "corpus", "items", "readouts", "control"}
     assert set(record["inputs"]) == {*usual, "stages", "reasoned", "interlocutor"}
     assert set(record["arms"]["base/seed0"]["inputs"]) == usual
     judge, measured = (read_json(made / "results" / f"{n}.json") for n in ("judge", "measured"))

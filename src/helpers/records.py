@@ -2,14 +2,12 @@
 
 import os
 import platform
-import subprocess
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from helpers import arms, files
-from helpers.files import ROOT, StudyError, fingerprint, sha256, shown
+from helpers import arms, files, repository
+from helpers.files import StudyError, fingerprint, sha256, shown
 
 PACKAGES = (
     "torch",
@@ -46,13 +44,10 @@ def table_file(table: str) -> str:
 
 def record(**facts: object) -> dict:
     """What a result must carry to be judged later: the given facts with commit, versions, machine
-    and time. The versions are read from the installed packages, of which none is imported."""
-    commit = ""
-    with suppress(OSError):  # git is not installed
-        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    and time. The versions are read from the installed packages, of which none is imported. A step
+    that trains or answers gives `code`, its `sources.code_hash`."""
     return {
-        "commit": commit or "unknown",
+        "commit": repository.commit() or "unknown",
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in PACKAGES},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -64,16 +59,17 @@ def record(**facts: object) -> dict:
 def inputs(persona: str, control: str = "") -> dict[str, str]:
     """A fingerprint of each thing that results can depend on; a record keeps those that it did.
 
-    card, corpus, items: the persona's. control: the control character's corpus. stages: the
-    persona's, which arms that know them are asked in. reasoned: what PersLLM's arms are taught and
-    asked; interlocutor: the long conversations. labels, premises: what judges learn and are checked
-    with, which comes after the answers.
+    card, corpus, items: the persona's; readouts: those of its items, and further sets. control:
+    the control character's corpus. stages: the persona's, which arms that know them are asked in.
+    reasoned: what PersLLM's arms are taught and asked; interlocutor: the long conversations.
+    labels, premises: what judges learn and are checked with, which comes after the answers.
     """
     data, own = files.DATA, files.DATA / "persllm" / persona
     sources = {
         "card": [data / "personas" / f"{persona}.yaml"],
         "corpus": sorted((data / "corpora" / persona).glob("*.jsonl")),
         "items": [data / "items" / f"{persona}.jsonl"],
+        "readouts": sorted((data / "items" / persona).glob("*.jsonl")),
         "labels": sorted(
             path
             for path in (data / "labels" / persona).glob("*")
@@ -192,3 +188,60 @@ def alike(record: dict) -> list:
     own = ("arm", "seed", "turns")
     settings = {name: value for name, value in record["settings"].items() if name not in own}
     return [record["model"], record.get("data"), settings]
+
+
+# The code that made them
+
+
+def other_code(made: dict[str, dict[str, dict]]) -> str:
+    """The first difference in the code that arms and seeds were made by, in words; "" where there
+    is none. `made` maps a chapter to the records that it wrote, by arm and seed."""
+    for chapter, own in made.items():
+        first = next(iter(own), "")
+        for name, record in own.items():
+            if record.get("code") != own[first].get("code"):
+                return f"{chapter}: {name} was made by {by_code(record)}, {first} by " + by_code(
+                    own[first]
+                )
+    return ""
+
+
+def not_committed(made: dict[str, dict[str, dict]]) -> str:
+    """The first arm and seed that was made by code that is in no commit, in words; "" for none."""
+    for chapter, own in made.items():
+        for name, record in own.items():
+            if record["commit"].endswith("-dirty"):
+                return f"{chapter}: {name} was made by code that was not committed"
+    return ""
+
+
+def by_code(record: dict) -> str:
+    """The code that made something, as its record names it."""
+    return f"code {record.get('code', 'without a hash')} (commit {record['commit']})"
+
+
+def by_chapter(trained: dict, answered: dict, asked: dict) -> dict[str, dict[str, dict]]:
+    """The records of arms and seeds by the chapter that wrote them."""
+    preferring = arms.trained_on("preferences")
+    by_preference = {n: own for n, own in trained.items() if n.split("/")[0] in preferring}
+    return {
+        "formats/02_train": {n: own for n, own in trained.items() if n not in by_preference},
+        "persllm/02_prefer": by_preference,
+        "formats/03_answer": answered,
+        "persllm/03_ask": asked,
+    }
+
+
+def refuse_other_code(made: dict[str, dict[str, dict]], named: str, publish: bool) -> str:
+    """The difference in code that the study file names (`different_code`), "" where there is none.
+
+    Raises StudyError where arms and seeds were made by different code, or published ones by code
+    that is not committed, and the study file does not name it. `made` is that of `other_code`.
+    """
+    difference = other_code(made) or (publish and not_committed(made)) or ""
+    if difference and not named:
+        raise StudyError(
+            f"{difference}. Run them again by the code of one commit, or say in the study file "
+            'what differs (`different_code: "..."`): the record keeps it, and the results say so.'
+        )
+    return named if difference else ""
