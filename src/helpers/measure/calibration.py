@@ -13,26 +13,22 @@ YOUDEN = 0.15
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> dict:
-    """Two raters' 0/1 judgements of the same things: n, share agreed, Cohen's kappa (1960), Gwet's
-    AC1.
+    """Two raters' judgements of the same things, 0/1 or any categories: n, share agreed, Cohen's
+    kappa (1960), Gwet's AC1.
 
-    AC1 = (agreed - e) / (1 - e) with e = 2 q (1 - q), q the mean share of ones (Gwet, Br. J. Math.
-    Stat. Psychol. 61, 2008, equation 8); unlike kappa it stays meaningful where nearly all
-    judgements are the same. nan without things.
+    AC1 = (agreed - e) / (1 - e) with e = sum of q (1 - q) / (categories - 1), q the mean share of a
+    category (Gwet, Br. J. Math. Stat. Psychol. 61, 2008, equation 8; of two categories 2 q (1 - q)).
+    Unlike kappa it stays meaningful where nearly all judgements are the same. nan without things.
     """
-    a, b = np.asarray(a, dtype=int), np.asarray(b, dtype=int)
+    a, b = np.asarray(a), np.asarray(b)
     if len(a) == 0:
         return {"n": 0, "agreed": np.nan, "kappa": np.nan, "ac1": np.nan}
-    agreed, q = float((a == b).mean()), float((a.mean() + b.mean()) / 2)
-    by_chance = 2 * q * (1 - q)
-    same = len(set(a) | set(b)) == 1  # kappa is 0/0 there
-    kappa = np.nan if same else cohen_kappa_score(a, b)
-    return {
-        "n": len(a),
-        "agreed": agreed,
-        "kappa": kappa,
-        "ac1": (agreed - by_chance) / (1 - by_chance),
-    }
+    categories, counts = np.unique(np.concatenate([a, b]), return_counts=True)
+    agreed, q = float((a == b).mean()), counts / counts.sum()
+    by_chance = float((q * (1 - q)).sum() / max(1, len(categories) - 1))
+    kappa = np.nan if len(categories) == 1 else cohen_kappa_score(a, b)  # 0/0 there
+    ac1 = (agreed - by_chance) / (1 - by_chance)
+    return {"n": len(a), "agreed": agreed, "kappa": kappa, "ac1": ac1}
 
 
 def errors(judged: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> dict:
