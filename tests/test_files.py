@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import files, parameters
+from helpers import files
 from helpers.files import StudyError
 
 json_rows = st.lists(
@@ -107,20 +107,6 @@ def test_a_shared_lock_keeps_only_those_out_that_want_it_alone(tmp_path):
     holder.wait()
 
 
-def test_parameters_are_checked_by_name_and_type():
-    declared = {"seed": 0, "learning_rate": 2e-4, "arm": "documents"}
-    parameters.check(declared, {"seed": 3, "learning_rate": 1}, "02")
-    with pytest.raises(StudyError, match="unknown parameter 'sead'.*seed"):
-        parameters.check(declared, {"sead": 3}, "02")
-    with pytest.raises(StudyError, match="'seed' is '3', but must be of type int"):
-        parameters.check(declared, {"seed": "3"}, "02")
-
-
-def test_settings_refuse_a_parameter_that_papermill_would_only_warn_of():
-    with pytest.raises(StudyError, match="unknown parameter 'lerning_rate'"):
-        parameters.resolve("formats/02_train", {"lerning_rate": 1.0, "In": [], "_private": 1})
-
-
 LIGHT = """files rows server writing pretrained corpus.personas corpus.formats corpus.items
 corpus.ingest corpus.certificate corpus.writer persllm.life_stages persllm.reasoned
 persllm.construct persllm.preferences persllm.premises measure.labels measure.markers
@@ -145,3 +131,31 @@ def test_a_key_that_stands_twice_in_yaml_is_refused(tmp_path, text):
         files.read_yaml(path)
     with pytest.raises(StudyError, match="is missing"):
         files.read_yaml(tmp_path / "gone.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2e-4", 2e-4),
+        ("-1E5", -1e5),
+        (".5", 0.5),
+        ("1_000", 1000),
+        ("no", "no"),
+        ("12:30", "12:30"),
+        ("2024-01-01", "2024-01-01"),
+        ("007", "007"),
+        ("true", True),
+        ("~", None),
+        ("~/x", "~/x"),
+    ],
+)
+def test_plain_words_of_yaml_are_what_they_look_like(tmp_path, text, value):
+    (tmp_path / "x.yaml").write_text(f"\ufeffa: {text}\n", encoding="utf-8")
+    assert files.read_yaml(tmp_path / "x.yaml") == {"a": value}
+
+
+def test_the_line_of_a_value_in_yaml(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("a: 1\nb:\n  - c: 1\n  - c: 2\n    d: 3\n")
+    places = (["a"], ["b", 1], ["b", 1, "d"], ["b", 1, "gone"], ["b", 7], ["e"], [])
+    assert [files.yaml_line(path, list(place)) for place in places] == [1, 4, 5, 4, 2, 1, 1]

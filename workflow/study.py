@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
 from chapters import CHAPTERS, defaults
+from pydantic import AfterValidator, Field
 
-from helpers import arms, parameters
-from helpers.corpus import ingest
+from helpers import arms, files, parameters
+from helpers.corpus import ingest, reading
 from helpers.corpus.personas import load_persona
-from helpers.files import StudyError, read_yaml
+from helpers.files import StudyError, located, read_yaml, shown, yaml_line
+from helpers.parameters import ArmNames, Name, Seed, all_different
+from helpers.rows import Row, Text, named, read_mapping, spoilt
 
 STUDIES = Path(__file__).parent / "studies"
 # Parameters that the chain sets itself, from the study's other fields.
@@ -28,6 +32,8 @@ class Study:
     publish: bool = False  # whether results, figures and chapters go into the repository
     shown: list[str] = field(default_factory=list)  # the arms that the formats' figures draw
     adapters_from: str = ""  # the study whose adapters are taken where the recipe is the same
+    kept_seeds: list[int] = field(default_factory=list)  # taken from the committed results, not run
+    different_code: str = ""  # in words, where arms or seeds were made by different code
     parameters: dict = field(default_factory=dict)
 
     @property
@@ -48,68 +54,103 @@ class Study:
         return arms.with_seeds(self.arms, self.seeds)
 
     @property
+    def run_pairs(self) -> list[tuple[str, int]]:
+        """Every arm with the seeds that are run here."""
+        return [pair for pair in self.pairs if pair[1] not in self.kept_seeds]
+
+    @property
     def has_persllm(self) -> bool:
         return bool(set(self.arms) & set(arms.trained_on("reasoned", "preferences")))
 
 
 # Reading a study file
 
-FIELDS = {
-    "extends": str,
-    "title": str,
-    "publish": bool,
-    "persona": str,
-    "arms": list,
-    "seeds": list,
-    "shown": list,
-    "adapters_from": str,
-    "parameters": dict,
-}
+
+Seeds = Annotated[list[Seed], Field(min_length=1), AfterValidator(all_different)]
+
+
+class StudyFile(Row, extra="forbid"):
+    """What a study file may say; what it leaves out comes from the study that it `extends`."""
+
+    extends: Name = ""
+    title: Text = ""
+    publish: bool = False
+    persona: Name = ""
+    arms: ArmNames = Field(default=[])
+    seeds: Seeds = Field(default=[])
+    shown: ArmNames = Field(default=[])
+    adapters_from: Name = ""
+    kept_seeds: Seeds = Field(default=[])
+    different_code: Text = ""
+    parameters: dict[str, Any] = Field(default={})
+
+
 NEEDED = ("title", "publish", "persona", "arms", "seeds", "parameters")
 
 
 def load_study(name: str) -> Study:
     """The validated study `workflow/studies/<name>.yaml`.
 
-    Raises StudyError that names the file, the field and the known values.
+    Raises StudyError that names the file, the line, the field and what is allowed.
     """
     values = inherited(name, ())
-    where = f"{name}.yaml"
+    where = shown(STUDIES / f"{name}.yaml")
     values.pop("extends", None)
     for needed in NEEDED:
         if needed not in values:
             raise StudyError(
-                f"{where}: the field '{needed}' is missing, here and in what it extends."
+                f"{where}: the field '{needed}' is missing, here and in what it extends. Add it, "
+                "then run again."
             )
     if values["parameters"].get("sources"):  # no other character has texts for data of one's own
         values["parameters"] = {"control": ""} | values["parameters"]
     study = Study(name=name, **{"shown": values["arms"]} | values)
-    check_arms(study, where)
-    whole = study.seeds and all(type(seed) is int and seed >= 0 for seed in study.seeds)
-    if not whole or len(set(study.seeds)) < len(study.seeds):
-        raise StudyError(
-            f"{where}, field 'seeds': a list of different whole numbers from 0 is needed."
+    check_arms(study)
+    for field_name, persona in (
+        ("persona", study.persona),
+        ("control", study.parameters.get("control")),
+    ):
+        if persona and not (files.DATA / "personas" / f"{persona}.yaml").is_file():
+            there = ", ".join(sorted(p.stem for p in (files.DATA / "personas").glob("*.yaml")))
+            refuse(study, field_name, f"there is no persona card {persona!r}; there are {there}")
+    load_persona(study.persona)
+    if study.adapters_from and study.adapters_from not in set(known()) - {study.name}:
+        others = ", ".join(other for other in known() if other != study.name)
+        refuse(
+            study,
+            "adapters_from",
+            f"study {study.adapters_from!r} is unknown. Choose one of: {others}",
         )
-    for name in (study.persona, study.parameters.get("control")):
-        check_persona(name, where)
-    if study.adapters_from and study.adapters_from not in known():
-        raise StudyError(
-            f"{where}, field 'adapters_from': study '{study.adapters_from}' is unknown. "
-            f"Choose one of: {', '.join(known())}."
-        )
-    declared = {
-        parameter: value
-        for chapter in CHAPTERS
-        for parameter, value in defaults(chapter).items()
-        if parameter not in OWN
-    }
-    parameters.check(declared, study.parameters, f"{where}, field 'parameters'")
-    check_sources(study, where)
+    if study.kept_seeds and not study.publish:
+        refuse(study, "kept_seeds", "only a study with `publish: true` has committed results")
+    if odd := [seed for seed in study.kept_seeds if seed not in study.seeds]:
+        refuse(study, "kept_seeds", f"{odd[0]} is not among the study's seeds")
+    parameters.check([*settable(), "persona"], study.parameters | {"persona": study.persona}, where)
+    check_sources(study)
     return study
+
+
+def refuse(study: Study, field_name: str, wrong: str) -> None:
+    """Raise StudyError for a field or parameter of a study, with its line where the study's own
+    file has it."""
+    path = STUDIES / f"{study.name}.yaml"
+    own = read_yaml(path)
+    where, place = shown(path), [field_name]
+    if field_name in own.get("parameters", {}):
+        place = ["parameters", field_name]
+    if field_name in own or len(place) > 1:
+        where += f", line {yaml_line(path, place)}"
+    raise StudyError(f"{where}, {named(place)}: {wrong}. Change it, then run again.")
 
 
 def known() -> list[str]:
     return sorted(path.stem for path in STUDIES.glob("*.yaml"))
+
+
+def settable() -> list[str]:
+    """The parameters that a study may set: those of all chapters but what the chain sets itself."""
+    every = dict.fromkeys(name for chapter in CHAPTERS for name in defaults(chapter))
+    return [name for name in every if name not in OWN]
 
 
 def inherited(name: str, below: tuple[str, ...]) -> dict:
@@ -120,19 +161,7 @@ def inherited(name: str, below: tuple[str, ...]) -> dict:
         raise StudyError(f"{what} '{name}' is unknown. Choose one of: {', '.join(known())}.")
     if name in below:
         raise StudyError(f"{below[-1]}.yaml, field 'extends': '{name}' would extend itself.")
-    path = STUDIES / f"{name}.yaml"
-    own = read_yaml(path)
-    if not isinstance(own, dict) or set(own) - set(FIELDS):
-        odd = sorted(map(str, set(own) - set(FIELDS))) if isinstance(own, dict) else [own]
-        raise StudyError(
-            f"{path.name}: a study has the fields {', '.join(FIELDS)}; {odd[0]!r} is none of them."
-        )
-    for name_of_field, value in own.items():
-        if not isinstance(value, kind := FIELDS[name_of_field]):
-            raise StudyError(
-                f"{path.name}, field '{name_of_field}': a {kind.__name__} is needed, "
-                f"found {value!r}."
-            )
+    own = read_study(STUDIES / f"{name}.yaml")
     if "extends" not in own:
         return own
     base = inherited(own["extends"], (*below, name))
@@ -142,59 +171,54 @@ def inherited(name: str, below: tuple[str, ...]) -> dict:
     return base | own | {"parameters": merged}
 
 
-def check_persona(name: str | None, where: str) -> None:
-    """Raise StudyError unless there is a card of this name in data/personas; its name is a part of
-    the names of folders, so that a path to a card is none."""
-    if name and Path(name).name.removesuffix(".yaml") != name:
-        raise StudyError(
-            f"{where}: a persona is named by its card in data/personas/, not {name!r}."
-        )
-    if name:
-        load_persona(name)
+def read_study(path: Path) -> dict:
+    """The fields of one study file, checked; raises StudyError with file, line, field, what is
+    allowed and remedy."""
+    try:
+        parameters.is_name(path.stem)
+    except ValueError as error:
+        raise StudyError(f"{shown(path)}: {error}. Rename the file, then run again.") from error
+    own = read_mapping(path, StudyFile)
+    place, wrong = parameters.first_wrong(settable(), own.get("parameters", {}))
+    if wrong:
+        raise spoilt(path, ["parameters", *place], wrong)
+    return own
 
 
-def check_arms(study: Study, where: str) -> None:
+def check_arms(study: Study) -> None:
     """Raise StudyError for the first thing wrong with the arms of a study."""
-    for field_name, names in (("arms", study.arms), ("shown", study.shown)):
-        for place, name in enumerate(names):
-            if name in names[:place]:
-                raise StudyError(f"{where}, field '{field_name}': {name!r} is listed twice.")
-            if not isinstance(name, str) or name not in arms.ARMS:
-                raise StudyError(
-                    f"{where}, field '{field_name}': {name!r} is unknown. "
-                    f"Known: {', '.join(arms.ARMS)}."
-                )
     if "base" not in study.arms or not set(study.arms) - set(arms.untrained()):
-        raise StudyError(
-            f"{where}, field 'arms': 'base' and at least one trained arm are needed to compare."
-        )
+        refuse(study, "arms", "'base' and at least one trained arm are needed to compare")
     for name in study.arms:
         start = arms.ARMS[name].starts_from
         if start and start not in study.arms:
-            raise StudyError(
-                f"{where}, field 'arms': '{name}' goes on from '{start}'; list that too."
-            )
+            refuse(study, "arms", f"'{name}' goes on from '{start}'; list that too")
     if odd := [name for name in study.shown if name not in study.arms]:
-        raise StudyError(f"{where}, field 'shown': {odd[0]!r} is not among the study's arms.")
+        refuse(study, "shown", f"{odd[0]!r} is not among the study's arms")
     if "base" not in study.shown:
-        raise StudyError(
-            f"{where}, field 'shown': 'base' is needed, to compare the others with it."
-        )
+        refuse(study, "shown", "'base' is needed, to compare the others with it")
     if len(study.shown) > 6:
-        raise StudyError(
-            f"{where}, field 'shown': a figure shows at most six arms; choose six of the "
-            f"{len(study.shown)}."
+        refuse(
+            study,
+            "shown",
+            f"a figure shows at most six arms; choose six of the {len(study.shown)}",
         )
 
 
-def check_sources(study: Study, where: str) -> None:
-    """Raise StudyError where a source is wrong, or a format among the arms has none while others
-    do."""
+def check_sources(study: Study) -> None:
+    """Raise StudyError where a source is wrong or not there, or a format among the arms has none
+    while others do."""
     sources = study.parameters.get("sources", {})
+    where = shown(STUDIES / f"{study.name}.yaml")
     ingest.check_sources(sources, f"{where}, parameter 'sources'")
+    general = study.parameters.get("general_source")
+    if general and not located(general).exists() and not reading.is_hub_id(general):
+        refuse(study, "general_source", f"{general!r}: {reading.MISSING} {reading.READABLE}")
     without = [name for name in study.arms if name in arms.formats() and name not in sources]
     if sources and without:
-        raise StudyError(
-            f"{where}, field 'arms': {without[0]!r} has no source. List only formats that have "
-            f"one ({', '.join(sources)}), or give it a source."
+        refuse(
+            study,
+            "arms",
+            f"{without[0]!r} has no source. List only formats that have one "
+            f"({', '.join(sources)}), or give it a source",
         )

@@ -4,11 +4,13 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 from safetensors import SafetensorError
@@ -39,6 +41,13 @@ def shown(path: Path) -> str:
     """The path as a reader should see it: relative to the repository where it lies inside."""
     path = Path(path).resolve()
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def located(path: str) -> Path:
+    """The file or folder that a reader names: `~` is expanded, and what is not found from here is
+    sought from the repository's root."""
+    own = Path(os.path.expanduser(path))
+    return ROOT / own if not own.exists() and (ROOT / own).exists() else own
 
 
 # Writing. Everything goes to a temporary neighbour first: a kill or a full disk leaves the old file
@@ -110,7 +119,10 @@ def read_json(path: Path) -> dict:
 
 
 class UniqueKeys(yaml.SafeLoader):
-    """The safe loader of YAML, which refuses a key that stands twice: the first would vanish."""
+    """The safe loader of YAML, which refuses a key that stands twice: the first would vanish. Plain
+    words are taken as YAML 1.2 has them: `2e-4` is a number, `no`, `12:30` and a date are texts."""
+
+    yaml_implicit_resolvers: ClassVar = {}
 
     def construct_mapping(self, node, deep=False):
         seen = set()
@@ -122,17 +134,49 @@ class UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+NUMBER = r"[-+]?(?:\d[\d_]*\.?\d*|\.\d+)"
+for kind, pattern, first in (
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][\d_]*)", list("-+0123456789")),
+    ("float", rf"{NUMBER}[eE][-+]?\d+|[-+]?(?:\d[\d_]*\.\d*|\.\d+)", list("-+.0123456789")),
+    ("merge", "<<", ["<"]),
+):
+    UniqueKeys.add_implicit_resolver(
+        f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), first
+    )
+
+
 def read_yaml(path: Path) -> object:
     """What a YAML file holds; raises StudyError where it is missing, no YAML or has a key twice."""
     try:
-        return UniqueKeys(Path(path).read_text(encoding="utf-8")).get_single_data()
+        return UniqueKeys(Path(path).read_text(encoding="utf-8-sig")).get_single_data()
     except FileNotFoundError as error:
         raise StudyError(f"{shown(path)} is missing.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise StudyError(
             f"{shown(path)}: not valid YAML ({reason}). Repair the file, then run again."
         ) from error
+
+
+def yaml_line(path: Path, place: list[str | int]) -> int:
+    """The line of a valid YAML file on which a value stands, given by the keys and places (from 0)
+    that lead to it; that of what surrounds it where it is missing."""
+    node = UniqueKeys(Path(path).read_text(encoding="utf-8-sig")).get_single_node()
+    line = 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = [pair for pair in node.value if pair[0].value == str(step)]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            found = [(entry, entry) for entry in node.value[step : step + 1]]
+        else:
+            break
+        if not found:
+            break
+        (key, node), *_ = found
+        line = key.start_mark.line + 1
+    return line
 
 
 def unique_fields(pairs: list[tuple[str, object]]) -> dict:

@@ -1,9 +1,178 @@
-"""The parameters of a notebook: declared in one cell, checked, and printed when it runs."""
+"""The parameters of notebooks and studies: what each may be, in one table; declared in one cell,
+checked, and printed when a notebook runs."""
 
 import ast
+import re
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from helpers.files import ROOT, StudyError, read_json, shown
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from helpers import arms
+from helpers.files import ROOT, StudyError, located, read_json, shown
+from helpers.rows import Text, first_error, named
+
+# The kinds of prompts that are answered freely: items, a triplet as `say` and `do`, and what
+# PersLLM's measures add (see `persllm.asking`).
+FREE = ("everyday", "neutral", "should_not_show", "identity", "say", "do")
+FREE += ("question", "outside", "elsewhen")
+
+
+# Checks
+
+
+def is_name(text: str) -> str:
+    """A check: the text can name a folder, and is no number or truth value where it is read from a
+    command line."""
+    if not re.fullmatch(r"[^\W\d_][\w.-]*", text) or re.fullmatch(
+        "(?i)true|false|none|null|nan|inf|infinity", text
+    ):
+        raise ValueError(
+            f"{text!r} is no name: a letter, then letters, digits, '-', '_' and '.' are needed"
+        )
+    return text
+
+
+def is_name_or_empty(text: str) -> str:
+    return text and is_name(text)
+
+
+def is_below_root(text: str) -> str:
+    """A check: a path within the repository, or an absolute one."""
+    if text.startswith("~") or ".." in Path(text).parts:
+        raise ValueError(f"{text!r} must be a path from the repository's root, or an absolute one")
+    return text
+
+
+def is_model(text: str) -> str:
+    """A check: an id of the hub can be one, and a folder holds a model."""
+    folder = located(text)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise ValueError(f"the folder {text!r} holds no model: it has no config.json")
+    if not folder.is_dir() and not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", text):
+        raise ValueError(
+            f"there is no folder {text!r}, and it is no id of a model on the hub (user/name)"
+        )
+    return text
+
+
+def all_different(entries: list) -> list:
+    """A check: no entry of a list stands twice."""
+    for place, entry in enumerate(entries):
+        if entry in entries[:place]:
+            raise ValueError(f"{entry!r} is listed twice")
+    return entries
+
+
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, le=1)]  # a learning rate
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[Text, AfterValidator(is_name)]
+NameOrEmpty = Annotated[str, AfterValidator(is_name_or_empty)]
+PathBelow = Annotated[Text, AfterValidator(is_below_root)]
+PathOrEmpty = Annotated[str, AfterValidator(is_below_root)]
+ArmName = Literal[*arms.ARMS]
+Adapted = Literal[*(name for name in arms.ARMS if name not in arms.untrained())]
+ArmNames = Annotated[list[ArmName], Field(min_length=1), AfterValidator(all_different)]
+
+# What every parameter of every notebook may be.
+ALLOWED = {
+    # which study, and whose
+    "run": Name,
+    "persona": Name,
+    "control": NameOrEmpty,
+    "model": Annotated[Text, AfterValidator(is_model)],
+    "arm": ArmName,
+    "arms": ArmNames,
+    "ablations": ArmNames,
+    "seed": Seed,
+    "results": PathBelow,
+    "figures": PathBelow,
+    # data
+    "train_units": Count,
+    "heldout_units": Count,
+    "sources": dict[str, Any],  # `ingest.check_sources` looks into it
+    "repeat": Count,
+    "general_source": str,
+    "general_prompts": Count,
+    "general_tokens": Count,
+    # training
+    "rank": Annotated[int, Field(ge=1, le=1024)],
+    "alpha": Count,
+    "dropout": Annotated[float, Field(ge=0, lt=1)],
+    "epochs": Count,
+    "batch": Count,
+    "learning_rate": Rate,
+    "warmup": Annotated[float, Field(ge=0, lt=1)],
+    "max_length": Annotated[int, Field(ge=16)],
+    "checkpoint_every": Count,
+    "pairs": Count,
+    "beta": Annotated[float, Field(gt=0, allow_inf_nan=False)],
+    "dpo_learning_rate": Rate,
+    "dpo_batch": Count,
+    "dpo_checkpoint_every": Count,
+    # answering
+    "n_items": Count,
+    "sets": Annotated[list[Literal["a", "b"]], Field(min_length=1), AfterValidator(all_different)],
+    "score_options": bool,
+    "samples": Annotated[dict[Literal[*FREE], Count], Field(min_length=1)],
+    "temperature": Annotated[float, Field(ge=0, le=10)],
+    "top_p": Annotated[float, Field(gt=0, le=1)],
+    "max_new_tokens": Count,
+    "answer_batch": Count,
+    "analysis": Literal["hidden", "skipped"],
+    "analysis_tokens": Count,
+    "turns": CountOrNone,
+    "turn_tokens": Count,
+    # judging
+    "judge_model": str,
+    "annotator": NameOrEmpty,
+    "reader": NameOrEmpty,
+    "draw_labels": CountOrNone,
+    "draw_premises": CountOrNone,
+    "other_results": PathOrEmpty,
+    # a conversation
+    "first_arm": Adapted,
+    "other_arm": Adapted,
+    "other_run": NameOrEmpty,
+    "other_persona": Name,
+    "topic": Text,
+    "dialogue_turns": Count,
+    "dialogue_tokens": Count,
+    "chat_arm": ArmName,
+    "rated_arms": ArmNames,
+}
+
+
+def first_wrong(known: list[str], given: dict) -> tuple[list[str | int], str]:
+    """The keys and places that lead to the first thing wrong with given parameters, and what it is;
+    "" where nothing is. `known` are the names that there are."""
+    for name, value in given.items():
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            return [name], f"there is no such parameter.{hint} There are {', '.join(known)}"
+        validate = partial(TypeAdapter(ALLOWED[name]).validate_python, strict=True)
+        place, wrong = first_error(validate, value)
+        if wrong:
+            return [name, *place], wrong
+    if given.get("control") and given["control"] == given.get("persona"):
+        return ["control"], "it is the persona itself; name another, or none (an empty text)"
+    return [], ""
+
+
+def check(known: list[str], given: dict, where: str) -> None:
+    """Raise StudyError for the first given parameter that is not known, or whose value is not
+    allowed."""
+    place, wrong = first_wrong(list(known), given)
+    if wrong:
+        raise StudyError(f"{where}, {named(place)}: {wrong}. Change it, then run again.")
+
+
+# Notebooks
 
 
 def declared(notebook: Path) -> dict:
@@ -26,21 +195,6 @@ def declared(notebook: Path) -> dict:
     return found
 
 
-def check(declared: dict, given: dict, where: str) -> None:
-    """Raise StudyError for a given parameter that is not declared, or whose type differs from the
-    default's."""
-    for name, value in given.items():
-        if name not in declared:
-            raise StudyError(
-                f"{where}: unknown parameter '{name}'. It takes: {', '.join(declared)}."
-            )
-        wanted = type(declared[name])
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise StudyError(
-                f"{where}: parameter '{name}' is {value!r}, but must be of type {wanted.__name__}."
-            )
-
-
 def resolve(notebook: str, variables: dict) -> dict:
     """The resolved parameters of a running notebook, printed with their origin.
 
@@ -51,7 +205,9 @@ def resolve(notebook: str, variables: dict) -> dict:
     defaults = declared(ROOT / "notebooks" / f"{notebook}.ipynb")
     literals = (bool, int, float, str, list, dict, type(None))
     given = {
-        n: v for n, v in variables.items() if isinstance(v, literals) and not n.startswith("_")
+        n: v
+        for n, v in variables.items()
+        if n in defaults or (isinstance(v, literals) and not n.startswith("_"))
     }
     for name in ("In", "Out"):  # IPython's own history
         given.pop(name, None)
@@ -59,7 +215,7 @@ def resolve(notebook: str, variables: dict) -> dict:
         "settings" in variables
     ):  # the cell is run again by hand, after the notebook's own variables were set
         given = {n: v for n, v in given.items() if n in defaults}
-    check(defaults, given, f"notebooks/{notebook}.ipynb")
+    check(list(defaults), given, f"notebooks/{notebook}.ipynb")
     resolved = {name: given.get(name, default) for name, default in defaults.items()}
     for name, value in resolved.items():
         print(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.files import StudyError, read_json, sha256, write_json
+from helpers.files import StudyError, located, read_json, sha256, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +106,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
 
 def resolve(model: str) -> str:
     """The name or folder that transformers can load for the study's `model` parameter."""
-    return str(embedded_model()) if model == EMBEDDED else model
+    return str(embedded_model()) if model == EMBEDDED else str(located(model))
 
 
 def model_hash(model: str) -> str:
@@ -138,25 +138,39 @@ def compute_dtype() -> "torch.dtype":
 
 def load_tokenizer(model: str, tokens: list[str] = ()):
     """The tokenizer, with `tokens` added as special tokens; raises StudyError when the model cannot
-    be found or has no chat template."""
+    be found, or its chat template cannot be used (see `templates.prepare`)."""
     from transformers import AutoTokenizer
 
-    name = resolve(model)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(resolve(model), trust_remote_code=False)
+    except StudyError:
+        raise
+    except Exception as error:  # tokenizers raise bare exceptions, and others what they like
         raise StudyError(unloadable(model, error)) from error
-    if tokenizer.chat_template is None:
-        raise StudyError(
-            f"model '{model}': its tokenizer has no chat template, which demonstrations and "
-            "answers need. Use the model's instruct version, or save the tokenizer with a "
-            "`chat_template` of your own into a folder and give that folder as `model` "
-            "(docs/own_model.md)."
-        )
-    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    templates.prepare(tokenizer, model)
+    check_room(tokenizer, model)
     tokenizer.add_tokens(list(tokens), special_tokens=True)
     tokenizer.stages = tuple(tokens)  # which `encode` lets stand before a message
     return tokenizer
+
+
+def check_room(tokenizer, model: str) -> None:
+    """Raise StudyError where the model has no embedding for a token that its template writes, as
+    after adding tokens to the tokenizer alone."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
+    except (OSError, ValueError):
+        return  # there is a tokenizer alone; loading the model says so
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    used = [templates.reply_end(tokenizer), templates.text_end(tokenizer), tokenizer.pad_token_id]
+    if rows is not None and max(used) >= rows:
+        raise StudyError(
+            f"model '{model}': its tokenizer has {len(tokenizer)} tokens, but the model embeds "
+            f"{rows}. Call `resize_token_embeddings(len(tokenizer))` on the model and save both "
+            "again into one folder."
+        )
 
 
 def unloadable(model: str, error: Exception) -> str:

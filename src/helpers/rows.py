@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic import ValidationInfo as Info
 
-from helpers.files import StudyError, read_yaml, scan_jsonl, shown
+from helpers.files import StudyError, read_yaml, scan_jsonl, shown, yaml_line
 
 
 class Row(BaseModel):
@@ -30,6 +30,7 @@ def has_words(text: str) -> str:
     return text
 
 
+NO_FIELD = "there is no such field here"
 Text = Annotated[str, AfterValidator(has_words)]
 
 
@@ -85,27 +86,44 @@ def read_rows(
 
 def read_mapping(path: Path, model: Any, context: dict | None = None) -> Any:
     """What a YAML file holds as it is written, checked against `model` (a `Row`, or a type made of
-    some); raises StudyError with file, field, what was expected and remedy."""
+    some); raises StudyError with file, line, field, what was expected and remedy."""
     value = read_yaml(path)
-    if wrong := row_error(TypeAdapter(model).validate_python, value, context):
-        raise StudyError(f"{shown(path)}, {wrong}. Repair the file, then run again.")
+    place, wrong = first_error(TypeAdapter(model).validate_python, value, context)
+    if wrong == NO_FIELD and len(place) == 1:
+        wrong += f"; there are {', '.join(model.model_fields)}"
+    if wrong:
+        raise spoilt(path, place, wrong)
     return value
+
+
+def spoilt(path: Path, place: list[str | int], wrong: str) -> StudyError:
+    """The error for what is wrong in a YAML file with the value that `place` leads to."""
+    where = f"{shown(path)}, line {yaml_line(path, place)}"
+    return StudyError(f"{where}, {named(place)}: {wrong}. Repair the file, then run again.")
 
 
 def row_error(validate: Callable, row: object, context: dict | None = None) -> str | None:
     """The first thing wrong with a row, such as "field 'do': it is missing", or None. `validate` is
     pydantic's `model_validate` or `validate_python`."""
+    place, wrong = first_error(validate, row, context)
+    return f"{named(place)}: {wrong}" if wrong else None
+
+
+def first_error(
+    validate: Callable, row: object, context: dict | None = None
+) -> tuple[list[str | int], str]:
+    """The keys and places (from 0) that lead to the first thing wrong with a row, and what it is;
+    "" where nothing is."""
     try:
         validate(row, context=context)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     else:
-        return None
-    place = steps_to(row, list(first["loc"]))
+        return [], ""
+    place = steps_to(row, [step for step in first["loc"] if step != "[key]"])
     if first["type"].startswith("union_tag"):
         place.append("kind")
-    names = [f"field '{p}'" if isinstance(p, str) else f"entry {p + 1}" for p in place]
-    return f"{', '.join(names) or 'the whole'}: {in_words(first)}"
+    return place, in_words(first)
 
 
 def steps_to(row: object, loc: list[str | int]) -> list[str | int]:
@@ -119,6 +137,12 @@ def steps_to(row: object, loc: list[str | int]) -> list[str | int]:
     return place
 
 
+def named(place: list[str | int]) -> str:
+    """Where a value stands, in words."""
+    steps = [f"field '{p}'" if isinstance(p, str) else f"entry {p + 1}" for p in place]
+    return ", ".join(steps) or "the whole"
+
+
 def in_words(error: dict) -> str:
     """pydantic's error as this project says it."""
     found, more = f"found {cut(error['input'])}", error.get("ctx", {})
@@ -126,7 +150,7 @@ def in_words(error: dict) -> str:
         case "missing" | "union_tag_not_found":
             return "it is missing"
         case "extra_forbidden":
-            return "there is no such field here"
+            return NO_FIELD
         case "literal_error" | "enum":
             wanted = more["expected"].replace("'", "").replace(" or ", ", ")
             return f"{cut(error['input'])} is none of {wanted}"
@@ -139,7 +163,16 @@ def in_words(error: dict) -> str:
         case "list_type":
             return f"a list is needed, {found}"
         case "int_type":
-            return f"a whole number is needed, {found}"
+            return f"a whole number is needed, {found}{unquoted(error['input'])}"
+        case "float_type" | "finite_number":
+            return f"a number is needed, {found}{unquoted(error['input'])}"
+        case "bool_type":
+            return f"true or false is needed, {found}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" as bound:
+            words = {"greater_than": "above", "greater_than_equal": "of at least"}
+            words |= {"less_than": "below", "less_than_equal": "of at most"}
+            (limit,) = more.values()
+            return f"a number {words[bound]} {limit} is needed, {found}"
         case "dict_type" | "model_type":
             return f"an object with named fields is needed, {found}"
         case "too_short":
@@ -148,6 +181,15 @@ def in_words(error: dict) -> str:
             return f"at most {more['max_length']} are allowed, found {more['actual_length']}"
         case _:
             return f"{error['msg'].removeprefix('Input ')}, {found}"
+
+
+def unquoted(value: object) -> str:
+    """A hint where a text is a number."""
+    try:
+        float(value if isinstance(value, str) else "")
+    except ValueError:
+        return ""
+    return " (write it without quotation marks)"
 
 
 def cut(value: object, length: int = 60) -> str:

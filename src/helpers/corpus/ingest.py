@@ -17,7 +17,7 @@ from helpers.corpus.formats import (
     load_units,
     text_of,
 )
-from helpers.files import StudyError, fingerprint, shown
+from helpers.files import StudyError, fingerprint, located, shown
 from helpers.pretrained import embed, sentence_encoder
 from helpers.rows import Row, Text, row_error
 
@@ -58,7 +58,7 @@ def check_sources(sources: dict[str, str | dict], where: str = "sources") -> dic
                 f"{here}, field 'as': demonstrations are chats. Name the source under documents "
                 "or first_person to train on its replies as raw texts."
             )
-        if not reading.source_path(path).exists() and not reading.is_hub_id(path):
+        if not located(path).exists() and not reading.is_hub_id(path):
             raise StudyError(f"{here}, {path!r}: {reading.MISSING} {reading.READABLE}")
         checked[name] = {"path": path, "as": taken}
     return checked

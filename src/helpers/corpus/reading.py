@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from helpers.corpus.tables import read_csv
-from helpers.files import NO_OBJECT, ROOT, StudyError, scan_lines, shown, unique_fields
+from helpers.files import NO_OBJECT, StudyError, located, scan_lines, shown, unique_fields
 from helpers.rows import cut
 
 # A file, a line of it (or the number of a row or entry), and the row or the reason why it is none.
@@ -29,17 +29,10 @@ MISSING = "there is no such file or folder."
 SAVED = ("dataset_info.json", "dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
-def source_path(path: str) -> Path:
-    """The file or folder that a source names: `~` is expanded, and what is not found from here is
-    sought from the repository's root."""
-    own = Path(path).expanduser()
-    return ROOT / own if not own.exists() and (ROOT / own).exists() else own
-
-
 def files_of(path: str) -> list[Path]:
     """The files of a source on this machine; [] for a dataset of the hub and for what is not
     there."""
-    own = source_path(path)
+    own = located(path)
     return [own] if own.is_file() else sorted(p for p in own.rglob("*") if p.is_file())
 
 
@@ -64,7 +57,7 @@ def read_source(source: str) -> Iterator[Raw]:
     Raises StudyError, which names the file and where it can the line, for what cannot be read at
     all.
     """
-    path = source_path(source)
+    path = located(source)
     try:
         if path.is_dir():
             yield from read_folder(path)
