@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from helpers import templates
 from helpers.files import StudyError, located, read_json, sha256, write_json
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def load_tokenizer(model: str, tokens: list[str] = ()):
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(resolve(model), trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(resolve(model))
     except StudyError:
         raise
     except Exception as error:  # tokenizers raise bare exceptions, and others what they like
@@ -160,7 +161,7 @@ def check_room(tokenizer, model: str) -> None:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
+        config = AutoConfig.from_pretrained(resolve(model))
     except (OSError, ValueError):
         return  # there is a tokenizer alone; loading the model says so
     rows = getattr(config.get_text_config(), "vocab_size", None)

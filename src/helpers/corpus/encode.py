@@ -6,10 +6,12 @@ encoded as the plain characters that it is spelt with.
 """
 
 import re
+from functools import lru_cache
 
 import numpy as np
 
 from helpers.files import StudyError
+from helpers.templates import around, exchange, reply_gap, text_end
 
 # Stands within the spelling of a control token, which it makes plain. No row can hold it: `rows`
 # refuses NUL.
@@ -26,15 +28,20 @@ def encode(row: dict, tokenizer, max_length: int) -> dict:
     """One row as {unit, input_ids, labels}: lists of equal length, label -100 where no loss is
     taken.
 
-    Chats use the tokenizer's own template and take the loss on the last reply and its end-of-turn
-    token only; texts are raw, closed by the end token, and take it on every token. Both are cut to
-    `max_length` tokens.
+    Chats use the tokenizer's own template and take the loss on the last reply and its end token
+    only; texts are raw, closed by the end token, and take it on every token. Both are cut to
+    `max_length` tokens. Raises StudyError with the row's unit where the template does not take its
+    chat.
     """
     if "messages" in row:
-        ids, start = chat_ids(row["messages"], tokenizer)
+        try:
+            ids, start = chat_ids(row["messages"], tokenizer)
+        except StudyError as error:
+            raise StudyError(f"unit {row['unit']}: {error}") from error
     else:
-        text = plain_text(row["text"], tokenizer)
-        ids, start = [*plain_ids(text, tokenizer), tokenizer.eos_token_id], 0
+        opening = opening_ids(tokenizer)
+        text = plain_ids(plain_text(row["text"], tokenizer), tokenizer, bool(opening))
+        ids, start = [*opening, *text, text_end(tokenizer)], len(opening)
     labels = [-100] * start + ids[start:]
     return {"unit": row["unit"], "input_ids": ids[:max_length], "labels": labels[:max_length]}
 
@@ -61,27 +68,24 @@ def encode_all(rows: list[dict], tokenizer, max_length: int) -> list[dict]:
 
 
 def chat_prompt(messages: list[dict], tokenizer) -> str:
-    """A chat in the tokenizer's template, up to where the reply begins, for `plain_ids`."""
-    messages = plain_messages(messages, tokenizer)
-    return tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    """A chat in the tokenizer's template, up to where the reply begins, for `plain_ids`. Raises
+    StudyError where the template does not take it."""
+    return around(plain_messages(messages, tokenizer), tokenizer)[0]
 
 
 def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
     """Token ids of a templated chat, and where the last reply begins. What a template adds after
-    the turn's end token (a newline, say) is dropped. Raises StudyError when the template does not
-    end the prompt with the reply's start.
-    """
-    prompt = chat_prompt(messages[:-1], tokenizer)
-    whole = tokenizer.apply_chat_template(plain_messages(messages, tokenizer), tokenize=False)
-    if not whole.startswith(prompt):
-        raise StudyError(
-            "The tokenizer's chat template writes a conversation differently once it is answered, "
-            "so the reply cannot be told from the prompt. Use a template whose generation prompt "
-            "is a prefix of the whole chat."
-        )
+    the reply's end token is dropped; where it writes no such token, the end of a text is one.
+    Raises StudyError where the template does not take the chat."""
+    prompt, reply, ended = exchange(plain_messages(messages, tokenizer), tokenizer)
     prompt_ids = plain_ids(prompt, tokenizer)
-    reply_ids = plain_ids(whole[len(prompt) :].rstrip("\n"), tokenizer)
-    return prompt_ids + reply_ids, len(prompt_ids)
+    end = [] if ended else [text_end(tokenizer)]
+    return prompt_ids + plain_ids(reply, tokenizer, True) + end, len(prompt_ids)
+
+
+def reply_ids(text: str, tokenizer) -> list[int]:
+    """Token ids of a text as the beginning of a reply; what `plain_text` has broken stays plain."""
+    return plain_ids(reply_gap(tokenizer) + text, tokenizer, True) if text else []
 
 
 def trained_tokens(example: dict) -> int:
@@ -95,11 +99,40 @@ def unit_order(n_units: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(n_units)
 
 
-def plain_ids(text: str, tokenizer) -> list[int]:
-    """Token ids of a text as it stands, without the tokens that some tokenizers add around it. What
-    `plain_text` has broken stays plain."""
-    pieces = [piece for piece in text.split(BREAK) if piece]
-    return [i for p in pieces for i in tokenizer(p, add_special_tokens=False)["input_ids"]]
+def plain_ids(text: str, tokenizer, goes_on: bool = False) -> list[int]:
+    """Token ids of a text as it stands, without the tokens that some tokenizers add around it, and,
+    where it `goes_on` from another, without the blank that some put before it. What `plain_text`
+    has broken stays plain."""
+    ids = []
+    for piece in filter(None, text.split(BREAK)):
+        ids += piece_ids(piece, tokenizer, goes_on or bool(ids))
+    return ids
+
+
+def piece_ids(piece: str, tokenizer, goes_on: bool) -> list[int]:
+    if goes_on and adds_blank(tokenizer):
+        line = tokenizer("\n", add_special_tokens=False)["input_ids"]
+        ids = tokenizer("\n" + piece, add_special_tokens=False)["input_ids"]
+        if ids[: len(line)] == line:
+            return ids[len(line) :]
+    return tokenizer(piece, add_special_tokens=False)["input_ids"]
+
+
+@lru_cache(maxsize=16)
+def adds_blank(tokenizer) -> bool:
+    """Whether the tokenizer puts a blank before a text, as SentencePiece's do."""
+    line, word, both = (tokenizer(text, add_special_tokens=False) for text in ("\n", "a", "\na"))
+    return both["input_ids"] != line["input_ids"] + word["input_ids"]
+
+
+@lru_cache(maxsize=16)
+def opening_ids(tokenizer) -> tuple[int, ...]:
+    """The tokens that the tokenizer itself puts before a text (such as `<bos>`)."""
+    whole, plain = tokenizer("a")["input_ids"], tokenizer("a", add_special_tokens=False)
+    start = next(
+        i for i in range(len(whole)) if whole[i:][: len(plain["input_ids"])] == plain["input_ids"]
+    )
+    return tuple(whole[:start])
 
 
 # Control tokens within texts
@@ -107,6 +140,12 @@ def plain_ids(text: str, tokenizer) -> list[int]:
 
 def control_tokens(tokenizer) -> re.Pattern:
     """Finds the spelling of a control token: whatever the tokenizer marks as special."""
+    return control_pattern(tokenizer, len(tokenizer))
+
+
+@lru_cache(maxsize=16)
+def control_pattern(tokenizer, size: int) -> re.Pattern:
+    """`control_tokens` of a tokenizer while it has `size` tokens."""
     added = tokenizer.added_tokens_decoder.values()
     names = sorted((t.content for t in added if t.special and len(t.content) > 1), reverse=True)
     return re.compile("|".join(map(re.escape, names)) or r"(?!)")

@@ -11,10 +11,11 @@ import torch
 from tqdm import tqdm
 from transformers import DynamicCache
 
-from helpers.corpus.encode import chat_prompt, plain_ids
+from helpers.corpus.encode import chat_prompt, plain_ids, reply_ids
 from helpers.files import append_jsonl, file_hash, fingerprint, resume_jsonl, write_jsonl
 from helpers.model.base import autocast, bare, use_attention
 from helpers.pretrained import compute_dtype, model_hash
+from helpers.templates import reply_end, spoken, text_end
 
 # Raise it when a change of code makes other answers of the same settings: those that a stopped run
 # has kept are then given again.
@@ -149,10 +150,10 @@ def nucleus_sample(
 
 
 def end_tokens(causal, tokenizer) -> set[int]:
-    """The tokens that end an answer: the tokenizer's, and those that the model's generation config
-    names."""
+    """The tokens that end an answer: what the template writes after a reply, the end of a text, and
+    those that the model's generation config names."""
     named = causal.generation_config.eos_token_id
-    return {tokenizer.eos_token_id} | set(
+    return {reply_end(tokenizer), text_end(tokenizer)} | set(
         named if isinstance(named, list) else [named] if named is not None else []
     )
 
@@ -229,7 +230,7 @@ def answer_prompts(
         ids = [f"{prompt['id']}/{sample}" for prompt, sample in wanted]
         if done.issuperset(ids):
             continue
-        start = plain_ids(settings.get("start", ""), tokenizer)
+        start = reply_ids(settings.get("start", ""), tokenizer)
         asked = [
             prompt_ids(prompt.get("asked", prompt["prompt"]), system, tokenizer) + start
             for prompt in batch
@@ -263,10 +264,13 @@ def answer_prompts(
 
 def reply_fields(out: list[int], settings: dict, room: int, tokenizer) -> dict:
     """What a row keeps of a reply of at most `room` tokens: answer, n_tokens, finished; and its
-    analysis, if it has one apart."""
-    text = tokenizer.decode(out, skip_special_tokens=True).strip()
+    analysis, if it has one apart. A thinking block is no part of an answer, and a reply that does
+    not finish one is an empty answer."""
+    said = spoken(out, tokenizer)
+    finished, said = len(out) < room and said is not None, said or []
+    text = tokenizer.decode(said, skip_special_tokens=True).strip()
     if "reveal" not in settings:
-        return {"answer": text, "n_tokens": len(out), "finished": len(out) < room}
+        return {"answer": text, "n_tokens": len(said), "finished": finished}
     analysis, revealed, answer = text.partition(settings["reveal"])
     ids = plain_ids(answer.strip(), tokenizer)
     kept = ids[: settings["max_new_tokens"]]
@@ -274,5 +278,5 @@ def reply_fields(out: list[int], settings: dict, room: int, tokenizer) -> dict:
         "answer": tokenizer.decode(kept).strip(),
         "n_tokens": len(kept),
         "analysis": analysis.strip(),
-        "finished": bool(revealed) and len(out) < room and len(kept) == len(ids),
+        "finished": bool(revealed) and finished and len(kept) == len(ids),
     }

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 from peft import PeftModel
 
-from helpers.corpus.encode import chat_prompt, plain_ids
+from helpers.corpus.encode import chat_prompt, plain_ids, reply_ids
 from helpers.model.answer import generate_batch, reply_fields
 from helpers.model.base import load_base, make_room
 from helpers.pretrained import compute_dtype
@@ -33,7 +33,7 @@ def recent_ids(
         first = {"role": "user", "content": token + messages[0]["content"]}
         ids = plain_ids(
             chat_prompt([*opening, first, *messages[1:]], tokenizer), tokenizer
-        ) + plain_ids(start, tokenizer)
+        ) + reply_ids(start, tokenizer)
         if len(ids) <= memory or len(messages) <= 2:
             return ids
         messages = messages[2:]
@@ -75,7 +75,7 @@ def answer_chats(
         i for i, out in enumerate(outs) if settings.get("reveal", "") not in tokenizer.decode(out)
     ]
     if silent:
-        mark = plain_ids(f"\n{settings['reveal']}", tokenizer)
+        mark = plain_ids(f"\n{settings['reveal']}", tokenizer, True)
         rest = generate_batch(
             model,
             [prompts[i] + outs[i] + mark for i in silent],
