@@ -4,6 +4,7 @@ contrasts between arms that were fixed in advance."""
 import numpy as np
 import pandas as pd
 
+from helpers import arms
 from helpers.measure.stats import (
     cells,
     compare,
@@ -15,12 +16,28 @@ from helpers.measure.stats import (
     rates,
 )
 
+COLUMNS = ["arm", "seed", "set", "item", "measure", "condition", "version"]
+COLUMNS += ["scenario_trait", "setting", "option", "n_tokens", "nll"]
+
+
+def complete(choices: pd.DataFrame) -> pd.DataFrame:
+    """A table of scored options with all `COLUMNS`: rows that were scored before there were several
+    sets and conditions lack `set`, `condition` and `version`, and are of set a as it is written."""
+    plain = choices["scenario_trait"].fillna("") == ""
+    first = {"set": "a", "condition": "own", "version": 1}
+    found = {name: choices.get(name, pd.Series(value, choices.index)).fillna(value)
+             for name, value in first.items()}  # fmt: skip
+    found |= {"set": found["set"].mask(plain, ""), "version": found["version"].astype(int)}
+    return choices.assign(**found)
+
 
 def choose(choices: pd.DataFrame) -> pd.DataFrame:
-    """Scored options (arm, seed, item, measure, scenario_trait, setting, option, n_tokens, nll) as
-    a row per item: `outcome` is 1 where option 0, the true or in-persona one, has the highest
-    likelihood per token, and `probability` is its share of the options' total probability."""
+    """Scored options (`COLUMNS`) as a row per item, measure, condition and version: `outcome` is 1
+    where option 0, the true or in-persona one, has the highest likelihood per token, and
+    `probability` is its share of the options' total probability."""
+    choices = complete(choices)
     keys = ["arm", "seed", "measure", "item", "scenario_trait", "setting"]
+    keys += ["set", "condition", "version"]
     least = choices.groupby(keys)["nll"].transform("min")
     table = choices.assign(
         per_token=choices["nll"] / choices["n_tokens"], weight=np.exp(least - choices["nll"])
@@ -39,18 +56,32 @@ def choose(choices: pd.DataFrame) -> pd.DataFrame:
 
 
 def measures(judged: pd.DataFrame, chosen: pd.DataFrame, judge: str) -> pd.DataFrame:
-    """One tidy frame of everything that was measured on the triplets: arm, seed, item, trait,
+    """One tidy frame of what was measured on the triplets of set a: arm, seed, item, trait,
     setting, measure, outcome.
 
     `say` and `do` are the answers judged for the scenario's own trait; `know`, `know_you`,
-    `say_pair` and `do_pair` come from likelihoods (see `helpers.corpus.items.choices`).
+    `say_pair` and `do_pair` come from likelihoods, as they are written (see
+    `helpers.corpus.readouts.choices`). An untrained arm, scored with one seed, counts with every
+    seed that it answered with.
     """
-    answers = long(judged[judged["scenario_trait"] != ""], judge)
+    later = chosen.loc[~chosen["set"].isin(["", "a"]), "item"]
+    answers = long(judged[(judged["scenario_trait"] != "") & ~judged["item"].isin(later)], judge)
     answers = answers[answers["trait"] == answers["scenario_trait"]]
     answers = answers.assign(measure=answers["kind"])
     keep = ["arm", "seed", "item", "trait", "setting", "measure", "outcome"]
-    scored = chosen[chosen["scenario_trait"] != ""]
+    scored = chosen[(chosen["set"] == "a") & (chosen["condition"] == "own")]
+    scored = every_seed(scored[scored["version"] == 1], answers)
     return pd.concat([answers[keep], scored[keep]], ignore_index=True)
+
+
+def every_seed(scored: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
+    """The scored rows, and those of an untrained arm once more for every seed that it answered with
+    and was not scored with."""
+    pairs = answers.loc[answers["arm"].isin(arms.untrained()), ["arm", "seed"]].drop_duplicates()
+    there = scored[["arm", "seed"]].apply(tuple, axis=1)
+    missing = pairs[~pairs.apply(tuple, axis=1).isin(there)]
+    once = scored.drop_duplicates(["arm", "measure", "item"]).drop(columns="seed")
+    return pd.concat([scored, once.merge(missing, on="arm")], ignore_index=True)
 
 
 def side(measured: pd.DataFrame, arm: str, measure: str) -> pd.DataFrame:
