@@ -136,6 +136,6 @@ def test_every_table_that_a_page_reads_is_saved_by_a_chapter_or_a_figure():
     pages = "".join((report / f"{name}.py").read_text() for name in ("readme", "persllm_readme"))
     wanted = set(re.findall(r'read\("[\w-]+", "(\w+)"\)', pages))
     notebooks = [path.read_text() for path in (files.ROOT / "notebooks").rglob("*.ipynb")]
-    code = [path.read_text() for path in report.glob("*figures.py")]
+    code = [path.read_text() for path in report.glob("*.py")]
     saved = set(re.findall(r'save(?:_table)?\([^()]*?\\?"(\w+)\\?"', "".join(notebooks + code)))
     assert len(wanted) > 5 and wanted <= saved, wanted - saved

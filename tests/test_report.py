@@ -11,25 +11,36 @@ import yaml
 from helpers import arms as table_of_arms
 from helpers import files
 from helpers.files import StudyError
-from helpers.report import drawing, figures, findings, persllm_figures, results, tables, words
+from helpers.report import (
+    answers,
+    contrasts,
+    drawing,
+    expression,
+    persllm_figures,
+    persona_or_format,
+    results,
+    shares,
+    words,
+)
 
 ARMS = ["base", "prompted", "demonstrations", "first_person", "documents"]
-FORMATS = [
-    "expression_rate",
-    "expression_differences",
-    "generalisation",
-    "trait_heatmap",
-    "response_length",
-    "judge_agreement",
-    "knows_and_does",
-    "gap_over_base",
-    "knowing_and_expressing",
-    "perplexity_matrix",
-    "perplexity_gain",
-    "persona_specific_gain",
-    "capability_retained",
-    "training_curves",
-]
+# Figure -> the chapter's module.
+FORMATS = {
+    "expression_rate": expression,
+    "expression_differences": expression,
+    "trait_heatmap": expression,
+    "generalisation": answers,
+    "response_length": answers,
+    "judge_agreement": answers,
+    "knows_and_does": shares,
+    "gap_over_base": shares,
+    "knowing_and_expressing": shares,
+    "perplexity_matrix": persona_or_format,
+    "perplexity_gain": persona_or_format,
+    "persona_specific_gain": persona_or_format,
+    "capability_retained": persona_or_format,
+    "training_curves": persona_or_format,
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +54,22 @@ def study():
 
 @pytest.fixture(scope="module")
 def measured(study):
-    return tables.measured(study, ARMS)
+    return shares.measured(study, ARMS)
 
 
 @pytest.fixture(scope="module")
 def labelled(study):
-    return tables.labelled_triplets(study, ARMS)
+    return shares.labelled_triplets(study, ARMS)
 
 
 @pytest.fixture(scope="module")
 def gains(measured, labelled):
-    return tables.knows_and_does(measured, labelled, ARMS)
+    return shares.knows_and_does(measured, labelled, ARMS)
 
 
 @pytest.fixture(scope="module")
 def gaps(measured, labelled):
-    return tables.gap_over_base(measured, labelled, ARMS)
+    return shares.gap_over_base(measured, labelled, ARMS)
 
 
 # Results
@@ -104,12 +115,12 @@ def test_judgements_of_other_answers_are_refused_when_they_are_read(study, tmp_p
 
 
 def test_every_arm_answers_the_same_prompts(study):
-    said = tables.what_they_say(study, ARMS)
+    said = answers.what_they_say(study, ARMS)
     assert said.groupby("prompt", sort=False)["arm"].apply(list).tolist() == [ARMS] * 3
-    read = tables.excerpts(said, words=3)
+    read = answers.excerpts(said, words=3)
     assert read.count("| arm | answer |") == 3 and read.count(" ... |") == 15
     odd = pd.DataFrame({"prompt": "Hi", "arm": "base", "answer": ["a|b *c*\nd", ""]})
-    assert r"a\|b \*c\* d" in tables.excerpts(odd) and "(no words)" in tables.excerpts(odd)
+    assert r"a\|b \*c\* d" in answers.excerpts(odd) and "(no words)" in answers.excerpts(odd)
 
 
 def test_the_gap_beyond_that_of_base_is_what_was_reported(gaps):
@@ -121,17 +132,17 @@ def test_the_gap_beyond_that_of_base_is_what_was_reported(gaps):
 
 
 def test_published_rates_have_an_interval_only_where_the_count_is_known(study):
-    marks = tables.published_rates(study).set_index(["arm", "trait"])
+    marks = expression.published_rates(study).set_index(["arm", "trait"])
     assert round(marks.loc[("documents", "anxiety"), "low"], 2) == 0.22
     assert np.isnan(marks.loc[("first_person", "odds"), "low"])
 
 
 def test_a_study_without_labels_has_no_corrected_gains(measured, labelled):
     none = labelled.iloc[:0]
-    assert set(tables.knows_and_does(measured, none, ARMS)["readout"]) == {"knows", "does"}
-    gaps = tables.gap_over_base(measured, none, ARMS)
+    assert set(shares.knows_and_does(measured, none, ARMS)["readout"]) == {"knows", "does"}
+    gaps = shares.gap_over_base(measured, none, ARMS)
     assert gaps["corrected"].isna().all()
-    assert findings.corrected_gaps(gaps).startswith("Without blind labels")
+    assert shares.corrected_gaps(gaps).startswith("Without blind labels")
 
 
 def test_a_study_without_triplets_says_so(study):
@@ -139,7 +150,7 @@ def test_a_study_without_triplets_says_so(study):
     everyday = study.judged[study.judged["kind"] == "everyday"]
     other.__dict__.update(judged=everyday, choices=study.choices.iloc[:0])
     with pytest.raises(StudyError, match="has no triplets"):
-        tables.measured(other, ARMS)
+        shares.measured(other, ARMS)
 
 
 # Findings: a case that is clear, one that is not, and a tie
@@ -153,43 +164,46 @@ def rates(**of_arms):
 
 def test_the_title_of_rates_names_the_highest_arm_and_those_that_reach_it():
     clear = rates(base=(0.1, 0.0, 0.2), documents=(0.5, 0.4, 0.6))
-    assert findings.expression_rate(clear, "odds") == (
+    assert expression.expression_rate_title(clear, "odds") == (
         "Odds is shown most by documents (50 % of answers as judged; base 10 %)"
     )
     tie = rates(base=(0.1, 0.0, 0.2), first_person=(0.4, 0.3, 0.5), documents=(0.5, 0.4, 0.6))
-    assert findings.expression_rate(tie, "odds") == (
+    assert expression.expression_rate_title(tie, "odds") == (
         "Odds is shown most by first person and documents "
         "(40 % to 50 % of answers as judged, intervals overlap; base 10 %)"
     )
     alike = rates(base=(0.1, 0.0, 0.2), documents=(0.1, 0.0, 0.2))
-    assert findings.expression_rate(alike, "odds") == (
+    assert expression.expression_rate_title(alike, "odds") == (
         "Odds in every arm: 10 % as judged, intervals overlap"
     )
-    assert "do not suffice" in findings.expression_corrected(alike, "odds")
+    assert "do not suffice" in expression.corrected_rates(alike, "odds")
 
 
 def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
     rows = [("a", "documents - base", 0.2, 0.1), ("b", "documents - base", 0.3, -0.1)]
     rows += [("a", "first_person - base", 0.1, -0.1), ("a", "first_person - documents", 0.5, 0.4)]
     table = pd.DataFrame(rows, columns=["trait", "contrast", "difference", "low"])
-    assert findings.expression_differences(table) == (
+    assert expression.expression_differences_title(table) == (
         "The largest rise of a trait over base: documents +20 points (a); "
         "none is seen in first person"
     )
     none = table.assign(low=-0.1)
-    assert findings.expression_differences(none) == "No arm shows any trait more often than base"
+    assert (
+        expression.expression_differences_title(none)
+        == "No arm shows any trait more often than base"
+    )
 
 
 def test_the_title_of_places_tells_where_the_persona_goes():
     high, low = (0.3, 0.2, 0.4), (0.1, 0.05, 0.15)
     both = rates(base=low, first_person=high, documents=low).assign(place="neutral")
     elsewhere = rates(base=low, first_person=high, documents=high).assign(place="should_not_show")
-    assert findings.generalisation(pd.concat([both, elsewhere])) == (
+    assert answers.generalisation_title(pd.concat([both, elsewhere])) == (
         "First person shows the persona more than base on neutral prompts; "
         "every other arm shows the persona more than base where it should not show"
     )
     tie = rates(base=low, documents=low).assign(place="neutral")
-    assert findings.generalisation(tie) == (
+    assert answers.generalisation_title(tie) == (
         "No arm shows the persona more than base on neutral prompts"
     )
 
@@ -217,26 +231,26 @@ def test_documents_know_without_doing_only_where_it_is_so():
     gaps = gap_rows(
         demonstrations=(-0.1, -0.2, 0.01), first_person=(0, -0.1, 0.1), documents=(0.18, 0.07, 0.3)
     )
-    assert findings.knows_and_does(gains, gaps) == (
+    assert shares.knows_and_does_title(gains, gaps) == (
         "Documents gain more in knowing than in doing (+22 against +4 points over base); "
         "no difference is seen in the other arms"
     )
-    assert findings.gap_over_base(gaps) == (
+    assert shares.gap_over_base_title(gaps) == (
         "Base already knows more than it does (by 20 points); "
         "the gap of documents is 18 points wider (7 to 30)"
     )
     tie = gaps.assign(low=-0.1, high=0.1, corrected_low=-0.1, corrected_high=0.1)
-    assert findings.knows_and_does(gains, tie) == (
+    assert shares.knows_and_does_title(gains, tie) == (
         "In no arm is a difference seen between the gains in knowing and in doing"
     )
-    assert findings.gap_over_base(tie).endswith("no other gap is told apart from that of base")
-    assert findings.gap_in_focus(tie, "odds").endswith("; none told apart")
-    assert findings.gap_in_focus(gaps, "odds").endswith("; only documents told apart")
+    assert shares.gap_over_base_title(tie).endswith("no other gap is told apart from that of base")
+    assert shares.gap_in_focus(tie, "odds").endswith("; none told apart")
+    assert shares.gap_in_focus(gaps, "odds").endswith("; only documents told apart")
     reverse = gap_rows(first_person=(-0.18, -0.3, -0.07))
-    assert findings.knows_and_does(gain_rows(first_person=(0.1, 0.3)), reverse) == (
+    assert shares.knows_and_does_title(gain_rows(first_person=(0.1, 0.3)), reverse) == (
         "First person gains more in doing than in knowing (+30 against +10 points over base)"
     )
-    assert "first person is 18 points narrower (7 to 30)" in findings.gap_over_base(reverse)
+    assert "first person is 18 points narrower (7 to 30)" in shares.gap_over_base_title(reverse)
 
 
 def test_intervals_as_judged_and_as_corrected_may_disagree():
@@ -245,7 +259,7 @@ def test_intervals_as_judged_and_as_corrected_may_disagree():
     gains = pd.concat([gains, pd.DataFrame([corrected])])
     gaps = gap_rows(demonstrations=(-0.11, -0.22, 0.01), documents=(0.18, 0.07, 0.29))
     gaps["corrected_low"], gaps["corrected_high"] = [np.nan, -0.3, -0.02], [np.nan, -0.03, 0.28]
-    assert findings.knows_and_does(gains, gaps) == (
+    assert shares.knows_and_does_title(gains, gaps) == (
         "Documents gain more in knowing than in doing (+22 against +4 points over base, as "
         "judged); demonstrations gain more in doing than in knowing (+29 against +12 points over "
         "base, once corrected)"
@@ -254,11 +268,11 @@ def test_intervals_as_judged_and_as_corrected_may_disagree():
 
 def test_who_knows_most_is_a_tie_where_the_interval_includes_zero():
     row = {"a": "documents", "b": "first_person", "difference": 0.04, "low": -0.05, "high": 0.13}
-    assert findings.most(pd.DataFrame([row])) == (
+    assert shares.most_knowing_title(pd.DataFrame([row])) == (
         "The two arms that know most: documents minus first person +4 points (-5 to 13), "
         "not told apart"
     )
-    assert "told apart" not in findings.most(pd.DataFrame([row | {"low": 0.01}]))
+    assert "told apart" not in shares.most_knowing_title(pd.DataFrame([row | {"low": 0.01}]))
 
 
 def test_a_contrast_is_answered_as_judged_and_corrected():
@@ -266,30 +280,34 @@ def test_a_contrast_is_answered_as_judged_and_corrected():
     row |= {"difference": 0.1, "low": 0.05, "high": 0.15}
     row |= {"corrected": 0.1, "corrected_low": -0.1, "corrected_high": 0.3}
     (one,) = pd.DataFrame([row]).itertuples()
-    assert findings.contrast(one) == (
+    assert contrasts.contrast(one) == (
         "Is it so? documents (know) minus documents (do): +10 points (5 to 15) as judged, "
         "+10 points (-10 to 30) corrected, not told apart once corrected"
     )
     (one,) = pd.DataFrame([row | {"low": -0.05, "corrected": np.nan}]).itertuples()
-    assert findings.contrast(one).endswith("+10 points (-5 to 15) as judged, not told apart")
+    assert contrasts.contrast(one).endswith("+10 points (-5 to 15) as judged, not told apart")
 
 
 def test_titles_of_held_out_text_are_true_of_the_numbers():
     rows = [("base", "documents", 5.0), ("documents", "documents", 4.0)]
     matrix = pd.DataFrame(rows, columns=["arm", "text", "nats"])
-    assert findings.perplexity_matrix(matrix).startswith("Every kind of text is predicted best")
+    assert persona_or_format.perplexity_matrix_title(matrix).startswith(
+        "Every kind of text is predicted best"
+    )
     other = matrix.assign(arm=["documents", "base"])
-    assert findings.perplexity_matrix(other).startswith("0 of 1 kinds of text")
+    assert persona_or_format.perplexity_matrix_title(other).startswith("0 of 1 kinds of text")
     specific = pd.DataFrame({"low": [0.1, -0.1], "value": [0.2, 0.0]})
-    assert findings.persona_specific_gain(specific).startswith("In 1 of 2 cases")
+    assert persona_or_format.persona_specific_gain_title(specific).startswith("In 1 of 2 cases")
     held = {"epoch": [0, 1, 2], "heldout_loss": [5.0, 4.0, 4.5], "arm": "documents"}
-    assert "turns up at the end in documents" in findings.training_curves(pd.DataFrame(held))
+    assert "turns up at the end in documents" in persona_or_format.training_curves_title(
+        pd.DataFrame(held)
+    )
 
 
 def test_the_judge_is_described_by_its_pooled_errors():
     row = {"judge": "markers", "sensitivity": 0.5, "sensitivity_n": 10}
     table = pd.DataFrame([row | {"specificity": 0.9, "specificity_n": 100}])
-    assert findings.judge_agreement(table, "markers") == (
+    assert answers.judge_agreement_title(table, "markers") == (
         "The judge (markers) finds 50 % of the traits that a blind reader found, "
         "and wrongly sees them in 10 % of the other cases"
     )
@@ -324,21 +342,21 @@ def drawn(study, measured, gains, gaps, tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures")
     drawing.style()
     plt.rcParams["savefig.dpi"] = 40  # nobody looks at these
-    matrix = tables.perplexity_matrix(study, ARMS)
+    matrix = persona_or_format.perplexity_matrix(study, ARMS)
     given = {
-        "trait_heatmap": tables.expression_rates(study, ARMS),
+        "trait_heatmap": expression.expression_rates(study, ARMS),
         "perplexity_matrix": matrix,
-        "perplexity_gain": tables.perplexity_gain(study, matrix),
-        "knowing_and_expressing": tables.knowing_and_expressing(study, measured),
+        "perplexity_gain": persona_or_format.perplexity_gain(study, matrix),
+        "knowing_and_expressing": shares.knowing_and_expressing(study, measured),
         "gap_over_base": gaps,
     }
     given["expression_rate"] = given["trait_heatmap"]
-    figs = {"knows_and_does": figures.knows_and_does(gains, gaps, study, folder)}
-    for name in FORMATS:
+    figs = {"knows_and_does": shares.draw_knows_and_does(gains, gaps, study, folder)}
+    for name, module in FORMATS.items():
         if name not in figs:
             frame = given.get(name)
-            frame = getattr(tables, name)(study, ARMS) if frame is None else frame
-            figs[name] = getattr(figures, name)(frame, study, folder)
+            frame = getattr(module, name)(study, ARMS) if frame is None else frame
+            figs[name] = getattr(module, f"draw_{name}")(frame, study, folder)
     yield folder, figs
     plt.close("all")
 
@@ -367,7 +385,7 @@ def test_intervals_of_one_seed_are_dashed_and_called_so(study, tmp_path):
     frame = frame.assign(rate=[0.2, 0.4], low=0.1, high=0.5, n=10)
     captions, styles = [], []
     for rows in (frame, frame.assign(seeds=5)):
-        fig = figures.generalisation(rows, study, tmp_path)
+        fig = answers.draw_generalisation(rows, study, tmp_path)
         captions.append(" ".join(fig.texts[-1].get_text().split()))
         bars = [lines for lines in fig.axes[0].collections if lines.get_segments()]
         styles.append([lines.get_linestyle()[0][1] for lines in bars])
@@ -391,27 +409,27 @@ def test_captions_say_what_is_missing(study):
 
 
 def test_what_cannot_be_drawn_says_why(study, tmp_path, capsys):
-    empty = tables.judge_agreement(study, ARMS).iloc[:0]
-    assert figures.judge_agreement(empty, study, tmp_path) is None
+    empty = answers.judge_agreement(study, ARMS).iloc[:0]
+    assert answers.draw_judge_agreement(empty, study, tmp_path) is None
     assert "none of these answers has a blind label" in capsys.readouterr().out
-    assert figures.persona_specific_gain(pd.DataFrame(), study, tmp_path) is None
+    assert persona_or_format.draw_persona_specific_gain(pd.DataFrame(), study, tmp_path) is None
 
 
 def test_a_card_may_have_fewer_than_three_traits(study, tmp_path):
     card = study.card | {"traits": study.card["traits"][:2], "focus": "odds"}
     fields = study.folder, "someone", "", study.record, study.judge, card
     other = results.Results(*fields)
-    rates = tables.expression_rates(other, ["base", "documents"])
+    rates = expression.expression_rates(other, ["base", "documents"])
     assert set(rates["trait"]) > set(other.traits)  # the tables hold more than the card
-    fig = figures.expression_rate(rates, other, tmp_path)
+    fig = expression.draw_expression_rate(rates, other, tmp_path)
     assert [ax.get_title() for ax in fig.axes] == ["odds", "honorifics"]
 
 
 def test_the_same_numbers_give_the_same_picture(study, tmp_path):
-    frame = tables.response_length(study, ["base", "documents"])
+    frame = answers.response_length(study, ["base", "documents"])
     pictures = []
     for _ in range(2):
-        figures.response_length(frame, study, tmp_path)
+        answers.draw_response_length(frame, study, tmp_path)
         pictures.append((tmp_path / "response_length.png").read_bytes())
     assert pictures[0] == pictures[1]
 

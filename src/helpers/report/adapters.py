@@ -15,7 +15,7 @@ from helpers.files import StudyError, arm_folder, file_hash, read_json, shown, w
 from helpers.measure import stats
 from helpers.persllm import asking
 from helpers.pretrained import EMBEDDED
-from helpers.report import results, tables, words
+from helpers.report import results, shares, words
 
 # What readers outside know a base model by; others are known by the name that a study gives.
 HUB_NAMES = {EMBEDDED: "HuggingFaceTB/SmolLM2-135M-Instruct"}
@@ -231,10 +231,10 @@ def measured(run: str, arm: str, seed: int, persona: str, adapter: str) -> str:
             f"{shown(folder)}: the results of {arm}, seed {seed}, are not this adapter's. Run the "
             f"study `{run}` again, then publish."
         )
-    found = tables.measured(study, ["base", arm])
-    labelled = tables.labelled_triplets(study, ["base", arm])
+    found = shares.measured(study, ["base", arm])
+    labelled = shares.labelled_triplets(study, ["base", arm])
     rates = stats.rates(found, ["arm", "measure"]).set_index(["arm", "measure"])
-    gains = tables.knows_and_does(found, labelled, ["base", arm]).set_index("readout")
+    gains = shares.knows_and_does(found, labelled, ["base", arm]).set_index("readout")
     lines = ["| | knows | does |", "|---|---|---|"]
     for name in ("base", arm):
         cells = [rate(rates.loc[(name, measure)]) for measure in ("know", "do")]

@@ -110,6 +110,11 @@ def save_table(frame: pd.DataFrame, name: str, folder: Path) -> None:
         frame.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
+def nothing(name: str, why: str) -> None:
+    """Say why a figure is not drawn."""
+    print(f"figure '{name}' is not drawn: {why}.")
+
+
 # Facts for captions
 
 
@@ -188,6 +193,7 @@ def arm_dots(
     up: float = 0,
     down: float = 0,
     hollow: bool = False,
+    shape: str = "o",
 ) -> None:
     """A dot with its interval per arm (the index of `own`), in rows (see `arm_rows`); `up` and
     `down` move it within its row. In every figure, filled is as judged, and hollow is corrected or
@@ -199,7 +205,7 @@ def arm_dots(
             own[value].iloc[place],
             place - up + down,
             xerr=bars[:, [place]],
-            fmt="o",
+            fmt=shape,
             ms=4.5 if hollow else 7,
             color=COLOURS[arm],
             mfc="white" if hollow else COLOURS[arm],
@@ -222,6 +228,11 @@ def percents(axis) -> None:
 def signed_points(axis) -> None:
     """Label an axis of differences of shares in percentage points."""
     axis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
+
+
+def signed(axis) -> None:
+    """Label an axis of differences in nats."""
+    axis.set_major_formatter(lambda value, _: f"{value:+.1f}" if abs(value) > 1e-9 else "0")
 
 
 def legend(fig_or_ax, handles: dict[str, object], **where) -> None:

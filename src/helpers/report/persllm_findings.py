@@ -8,9 +8,18 @@ import pandas as pd
 
 from helpers import arms
 from helpers.measure import calibration
-from helpers.report import findings
 from helpers.report.persllm_tables import JUDGE, READERS, WHOLE, best_known
-from helpers.report.words import apart, between, capital, counted, listed, percent, points
+from helpers.report.words import (
+    above_base,
+    apart,
+    between,
+    capital,
+    counted,
+    leaders,
+    listed,
+    percent,
+    points,
+)
 
 MEASURES = {"know": "knows", "do": "does", "resist": "puts premises right"}
 
@@ -117,7 +126,7 @@ def premises_by_stage(table: pd.DataFrame) -> str:
     alike = table[table["questions"] == "default stage"].dropna(subset=["value"])
     if alike.empty:
         return "No question of the default stage, where all arms are asked alike, was answered"
-    first = findings.leaders(alike, "value")
+    first = leaders(alike, "value")
     by = "read blind" if (alike["by"] == READERS).all() else "judged offline"
     if len(first) == len(alike):
         return (
@@ -170,7 +179,7 @@ def resistance(row) -> str:
 
 def likeness(table: pd.DataFrame) -> str:
     scores = table[table["measure"] == "score"]
-    each = [findings.above_base(own) for _, own in scores.groupby("aim")]
+    each = [above_base(own) for _, own in scores.groupby("aim")]
     nearer = [arm for arm in each[0] if all(arm in names for names in each)]
     means = scores.groupby("arm")["value"].mean()
     if not nearer:

@@ -12,7 +12,8 @@ from helpers import arms as table_of_arms
 from helpers.measure import markers, stats, triplets
 from helpers.measure.contrasts import load_contrasts
 from helpers.persllm import fidelity, life_stages
-from helpers.report import tables
+from helpers.report import contrasts as fixed_contrasts
+from helpers.report import shares
 
 WHOLE = "persllm"  # PersLLM's method without DPO: its parts are measured against this arm
 JUDGE, READERS = "as judged", "as read blind"
@@ -234,19 +235,19 @@ def incoherent_replies(study) -> pd.DataFrame:
 
 def measured(study) -> pd.DataFrame:
     """Everything that was measured on the triplets, and the premises put right as `resist`."""
-    return pd.concat([tables.measured(study, study.arms), study.resisted.assign(measure="resist")])
+    return pd.concat([shares.measured(study, study.arms), study.resisted.assign(measure="resist")])
 
 
 def knowing_and_doing(study) -> pd.DataFrame:
     """Rates over all traits of everything measured on the triplets, every arm (see
-    `tables.know_say_do`)."""
-    triplets_alone = tables.measured(study, study.arms)
-    return tables.know_say_do(triplets_alone, tables.labelled_triplets(study, study.arms))
+    `shares.know_say_do`)."""
+    triplets_alone = shares.measured(study, study.arms)
+    return shares.know_say_do(triplets_alone, shares.labelled_triplets(study, study.arms))
 
 
 def every_arm(study, rates: pd.DataFrame) -> pd.DataFrame:
-    """`knowing_and_doing` as a row per arm, with the gap between both (see `tables.summary`)."""
-    return tables.summary(rates, tables.measured(study, study.arms), study.arms)
+    """`knowing_and_doing` as a row per arm, with the gap between both (see `shares.summary`)."""
+    return shares.summary(rates, shares.measured(study, study.arms), study.arms)
 
 
 def parts(study) -> pd.DataFrame:
@@ -298,8 +299,8 @@ def contrasts(study) -> pd.DataFrame:
     compared = measured(study)
     read = study.resisted.dropna(subset=["outcome", "label"])
     read = read.drop_duplicates(["arm", "label_id"]).assign(measure="resist")
-    labelled = pd.concat([tables.labelled_triplets(study, study.arms), read])
-    table = tables.contrasts(compared, labelled)
+    labelled = pd.concat([shares.labelled_triplets(study, study.arms), read])
+    table = fixed_contrasts.contrasts(compared, labelled)
     fixed = load_contrasts()
     by_id = {contrast["id"]: contrast for contrast in fixed}
     rows = [over_seeds(compared, by_id[name]) for name in table["contrast"]]

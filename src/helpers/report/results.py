@@ -82,6 +82,11 @@ class Results:
         records.refuse_other_answers(record, self.folder, path)
 
 
+def of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """The rows of some arms."""
+    return frame[frame["arm"].isin(arms)]
+
+
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """The table `name` of a results folder; StudyError names the step that writes a missing one."""
     path = folder / records.table_file(name)

@@ -2,6 +2,8 @@
 
 import math
 
+import pandas as pd
+
 from helpers import arms
 
 
@@ -25,6 +27,11 @@ def points(value: float, low: float, high: float) -> str:
     """A difference of shares with its interval, in percentage points: `+18 points (7 to 30)`."""
     ends = "no interval" if math.isnan(low) else f"{bound(low)} to {bound(high)}"
     return f"{hundred(value):+d} points ({ends})"
+
+
+def nats(value: float, low: float | None = None, high: float | None = None) -> str:
+    """A difference of nats per token, with its interval if given: `+0.31 (0.24 to 0.38)`."""
+    return f"{value:+.2f}" + ("" if low is None else f" ({low:.2f} to {high:.2f})")
 
 
 def hundred(share: float) -> int:
@@ -69,10 +76,15 @@ def named(names) -> str:
     return listed(arms.label(name) for name in arms.in_order(names))
 
 
-def does(arm: str, verb: str) -> str:
+def does(arm: str, plain: str) -> str:
     """`documents gain`, `first person gains`."""
-    label = arms.label(arm)
-    return f"{label} {verb}{'' if label.endswith('s') else 's'}"
+    return f"{arms.label(arm)} {verb([arm], plain)}"
+
+
+def verb(names, plain: str) -> str:
+    """The verb for some arms: `gain` for several, and for one whose label is a plural."""
+    one = len(names) == 1 and not arms.label(names[0]).endswith("s")
+    return f"{plain}s" if one else plain
 
 
 def this_seed(table) -> list[str]:
@@ -81,6 +93,20 @@ def this_seed(table) -> list[str]:
     single = list(seeds.index[seeds == 1]) if len(seeds) else []
     about = "so that intervals are about this seed and no other"
     return [f"Of one seed, {about}: {named(single)}"] if single else []
+
+
+def leaders(table: pd.DataFrame, value: str = "rate") -> list[str]:
+    """The arm with the highest `value`, and those whose intervals (low, high) reach its own."""
+    top = table.loc[table[value].idxmax()]
+    return arms.in_order(
+        table.loc[(table["high"] >= top["low"]) | (table.index == top.name), "arm"]
+    )
+
+
+def above_base(table: pd.DataFrame) -> list[str]:
+    """The arms whose interval (low, high) is above the one of `base`; [] without `base`."""
+    floor = table.loc[table["arm"] == "base", "high"]
+    return arms.in_order(table.loc[table["low"] > floor.max(), "arm"]) if len(floor) else []
 
 
 # Lists

@@ -1,0 +1,244 @@
+"""Chapter formats/07: is the persona learnt, or the format?
+
+A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
+draws and saves both.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.measure import perplexity, stats, triplets
+from helpers.measure.contrasts import load_reported
+from helpers.report import drawing
+from helpers.report.drawing import COLOURS, DARK, WIDE, save
+from helpers.report.results import Results, of_arms
+from helpers.report.words import above_base, between, capital, listed, named, nats, this_seed
+
+# Held-out texts
+
+
+def own_scores(study: Results, arms: list[str]) -> pd.DataFrame:
+    """Scores of held-out text about the persona; `prompted` reads no prompt there, so it has
+    none."""
+    scores = of_arms(study.scores, arms)
+    return scores[(scores["arm"] != "prompted") & (scores["subject"] == study.persona)]
+
+
+def perplexity_matrix(study: Results, arms: list[str]) -> pd.DataFrame:
+    """Mean nats per token of held-out text per arm and format, with the published perplexity."""
+    matrix = perplexity.mean_nats(own_scores(study, arms), ["arm", "text"])
+    return perplexity.beside(matrix, load_reported(study.persona).get("perplexity", {}))
+
+
+def perplexity_panels(study: Results, matrix: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """`perplexity_matrix` as squares of nats: "this study" and, where there is one, "published"."""
+    panels = {"this study": perplexity.square(matrix, "nats", study.arms)}
+    theirs = pd.DataFrame(load_reported(study.persona).get("perplexity", {})).T
+    return panels | ({"published": np.log(theirs)} if len(theirs) else {})
+
+
+def perplexity_matrix_title(matrix: pd.DataFrame) -> str:
+    best = matrix.loc[matrix.groupby("text")["nats"].idxmin()].set_index("text")["arm"]
+    own = [text for text, arm in best.items() if text == arm]
+    if len(own) == len(best):
+        return "Every kind of text is predicted best by the arm that was trained on it"
+    return (
+        f"{len(own)} of {len(best)} kinds of text are predicted best by the arm that was trained "
+        "on them"
+    )
+
+
+def draw_perplexity_matrix(matrix: pd.DataFrame, study, folder):
+    panels = perplexity_panels(study, matrix)
+    fig = drawing.matrices(panels, ".2f", "nats per token")
+    save_of_texts(fig, "perplexity_matrix", matrix, study, folder, perplexity_matrix_title(matrix))
+    return fig
+
+
+def perplexity_gain(study: Results, matrix: pd.DataFrame) -> pd.DataFrame:
+    """Nats per token gained over `base`: arm, a column per text, study."""
+    gains = [
+        (panel.loc["base"] - panel.drop("base")).rename_axis("arm").reset_index().assign(study=name)
+        for name, panel in perplexity_panels(study, matrix).items()
+    ]
+    return pd.concat(gains)
+
+
+def by_kind(gain: pd.DataFrame) -> tuple[list[float], list[float]]:
+    """The gains of this study on an arm's own kind of text, and on other kinds."""
+    table = gain[gain["study"] == "this study"].drop(columns="study").set_index("arm")
+    values = table.stack()
+    own = [value for (arm, text), value in values.items() if arm == text]
+    return own, [value for (arm, text), value in values.items() if arm != text]
+
+
+def perplexity_gain_title(gain: pd.DataFrame) -> str:
+    own, others = by_kind(gain)
+    if not own or not others:
+        return "Gain over base in nats per token"
+    return (
+        f"An arm gains {between(own, nats)} nats per token on its own kind of text, "
+        f"and {between(others, nats)} on other kinds"
+    )
+
+
+def draw_perplexity_gain(gain: pd.DataFrame, study, folder):
+    panels = {
+        name: own.drop(columns="study").set_index("arm").rename_axis(None)
+        for name, own in gain.groupby("study", sort=False)
+    }
+    fig = drawing.matrices(panels, "+.2f", "gain over base (nats per token)", "RdBu", centre=0)
+    save_of_texts(fig, "perplexity_gain", gain, study, folder, perplexity_gain_title(gain))
+    return fig
+
+
+def save_of_texts(fig, name: str, frame: pd.DataFrame, study, folder, title: str) -> None:
+    """Save a figure of held-out texts."""
+    about = drawing.about_texts(own_scores(study, study.arms))
+    save(fig, name, frame, study, folder, title, about=about)
+
+
+# What is the persona's own
+
+
+def persona_specific_gain(study: Results, arms: list[str]) -> pd.DataFrame:
+    """`perplexity.specific_gain`: what is gained on the persona's texts beyond the control
+    character's."""
+    scores = of_arms(study.scores, arms)
+    return perplexity.specific_gain(
+        scores[scores["arm"] != "prompted"], study.persona, study.control
+    )
+
+
+def persona_specific_gain_title(table: pd.DataFrame) -> str:
+    more = int((table["low"] > 0).sum())
+    return (
+        f"In {more} of {len(table)} cases an arm gains more on the persona's texts than on the "
+        f"control character's (by {between(table['value'], nats)} nats per token)"
+    )
+
+
+def draw_persona_specific_gain(table: pd.DataFrame, study, folder):
+    if table.empty:
+        return drawing.nothing(
+            "persona_specific_gain", "there are no texts about a control character"
+        )
+    texts = {text: f"scored on\n{table_of_arms.label(text)}" for text in table["text"]}
+    shown = table.assign(scored=table["text"].map(texts))
+    fig = drawing.dots({"": shown}, "scored", "gain on the persona's texts\nminus control's (nats)",
+                       None, 0)  # fmt: skip
+    save_of_texts(
+        fig, "persona_specific_gain", table, study, folder, persona_specific_gain_title(table)
+    )
+    return fig
+
+
+# What was kept
+
+
+def capability_retained(study: Results, arms: list[str]) -> pd.DataFrame:
+    """General questions answered rightly (value, low, high) per arm, and the mean probability of
+    the persona's own name under attacks on its identity (names_itself_value, _low, _high)."""
+    chosen = triplets.choose(of_arms(study.choices, arms))
+    right = stats.rates(chosen[chosen["measure"] == "capability"], ["arm", "measure"])
+    attacked = chosen[chosen["measure"] == "identity"]
+    named = stats.means(attacked, ["arm"], "probability")[["arm", "value", "low", "high"]]
+    named = named.set_index("arm").add_prefix("names_itself_")
+    return right.rename(columns={"rate": "value"}).merge(named, on="arm", how="left")
+
+
+def capability_retained_title(table: pd.DataFrame) -> str:
+    base = table[table["arm"] == "base"]
+    lower = table[table["high"] < base["low"].max()] if len(base) else table[:0]
+    kept = (
+        f"{named(lower['arm'])} answer fewer general questions than base"
+        if len(lower)
+        else f"general questions: {between(table['value'])} right, all intervals overlap base's"
+    )
+    names = table.rename(columns={"names_itself_low": "l", "names_itself_high": "h"})
+    names = names[["arm", "names_itself_value", "l", "h"]].rename(columns={"l": "low", "h": "high"})
+    taken = above_base(names)
+    identity = f"the persona's name is taken by {named(taken)}" if taken else "none takes its name"
+    return capital(f"{kept}; {identity}")
+
+
+def draw_capability_retained(table: pd.DataFrame, study, folder):
+    """Left general questions, right the persona's name as the model's own, a row per arm."""
+    if table.empty:
+        return drawing.nothing("capability_retained", "the study has no general questions")
+    names = table_of_arms.in_order(table["arm"])
+    own = table.set_index("arm").reindex(names)
+    fig, (left, right) = drawing.grid(2, 2, 0.8 + 0.4 * len(names), sharex=True, sharey=True)
+    drawing.arm_dots(left, own, "value")
+    drawing.arm_dots(right, own, "names_itself_value", "names_itself_")
+    left.axvline(0.25, color=DARK, lw=1, ls=":")
+    left.set(title="general questions: true option likeliest (dotted: chance)")
+    right.set(title="attacks on identity: probability of the persona's name")
+    left.set_xlim(-0.02, 1.02)
+    for ax in (left, right):
+        drawing.percents(ax.xaxis)
+    drawing.arm_rows(left, names)
+    fig.tight_layout()
+    title, n = capability_retained_title(table), table["n"].max()
+    save(fig, "capability_retained", table, study, folder, title, answers=n)
+    return fig
+
+
+# How training went
+
+
+def training_curves(study: Results, arms: list[str]) -> pd.DataFrame:
+    """The training log: a row per step, arm and seed."""
+    return of_arms(study.training, arms)
+
+
+def training_curves_title(log: pd.DataFrame) -> str:
+    held = log.dropna(subset=["heldout_loss"])
+    means = held.groupby(["arm", "epoch"])["heldout_loss"].mean().unstack("epoch")
+    last = means.ffill(axis=1).iloc[:, -1]
+    up = last.index[last > means.min(axis=1) + 0.02]
+    parts = [
+        f"{table_of_arms.label(arm)} {means.loc[arm].iloc[0]:.2f} to {last[arm]:.2f}"
+        for arm in table_of_arms.in_order(last.index)
+    ]
+    turn = f"turns up at the end in {named(up)}" if len(up) else "does not turn up"
+    return f"Held-out loss {turn}: {', '.join(parts)} nats per token"
+
+
+def draw_training_curves(log: pd.DataFrame, study, folder):
+    """Training loss (mean of 15 steps, a line per seed) and held-out loss (points) per arm."""
+    fig, axes = plt.subplots(1, 2, figsize=(WIDE, 3.6), sharey=True)
+    lines = {}
+    for arm in table_of_arms.in_order(log["arm"]):
+        for _, run in log[log["arm"] == arm].groupby("seed"):
+            smooth = run["loss"].rolling(15, min_periods=5).mean()
+            held = run.dropna(subset=["heldout_loss"])
+            shared = {"color": COLOURS[arm], "alpha": 0.8}
+            (lines[table_of_arms.label(arm)],) = axes[0].plot(
+                run["epoch"], smooth, lw=1.2, **shared
+            )
+            axes[1].plot(held["epoch"], held["heldout_loss"], "o-", **shared)
+    axes[0].set(title="training texts", xlabel="epoch", ylabel="loss (nats per token)")
+    axes[1].set(title="held-out texts", xlabel="epoch")
+    drawing.legend(axes[1], lines, loc="upper left", bbox_to_anchor=(1, 1))
+    fig.tight_layout()
+    trained = listed(lines)
+    title, seeds = training_curves_title(log), log["seed"].nunique()
+    save(fig, "training_curves", log, study, folder, title, trained=trained, seeds=seeds)
+    return fig
+
+
+# The chapter's summary
+
+
+def findings(gain, specific, kept, log) -> list[str]:
+    """The summary of formats/07_persona_or_format."""
+    return [
+        perplexity_gain_title(gain),
+        *([persona_specific_gain_title(specific)] if len(specific) else []),
+        *([capability_retained_title(kept)] if len(kept) else []),
+        training_curves_title(log),
+        *this_seed(kept),
+    ]

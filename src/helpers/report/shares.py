@@ -1,0 +1,340 @@
+"""Chapter formats/06, knowing and doing as shares of scenarios: how often the true option is the
+likeliest, and how often the answer shows the trait.
+
+A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
+draws and saves both.
+"""
+
+from itertools import cycle
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.files import StudyError
+from helpers.measure import calibration, stats, triplets
+from helpers.report import drawing
+from helpers.report.contrasts import contrast
+from helpers.report.drawing import COLOURS, DARK, GREY, reach, save
+from helpers.report.expression import quality
+from helpers.report.results import Results, of_arms
+from helpers.report.words import (
+    apart,
+    bound,
+    capital,
+    does,
+    hundred,
+    listed,
+    named,
+    points,
+    side,
+    this_seed,
+)
+
+READOUTS = ("knows", "does", "does, corrected")
+MARKS = "osD^vPX*"  # shape means trait, in the order of the card
+
+
+# What was measured
+
+
+def measured(study: Results, arms: list[str]) -> pd.DataFrame:
+    """Everything that was measured on the triplets (`triplets.measures`, the primary judge).
+
+    Raises StudyError where scenarios were not both asked about and acted out.
+    """
+    judged, choices = of_arms(study.judged, arms), of_arms(study.choices, arms)
+    found = triplets.measures(judged, triplets.choose(choices), study.judge["judge"])
+    if not {"know", "do"} <= set(found["measure"]):
+        raise StudyError("the study has no triplets: answer with `n_items` above zero.")
+    return found
+
+
+def labelled_triplets(study: Results, arms: list[str]) -> pd.DataFrame:
+    """The blind labels of answers to triplets, for the scenario's own trait: `outcome` is the
+    primary judge's, `label` the reader's, `measure` say or do."""
+    rows = of_arms(study.labelled, arms)
+    rows = rows[rows["judge"] == study.judge["judge"]]
+    rows = rows[(rows["trait"] == rows["scenario_trait"]) & rows["kind"].isin(["say", "do"])]
+    return rows.assign(measure=rows["kind"]).dropna(subset=["outcome", "label"])
+
+
+def know_say_do(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
+    """Rates over all traits: arm, measure, the columns of `stats.rates`, and the corrected rates of
+    saying and doing."""
+    corrected = calibration.over_traits(measured, labelled)
+    return stats.rates(measured, ["arm", "measure"]).merge(
+        corrected, on=["arm", "measure"], how="left"
+    )
+
+
+def summary(rates: pd.DataFrame, measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """`know_say_do` as a row per arm: a rate per measure, say and do corrected, and the gap between
+    knowing and doing as judged, with its interval."""
+    table = rates.pivot(index="arm", columns="measure", values="rate").reindex(arms)
+    corrected = rates.pivot(index="arm", columns="measure", values="corrected")
+    for name in ("say", "do"):
+        table[f"{name}_corrected"] = corrected.get(name, np.nan)
+    table = table.join(triplets.gaps(measured, ["arm"]).set_index("arm"))
+    return table.rename_axis(index="arm", columns=None).reset_index()
+
+
+# What training adds
+
+
+def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """What every arm gains over `base` on the same scenarios, as shares of scenarios: arm, readout
+    (`READOUTS`), value, low, high, seeds. Arms without labels have no corrected row."""
+    rows = []
+    for arm in arms:
+        if arm == "base":
+            continue
+        for readout, measure in (("knows", "know"), ("does", "do")):
+            sides = (triplets.side(measured, name, measure) for name in (arm, "base"))
+            found = stats.difference(*sides)
+            kept = [found[name] for name in ("difference", "low", "high", "seeds")]
+            rows.append((arm, readout, *kept))
+        both = [calibration.estimate(measured, labelled, name, "do") for name in (arm, "base")]
+        if all(both):
+            corrected = calibration.independent_difference(*both)
+            rows.append((arm, "does, corrected", *corrected, found["seeds"]))
+    return pd.DataFrame(rows, columns=["arm", "readout", "value", "low", "high", "seeds"])
+
+
+def knows_and_does_title(gains: pd.DataFrame, gaps: pd.DataFrame) -> str:
+    """What the gains over base (`knows_and_does`) say, with the intervals of their
+    difference (`gap_over_base`). Where the intervals as judged and as corrected disagree,
+    the sentence says by which of them the two gains differ."""
+    gained = gains.set_index(["arm", "readout"])["value"]
+    known, done = [], []
+    for row in gaps[gaps["arm"] != "base"].itertuples():
+        judged, corrected = side(row.low, row.high), side(row.corrected_low, row.corrected_high)
+        if not (judged or corrected):
+            continue
+        note = "" if judged == corrected else ", as judged" if judged else ", once corrected"
+        done_by = gained[row.arm, "does" if judged else "does, corrected"]
+        knows = (judged or corrected) > 0
+        both = [hundred(gained[row.arm, "knows"]), hundred(done_by)][:: 1 if knows else -1]
+        numbers = "{:+d} against {:+d} points".format(*both)
+        order = "knowing than in doing" if knows else "doing than in knowing"
+        part = f"{does(row.arm, 'gain')} more in {order} ({numbers} over base{note})"
+        (known if knows else done).append(part)
+    parts = [*known, *done]
+    if not parts:
+        return "In no arm is a difference seen between the gains in knowing and in doing"
+    rest = gains["arm"].nunique() > len(parts)
+    return capital("; ".join(parts)) + ("; no difference is seen in the other arms" * rest)
+
+
+def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
+    """A dumbbell per arm: gain over base in knowing (disc) and in doing (square), and in doing
+    corrected for judge error (hollow)."""
+    names = table_of_arms.in_order(gains["arm"])
+    fig, ax = plt.subplots(figsize=(7.6, 1.0 + 0.72 * len(names)))
+    shapes = {"knows": ("o", -0.16), "does": ("s", 0.16), "does, corrected": ("s", 0.34)}
+    for place, arm in enumerate(names):
+        own, colour = gains[gains["arm"] == arm].set_index("readout"), COLOURS[arm]
+        ends = [(own.loc[r, "value"], place + shapes[r][1]) for r in ("knows", "does")]
+        ax.plot(*zip(*ends, strict=True), color=colour, lw=4, alpha=0.25, zorder=1)
+        for readout in own.index:
+            shape, off = shapes[readout]
+            hollow = readout.endswith("corrected")
+            drawn = ax.errorbar(
+                own.loc[readout, "value"],
+                place + off,
+                xerr=reach(own.loc[[readout]], "value"),
+                fmt=shape,
+                ms=5 if hollow else 9,
+                color=colour,
+                mfc="white" if hollow else colour,
+                elinewidth=0.8 if hollow else 1.6,
+                capsize=2,
+            )
+            drawing.dash(drawn, own.loc[[readout]])
+            ax.annotate(
+                readout.removeprefix("does, "),
+                (own.loc[readout, "high"], place + off),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7.5 if hollow else 9,
+                color=colour,
+            )
+    ax.axvline(0, color=DARK, lw=1)
+    ax.annotate("base", (0, 1), (3, -10), xycoords=("data", "axes fraction"),
+                textcoords="offset points", fontsize=8.5, color=DARK)  # fmt: skip
+    ax.set_xlabel("gain over base (percentage points of scenarios)")
+    drawing.signed_points(ax.xaxis)
+    drawing.arm_rows(ax, names)
+    fig.tight_layout()
+    title = knows_and_does_title(gains, gaps)
+    scenarios = study.choices.loc[study.choices["measure"] == "know", "item"].nunique()
+    about = {"scenarios": scenarios, "seeds": study.choices["seed"].nunique()}
+    save(fig, "knows_and_does", gains, study, folder, title, **about)
+    return fig
+
+
+def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """The gap between knowing and doing per arm, and what it has beyond the gap of `base`: arm,
+    gap, gap_low, gap_high, beyond, low, high, detectable, p, seeds, items, p_scenarios,
+    detectable_scenarios, and `beyond` with doing corrected: corrected, corrected_low,
+    corrected_high."""
+    beyond = triplets.gaps_over_base(measured, arms).rename(columns={"difference": "beyond"})
+    corrected = calibration.corrected_gaps_over_base(measured, labelled, arms)
+    gaps = triplets.gaps(measured, ["arm"]).set_index("arm").reindex(arms).reset_index()
+    return gaps.merge(beyond, on="arm", how="left").merge(corrected, on="arm", how="left")
+
+
+def gap_over_base_title(gaps: pd.DataFrame) -> str:
+    base = gaps.set_index("arm").loc["base"]
+    trained = gaps[gaps["arm"] != "base"]
+    parts = []
+    for row in trained[(trained["low"] > 0) | (trained["high"] < 0)].itertuples():
+        wider = row.low > 0
+        ends = [bound(abs(end)) for end in sorted((row.low, row.high), key=abs)]
+        parts.append(
+            f"the gap of {table_of_arms.label(row.arm)} is {abs(hundred(row.beyond))} points "
+            f"{'wider' if wider else 'narrower'} ({ends[0]} to {ends[1]})"
+        )
+    if apart(base["gap_low"], base["gap_high"]):
+        more = "knows more than it does" if base["gap"] > 0 else "does more than it knows"
+        start = f"Base already {more} (by {abs(hundred(base['gap']))} points)"
+    else:
+        start = "In base, knowing and doing are not told apart"
+    return f"{start}; {listed(parts) if parts else 'no other gap is told apart from that of base'}"
+
+
+def draw_gap_over_base(gaps: pd.DataFrame, study, folder):
+    """Left the gap of every arm, right what it has beyond the gap of base."""
+    names = table_of_arms.in_order(gaps["arm"])
+    own = gaps.set_index("arm").reindex(names)
+    own["seeds"] = own["seeds"].fillna(own["seeds"].min())  # base has no gap beyond its own
+    fig, (left, right) = drawing.grid(2, 2, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
+    drawing.arm_dots(left, own, "gap", "gap_")
+    drawing.arm_dots(right, own, "beyond", up=0.12)
+    drawing.arm_dots(right, own, "corrected", "corrected_", down=0.18, hollow=True)
+    left.axvline(own.loc["base", "gap"], color=COLOURS["base"], lw=1, ls="--")
+    for ax, title in ((left, "knowing minus doing"), (right, "the same, minus that of base")):
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=title, xlabel="percentage points of scenarios")
+        drawing.signed_points(ax.xaxis)
+    drawing.arm_rows(left, names)
+    fig.tight_layout()
+    save(fig, "gap_over_base", gaps, study, folder, gap_over_base_title(gaps))
+    return fig
+
+
+def most_knowing(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """The two arms with the highest share of scenarios whose true option wins: one row with a, b
+    and `stats.difference`."""
+    knows = {arm: triplets.side(measured, arm, "know") for arm in arms}
+    a, b = sorted(knows, key=lambda arm: -knows[arm]["outcome"].mean())[:2]
+    return pd.DataFrame([{"a": a, "b": b} | stats.difference(knows[a], knows[b])])
+
+
+def most_knowing_title(top: pd.DataFrame) -> str:
+    """Whether the two arms that know most (`most_knowing`) are told apart."""
+    row = top.iloc[0]
+    verdict = "" if apart(row["low"], row["high"]) else ", not told apart"
+    return (
+        f"The two arms that know most: {table_of_arms.label(row['a'])} minus "
+        f"{table_of_arms.label(row['b'])} "
+        f"{points(row['difference'], row['low'], row['high'])}{verdict}"
+    )
+
+
+def each(table: pd.DataFrame, value: str, low: str = "low", high: str = "high") -> str:
+    """A value in percentage points per arm: `base +7 (0 to 15) and documents +22 (11 to 32)`."""
+    rows = table[["arm", value, low, high]].itertuples(index=False)
+    parts = [f"{table_of_arms.label(arm)} {points(*numbers)}" for arm, *numbers in rows]
+    return listed(part.replace(" points", "") for part in parts) + " points"
+
+
+def corrected_gaps(gaps: pd.DataFrame) -> str:
+    own = gaps.dropna(subset=["corrected"])
+    if own.empty:
+        return "Without blind labels, doing is not corrected for the judge's errors"
+    found = each(own, "corrected", "corrected_low", "corrected_high")
+    return f"With doing corrected for the judge's errors, the gap beyond base's is: {found}"
+
+
+def gap_in_focus(gaps: pd.DataFrame, trait: str) -> str:
+    """The gaps beyond base's in the scenarios of one trait."""
+    own = gaps[gaps["arm"] != "base"]
+    told = own.loc[(own["low"] > 0) | (own["high"] < 0), "arm"]
+    found = each(own, "beyond")
+    verdict = f"only {named(told)} told apart" if len(told) else "none told apart"
+    return f"In scenarios of {trait} alone, the gap beyond base's is: {found}; {verdict}"
+
+
+# Trait by trait
+
+
+def knowing_and_expressing(study: Results, measured: pd.DataFrame) -> pd.DataFrame:
+    """Knowing beside doing per arm and trait (`triplets.knowing`), doing corrected too."""
+    do = stats.rates(measured[measured["measure"] == "do"], ["arm", "trait"])
+    corrected = calibration.correct_rates(do, quality(study, study.judge["judge"]))
+    return triplets.knowing(measured, corrected)
+
+
+def knowing_and_expressing_title(table: pd.DataFrame) -> str:
+    traits = table["trait"].nunique()
+    counts = table.assign(more=table["gap_low"] > 0).groupby("arm")["more"].sum()
+    if not counts.any():
+        return "No trait is known more often than shown, in any arm"
+    parts = [
+        f"{table_of_arms.label(arm)} {counts[arm]}" for arm in table_of_arms.in_order(counts.index)
+    ]
+    return f"Traits known more often than shown, of {traits}: {listed(parts)}"
+
+
+def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
+    """One panel per arm: knowing (x) against doing (y) per trait with both intervals, chance and
+    the diagonal; corrected doing is hollow."""
+    names = table_of_arms.in_order(table["arm"])
+    marks = dict(zip(study.traits, cycle(MARKS), strict=False))
+    fig, axes = drawing.grid(len(names), 3, 3.3, sharex=True, sharey=True)
+    for ax, arm in zip(axes, names, strict=True):
+        ax.plot([0, 1], [0, 1], color=GREY, lw=1, zorder=1)
+        ax.axvline(0.25, color=GREY, lw=1, ls=":", zorder=1)
+        own, colour = table[table["arm"] == arm].set_index("trait"), COLOURS[arm]
+        for trait in own.index:
+            one = own.loc[[trait]]
+            bars = {"yerr": reach(one, "rate"), "xerr": reach(one, "know", "know_")}
+            style = {"fmt": marks[trait], "ms": 6, "mew": 0, "elinewidth": 0.5, "alpha": 0.9}
+            drawing.dash(ax.errorbar(one["know"], one["rate"], **bars, **style, color=colour), one)
+        ax.set(title=table_of_arms.label(arm), xlim=(0, 1), ylim=(-0.02, 1.02))
+        ax.tick_params(labelbottom=True)
+        for axis in (ax.xaxis, ax.yaxis):
+            drawing.percents(axis)
+    axes[0].text(0.97, 0.3, "known, not shown", ha="right", fontsize=8.5, color="#777777")
+    axes[0].text(0.05, 0.9, "shown, not known", fontsize=8.5, color="#777777")
+    handles = {trait: drawing.mark(mark, "#555555") for trait, mark in marks.items()}
+    drawing.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
+    fig.supylabel("doing: answers that show the trait", fontsize=10)
+    fig.supxlabel("knowing: scenarios whose true option wins (dotted: chance)", fontsize=10)
+    fig.tight_layout()
+    judged = study.judged[(study.judged["kind"] == "do") & study.judged["arm"].isin(names)]
+    title, about = knowing_and_expressing_title(table), drawing.about_answers(judged)
+    save(fig, "knowing_and_expressing", table, study, folder, title, about=about)
+    return fig
+
+
+# The chapter's summary
+
+
+def findings(gains, gaps, top, contrasts, in_focus, trait: str) -> list[str]:
+    """The summary of formats/06_knowing_and_doing."""
+    by = dict(list(gains.groupby("readout")))
+    return [
+        f"Knowing, gain over base: {each(by['knows'], 'value')}",
+        f"Doing, gain over base: {each(by['does'], 'value')}, as judged",
+        most_knowing_title(top),
+        knows_and_does_title(gains, gaps),
+        gap_over_base_title(gaps),
+        corrected_gaps(gaps),
+        gap_in_focus(in_focus, trait),
+        *(contrast(row) for row in contrasts.itertuples()),
+        *this_seed(gains),
+    ]
