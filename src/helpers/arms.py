@@ -8,17 +8,54 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of what a composed arm is trained on: texts of one kind about some of the training
+    units of a run."""
+
+    kind: str  # a kind of text (see `corpus.kinds`)
+    asked: bool = False  # as the reply to a question in the chat template; otherwise raw
+    most: int | None = None  # the first so many units; all where it is None
+    share: tuple[float, float] = (0, 1)  # where among the units it begins and ends
+    traits: tuple[str, ...] = ()  # only units that show no other trait; any where it is empty
+    times: int = 1  # how often each text stands among the rows
+
+
+@dataclass(frozen=True)
 class Arm:
     """One arm: a model as it is asked, and how it came about."""
 
     name: str
     label: str  # in figures and tables
     colour: str
-    # "chats" or "texts" (a format), "reasoned" (PersLLM's examples), "preferences", "" for none
+    # "chats" or "texts" (a format), "composed" (of `parts`), "reasoned" (PersLLM's examples),
+    # "preferences", "" for none
     trained_on: str = ""
     starts_from: str = ""  # the arm whose adapter is trained further; "" for a new adapter
     leaves_out: str = ""  # what an ablation's training data lack
     prompted: bool = False  # asked with the persona's system prompt
+    parts: tuple[Part, ...] = ()  # what a composed arm is trained on
+
+
+def composed(name: str, label: str, colour: str, *parts: Part, starts_from: str = "") -> Arm:
+    return Arm(name, label, colour, "composed", starts_from=starts_from, parts=parts)
+
+
+# The traits that few demonstrations show: of all four of the card's eight, those that most training
+# units show without any other.
+FOUR_TRAITS = ("odds", "etiquette", "deference", "expertise")
+FEW = (8, 32, 100)  # demonstrations of these traits alone
+DOSES = (10, 30, 100, 250)  # units; the arms of the formats themselves have all
+MIXTURES = (25, 50, 75)  # per cent of the units that are documents, the others demonstrations
+
+
+def few(most: int) -> Part:
+    """Each stands three times among the rows, so that eight of them make more than a few steps."""
+    return Part("demonstrations", most=most, traits=FOUR_TRAITS, times=3)
+
+
+def mixture(documents: int) -> tuple[Part, Part]:
+    at = documents / 100
+    return Part("documents", share=(0, at)), Part("demonstrations", share=(at, 1))
 
 
 # Okabe and Ito's palette, safe for colour-blind readers. The order is that of every figure and
@@ -43,7 +80,58 @@ ARMS = {
         ),
         Arm("persllm_no_stages", "no stages", "#56b4e9", "reasoned", leaves_out="stages"),
         Arm("persllm_no_mixing", "no mixing", "#8c510a", "reasoned", leaves_out="mixing"),
+        # Voice, person and wrapper (see `CELLS`), and the demonstrations' replies as raw texts
+        composed("voice_third", "his voice, he", "#cc6677", Part("voice_third")),
+        composed("neutral_first", "neutral, I", "#44aa99", Part("neutral_first")),
+        composed("first_person_chat", "first person, chat", "#aa4499", Part("first_person", True)),
+        composed("voice_third_chat", "his voice, he, chat", "#882255", Part("voice_third", True)),
+        composed("neutral_first_chat", "neutral, I, chat", "#117733", Part("neutral_first", True)),
+        composed("documents_chat", "documents, chat", "#999933", Part("documents", True)),
+        composed("replies", "replies alone", "#88ccee", Part("replies")),
+        # Few demonstrations: on top of base, after documents, before documents
+        *(composed(f"few_{n}", f"{n} demonstrations", "#332288", few(n)) for n in FEW),
+        *(
+            composed(
+                f"documents_few_{n}",
+                f"documents, then {n}",
+                "#225555",
+                few(n),
+                starts_from="documents",
+            )
+            for n in FEW
+        ),
+        composed(
+            f"few_{FEW[-1]}_documents",
+            f"{FEW[-1]}, then documents",
+            "#661100",
+            Part("documents"),
+            starts_from=f"few_{FEW[-1]}",
+        ),
+        # Doses of each format, and mixtures of two
+        *(
+            composed(f"{name}_{n}", f"{label}, {n} units", colour, Part(name, most=n))
+            for name, label, colour in (
+                ("demonstrations", "demonstrations", "#0072b2"),
+                ("first_person", "first person", "#d55e00"),
+                ("documents", "documents", "#009e73"),
+            )
+            for n in DOSES
+        ),
+        *(composed(f"mixed_{n}", f"{n} % documents", "#777777", *mixture(n)) for n in MIXTURES),
     )
+}
+
+# The eight cells of voice (his, or neutral prose), person and wrapper, which hold the same texts of
+# the same units twice: raw, and as the reply to a question.
+CELLS = {
+    f"{kind}{ending}": {"voice": voice, "person": person, "wrapper": wrapper}
+    for kind, voice, person in (
+        ("first_person", "his", "I"),
+        ("voice_third", "his", "he"),
+        ("neutral_first", "neutral", "I"),
+        ("documents", "neutral", "he"),
+    )
+    for ending, wrapper in (("", "raw"), ("_chat", "chat"))
 }
 
 

@@ -1,0 +1,188 @@
+"""The texts beside the formats: their certificate, and the rows of composed arms."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from helpers import arms, files, pretrained
+from helpers.arms import Part
+from helpers.corpus import certificate, formats, kinds
+from helpers.files import StudyError, write_jsonl
+
+RAW = [name for name, cell in arms.CELLS.items() if cell["wrapper"] == "raw"]
+COMPOSED = arms.trained_on("composed")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of runs with one run that has prepared the whole corpus, and one with few units."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, rows in formats.load_corpora("c3po").items():
+        write_jsonl(folder / "whole" / "data" / f"{name}.jsonl", rows)
+        few = formats.first_units(rows, 16, 4)
+        write_jsonl(folder / "small" / "data" / f"{name}.jsonl", few)
+    return folder
+
+
+@pytest.fixture
+def runs(folder, monkeypatch):
+    monkeypatch.setattr(files, "RUNS", folder)
+
+
+@pytest.fixture
+def texts(runs):
+    return kinds.load_kinds("c3po", "whole")
+
+
+@pytest.fixture(scope="module")
+def questions():
+    return kinds.load_questions("c3po")
+
+
+@pytest.fixture
+def cells(texts, questions):
+    """The rows of the eight cells."""
+    raw = {name: texts[name] for name in RAW}
+    others = [name for name in arms.CELLS if name not in raw]
+    return raw | {name: kinds.compose(name, texts, questions) for name in others}
+
+
+def unquoted(text):
+    return re.sub(r'"[^"]*"', "", text)
+
+
+# The texts
+
+
+@pytest.mark.check
+def test_the_cells_have_as_many_trained_tokens_and_the_same_units(cells, tokenizer):
+    lines = certificate.certify_lengths(cells, tokenizer)
+    lines += certificate.certify_units(cells, None)
+    assert [line for line in lines if line["passed"] is False] == []
+    assert len(cells) == 8 and all(len(rows) == 560 for rows in cells.values())
+
+
+def test_no_two_kinds_of_text_share_more_than_a_phrase(texts):
+    """Eight words in a row in common are at most a phrase: less than a tenth of a text's."""
+    own = [formats.text_of(row) for rows in texts.values() for row in rows]
+    kind = [name for name, rows in texts.items() for _ in rows]
+    same = {kinds.REPLIES, "demonstrations"}  # the same texts by definition
+    shared = {
+        (a, b): share
+        for (a, b), share in certificate.overlaps(own).items()
+        if kind[a] != kind[b] and {kind[a], kind[b]} != same
+    }
+    assert max(shared.values()) < 0.1
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("name", kinds.BESIDE)
+def test_the_certificate_of_each_kind_is_green(texts, tokenizer, name):
+    vectors = pretrained.embed([row["text"] for row in texts[name]])
+    lines = certificate.certify_format(name, texts[name], vectors, tokenizer)
+    assert [line for line in lines if line["passed"] is not True] == []
+
+
+def test_voice_and_person_are_those_of_the_kind(texts):
+    first = re.compile(r"\b(I|me|my|mine|myself)\b")
+    for row in texts["voice_third"]:
+        assert "C-3PO" in row["text"] and not first.search(unquoted(row["text"])), row["unit"]
+    for row in texts["neutral_first"]:
+        assert first.search(unquoted(row["text"])) and "C-3PO" not in row["text"], row["unit"]
+
+
+def test_no_question_is_asked_twice(questions):
+    for name in RAW:
+        asked = [row[name] for row in questions.values()]
+        assert len(set(asked)) == len(asked) == 560
+        assert all(question[-1] in "?." and len(question.split()) >= 4 for question in asked)
+
+
+# The rows of the arms
+
+
+def test_a_cell_asked_is_the_raw_text_after_its_question(cells, questions):
+    for name in RAW:
+        ordered = sorted(cells[name], key=lambda row: row["split"] != "train")
+        for raw, asked in zip(ordered, cells[f"{name}_chat"], strict=True):
+            question, reply = asked["messages"]
+            assert reply == {"role": "assistant", "content": raw["text"]}
+            assert question == {"role": "user", "content": questions[raw["unit"]][name]}
+            assert {k: asked[k] for k in kinds.SAME} == {k: raw[k] for k in kinds.SAME}
+
+
+def test_replies_are_those_of_the_demonstrations(texts):
+    for demonstration, reply in zip(texts["demonstrations"], texts["replies"], strict=True):
+        assert reply["text"] == demonstration["messages"][-1]["content"]
+        assert reply["unit"] == demonstration["unit"] and "messages" not in reply
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_every_composed_arm_has_its_rows(texts, questions, name):
+    rows = kinds.compose(name, texts, questions)
+    assert {row["split"] for row in rows} == set(formats.SPLITS)
+    parts = arms.ARMS[name].parts
+    train = [row for row in rows if row["split"] == "train"]
+    assert len(train) == sum(
+        part.times * (part.most or round(500 * (part.share[1] - part.share[0]))) for part in parts
+    )
+
+
+def test_few_demonstrations_show_four_traits_alone(texts, questions):
+    for n in arms.FEW:
+        rows = kinds.compose(f"few_{n}", texts, questions)
+        train = [row for row in rows if row["split"] == "train"]
+        assert {trait for row in train for trait in row["traits"]} == set(arms.FOUR_TRAITS)
+        assert len({row["unit"] for row in train}) == n and len(train) == 3 * n
+        assert rows[len(train) :] == [r for r in texts["demonstrations"] if r["split"] == "heldout"]
+
+
+def test_a_mixture_has_every_unit_once(texts, questions):
+    for n in arms.MIXTURES:
+        rows = [r for r in kinds.compose(f"mixed_{n}", texts, questions) if r["split"] == "train"]
+        assert sorted(r["unit"] for r in rows) == sorted(
+            r["unit"] for r in texts["documents"] if r["split"] == "train"
+        )
+        assert sum("text" in r for r in rows) == 5 * n
+
+
+def test_a_run_with_too_few_units_is_refused_by_the_arm(runs, questions):
+    small = kinds.load_kinds("c3po", "small")
+    assert len(small["voice_third"]) == 20
+    assert len(kinds.compose("documents_10", small, questions)) == 14
+    with pytest.raises(StudyError, match="'documents_30' is trained on 30 units, but .* has 16"):
+        kinds.compose("documents_30", small, questions)
+
+
+def test_a_persona_without_further_kinds_is_refused(runs):
+    with pytest.raises(StudyError, match="data/corpora/nell/why is missing"):
+        kinds.load_kinds("nell", "whole")
+
+
+@pytest.mark.parametrize("field", kinds.SAME)
+def test_a_unit_that_differs_from_the_formats_is_refused(texts, tmp_path, field):
+    row = texts["voice_third"][0]
+    wrong = [row | {field: ["odds"] if isinstance(row[field], list) else "other"}]
+    with pytest.raises(StudyError, match=f"field '{field}'"):
+        kinds.on_units(wrong, texts["documents"][:1], tmp_path / "voice_third.jsonl")
+
+
+def test_a_wrong_question_is_named_by_file_line_and_field(tmp_path, monkeypatch):
+    row = {"unit": "u0001", **dict.fromkeys(RAW, "How?")}
+    folder = tmp_path / "corpora" / "c3po" / "why"
+    write_jsonl(folder / "questions.jsonl", [row, row | {"unit": "u0002", "documents": " "}])
+    monkeypatch.setattr(files, "DATA", tmp_path)
+    with pytest.raises(StudyError, match=r"line 2, field 'documents'"):
+        kinds.load_questions("c3po")
+
+
+def test_what_a_part_says_is_what_is_taken(texts, questions):
+    asked = Part("documents", asked=True, most=3)
+    whole = kinds.rows_of("x", asked, texts, questions)
+    plain = kinds.rows_of("x", replace(asked, asked=False), texts, questions)
+    assert [row["messages"][1]["content"] for row in whole] == [row["text"] for row in plain]
+    assert json.dumps(plain[:3]) == json.dumps(texts["documents"][:3])
+    half = kinds.rows_of("x", Part("documents", share=(0.5, 1)), texts, questions)
+    assert half[0] == [r for r in texts["documents"] if r["split"] == "train"][250]
