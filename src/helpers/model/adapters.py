@@ -13,18 +13,25 @@ from peft import (
 )
 from safetensors.torch import load_file, save_file
 
-from helpers.files import atomic, read_json, write_json
+from helpers.files import StudyError, atomic, read_json, shown, write_json
 from helpers.model.base import check_trained, load_base, make_room
 
 
 def add_adapter(
-    base, rank: int, alpha: int, dropout: float, seed: int, token_ids: list[int] = ()
+    base,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    seed: int,
+    token_ids: list[int] = (),
+    trained: Path | None = None,
 ) -> PeftModel:
     """A new LoRA adapter (arXiv 2106.09685) on all attention and MLP projections, in float32; the
-    base stays frozen.
+    base stays frozen. It begins as the one in the folder `trained`, where that is given.
 
     `token_ids` are tokens added to the tokenizer, whose embeddings train as well, and no others'
-    (PEFT's `trainable_token_indices`).
+    (PEFT's `trainable_token_indices`). Raises StudyError where `trained` holds no whole adapter, or
+    one of another shape.
     """
     torch.manual_seed(seed)
     make_room(base, list(token_ids))
@@ -44,7 +51,21 @@ def add_adapter(
         if hasattr(module, "lora_dropout"):
             module.lora_dropout["default"] = ByteDropout(dropout)
             module.cast_input_dtype_enabled = False  # autocast does it, once and not back and forth
+    if trained:
+        take_up(model, trained)
     return model
+
+
+def take_up(model: PeftModel, trained: Path) -> None:
+    """Give an adapter the weights of the one in the folder `trained`."""
+    check_trained(trained)
+    weights, own = load_file(trained / "adapter_model.safetensors"), adapter_weights(model)
+    if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in own.items()}:
+        raise StudyError(
+            f"{shown(trained)}: this adapter has another shape (rank, layers or added tokens). "
+            "Train both arms with one recipe."
+        )
+    set_peft_model_state_dict(model, weights)
 
 
 def load_for_preference(model: str, adapter: Path) -> PeftModel:
