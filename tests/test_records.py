@@ -5,12 +5,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from helpers import files, records
-from helpers.files import DATA, ROOT, StudyError, read_json, write_json, write_jsonl
-from helpers.measure.gather import gather
+from helpers.files import DATA, ROOT, StudyError, read_json, write_json
 from helpers.report import book
 
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -161,56 +159,40 @@ def test_preference_on_another_adapter_is_refused():
         refuse(answers, {"persllm_dpo/seed0": {"model": "m", "start": "c"}})
 
 
-# Gathering
+# The code that made them
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """A run of `base` and `documents` with one answer each."""
-    monkeypatch.setattr(files, "RUNS", tmp_path)
-    monkeypatch.setattr("helpers.measure.gather.ROOT", tmp_path)
-    inputs = {"card": records.inputs("c3po")["card"]}
-    prepared = {"data": "d", "rows": {"documents": "r"}}
-    write_json(tmp_path / "small" / "data" / "record.json", prepared)
-    for arm in ("base", "documents"):
-        folder = tmp_path / "small" / arm / "seed0"
-        row = {"id": "1", "settings": "s", "arm": arm, "seed": 0, "kind": "do", "item": "i"}
-        write_jsonl(folder / "answers_do.jsonl", [row | {"sample": 0, "answer": "Oh dear!"}])
-        facts = answered(inputs=inputs, kinds=["do"], answers=1)
-        write_json(folder / "answers_record.json", facts)
-        for name in ("choices", "scores"):
-            pd.DataFrame({"arm": [arm], "nll": [1.5]}).to_csv(folder / f"{name}.csv", index=False)
-    write_json(folder / "record.json", {"model": "m", "rows": "r"})
-    pd.DataFrame({"arm": ["documents"], "loss": [2.0]}).to_csv(folder / "log.csv", index=False)
-    return tmp_path
+def made(**codes):
+    return {name: {"code": code, "commit": "abc"} for name, code in codes.items()}
 
 
-def test_what_all_arms_said_is_gathered(run):
-    gather("small", "c3po", "", ["base", "documents"], [0], "results")
-    folder = run / "results"
-    answers = pd.read_parquet(folder / "answers.parquet")
-    assert list(answers.columns) == ["arm", "seed", "kind", "item", "sample", "answer"]
-    assert answers["arm"].tolist() == ["base", "documents"]
-    assert pd.read_csv(folder / "choices.csv")["arm"].tolist() == ["base", "documents"]
-    assert len(pd.read_csv(folder / "training.csv")) == 1
-    assert not (folder / "stages.csv").exists()
-    record = read_json(folder / "record.json")
-    assert set(record["arms"]) == {"base/seed0", "documents/seed0"} and "asked" not in record
-    assert set(record["training"]) == {"documents/seed0"} and "versions" in record
+def test_arms_of_different_code_are_refused_unless_the_study_says_so():
+    alike = {"formats/02_train": made(a="1", b="1"), "formats/03_answer": made(a="2", b="2")}
+    assert records.refuse_other_code(alike, "", publish=True) == ""
+    assert records.refuse_other_code(alike, "nothing differs", publish=True) == ""
+    other = alike | {"formats/03_answer": made(a="2", b="3")}
+    with pytest.raises(StudyError, match=r"b was made by code 3 \(commit abc\), a by.* 2"):
+        records.refuse_other_code(other, "", publish=False)
+    assert records.refuse_other_code(other, "b came later", publish=False) == "b came later"
 
 
-def test_missing_doubled_and_stale_answers_are_not_gathered(run):
-    arguments = ("small", "c3po", "", ["base", "documents"], [0], "results")
-    with pytest.raises(StudyError, match="prompted/seed0/answers_record.json is missing"):
-        gather(*arguments[:3], ["base", "prompted"], [0], "results")
-    path = run / "small" / "base" / "seed0" / "answers_do.jsonl"
-    path.write_text(path.read_text() * 2)
-    with pytest.raises(StudyError, match="1 different answers in 2 rows, but 1 were given"):
-        gather(*arguments)
-    record = path.with_name("answers_record.json")
-    write_json(record, read_json(record) | {"inputs": {"card": "another"}})
-    with pytest.raises(StudyError, match="is stale: the card of 'c3po' changed"):
-        gather(*arguments)
+def test_records_without_a_hash_are_alike_and_differ_from_those_with_one():
+    older = {"formats/03_answer": {"a": {"commit": "abc"}, "b": {"commit": "def"}}}
+    assert records.refuse_other_code(older, "", publish=True) == ""
+    older["formats/03_answer"]["c"] = {"code": "1", "commit": "abc"}
+    with pytest.raises(StudyError, match="c was made by code 1 .*, a by code without a hash"):
+        records.refuse_other_code(older, "", publish=True)
+
+
+def test_code_that_is_not_committed_is_not_published():
+    dirty = {"formats/03_answer": {"a": {"code": "1", "commit": "abc-dirty"}}}
+    assert records.refuse_other_code(dirty, "", publish=False) == ""
+    with pytest.raises(StudyError, match="03_answer: a was made by code that was not committed"):
+        records.refuse_other_code(dirty, "", publish=True)
+    assert records.refuse_other_code(dirty, "a comment", publish=True) == "a comment"
+
+
+# Publishing
 
 
 def test_chapters_are_published_once_per_arm_without_this_machine_s_paths(tmp_path, monkeypatch):

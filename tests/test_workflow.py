@@ -14,7 +14,7 @@ import pytest
 import yaml
 from copies import jobs_of, run
 
-from helpers import arms, records
+from helpers import arms, records, repository, sources
 from helpers.files import ROOT, StudyError, lock, write_json
 from helpers.measure import gather
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
 import plan
+import publishing
 import steps
 import study
 
@@ -331,3 +332,80 @@ def test_the_gathered_tables_are_those_that_the_chain_waits_for():
     every = {"answers", "training", *gather.EVERY_ARM}
     assert every == set(records.TABLES["gather"])
     assert set(gather.SOME_ARMS) - {"training"} == set(records.OF_SOME_ARMS)
+
+
+# Seeds that are kept
+
+
+def test_kept_seeds_are_not_run():
+    loaded = study.load_study("persllm")
+    kept = replace(loaded, seeds=[0, 1, 2], kept_seeds=[0, 1])
+    run_here = {(arm, seed) for _, arm, seed in chain.jobs(kept) if arm}
+    assert run_here == {pair for pair in loaded.pairs if pair[1] == 2}
+    assert chain.gathering(kept)["kept_seeds"] == [0, 1]
+    assert "seeds 0, 1, from data/results/persllm" in plan.describe(kept)
+    talks = ("persllm/10_dialogue", "", -1)
+    assert talks in chain.jobs(loaded) and talks not in chain.jobs(kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kept_seeds": [0]}, "'kept_seeds': only a study with `publish: true` has committed res"),
+        ({"publish": True, "kept_seeds": [3]}, "field 'kept_seeds': 3 is not among the study's se"),
+        ({"different_code": ""}, "field 'different_code': a non-empty text is needed"),
+    ],
+)
+def test_wrong_kept_seeds_are_refused(tmp_path, monkeypatch, change, message):
+    wrong = yaml.safe_load((study.STUDIES / "quick.yaml").read_text()) | change
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
+    monkeypatch.setattr(study, "STUDIES", tmp_path)
+    with pytest.raises(StudyError, match=message):
+        study.load_study("wrong")
+
+
+@pytest.fixture
+def committed(monkeypatch):
+    """What the last commit holds of `reference`: seed 0 as a run of this code would leave it."""
+    loaded = replace(study.load_study("reference"), seeds=[0, 1], kept_seeds=[0])
+    kept_inputs, parts = records.inputs("c3po", "nell"), {"arms": {}, "training": {}}
+    for arm in loaded.arms:
+        for part, chapter in (("arms", "formats/03_answer"), ("training", "formats/02_train")):
+            settings = chapters.defaults(chapter) | chain.arm_parameters(loaded, chapter, arm, 0)
+            facts = {"settings": settings, "code": sources.code_hash(chapter), "commit": "abc"}
+            parts[part][f"{arm}/seed0"] = facts | {"inputs": {"items": kept_inputs["items"]}}
+    monkeypatch.setattr(repository, "uncommitted", list)
+    monkeypatch.setattr(repository, "committed", lambda path: json.dumps(parts).encode())
+    return loaded, parts
+
+
+def test_kept_seeds_are_checked_before_anything_is_run(committed, capsys):
+    loaded, parts = committed
+    publishing.check(loaded, planned_only=False)
+    answered = parts["arms"]["documents/seed0"]
+    for change, message in (
+        (
+            {"code": "other"},
+            "what runs here was made by code|documents/seed0 was made by code other",
+        ),
+        ({"commit": "abc-dirty"}, "documents/seed0 was made by code that was not committed"),
+        ({"settings": {**answered["settings"], "top_p": 0.5}}, "with top_p = 0.5, the study has"),
+        ({"inputs": {"items": "x"}}, "the items of 'c3po' changed .* out of `kept_seeds`"),
+    ):
+        parts["arms"]["documents/seed0"] = answered | change
+        with pytest.raises(StudyError, match=message):
+            publishing.check(loaded, planned_only=False)
+        publishing.check(loaded, planned_only=True)
+        assert "warning: " in capsys.readouterr().out
+    publishing.check(replace(loaded, kept_seeds=[]), planned_only=False)
+    parts["arms"]["documents/seed0"] = answered | {"code": "other"}
+    publishing.check(replace(loaded, different_code="a test"), planned_only=False)
+
+
+def test_sources_that_are_not_committed_stop_a_published_study(monkeypatch, capsys):
+    loaded = study.load_study("reference")
+    monkeypatch.setattr(repository, "uncommitted", lambda: ["src/x.py"])
+    with pytest.raises(StudyError, match="'reference' is published, and .* committed: src/x.py"):
+        publishing.check(loaded, planned_only=False)
+    publishing.check(loaded, planned_only=True)
+    assert "warning: study 'reference' is published" in capsys.readouterr().out

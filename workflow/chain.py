@@ -15,14 +15,14 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
     """The chapters that a study runs, in their order: (chapter, arm, seed), the last two "" and -1
     for a chapter that runs once."""
     values = all_values(study)
-    taught = [pair for pair in study.pairs if pair[0] not in arms.untrained()]
+    taught = [pair for pair in study.run_pairs if pair[0] not in arms.untrained()]
     preferring = arms.trained_on("preferences")
     found = [("formats/01_corpus", "", -1)]
     found += [("persllm/01_examples", "", -1)] * study.has_persllm
     found += [("formats/02_train", *pair) for pair in taught if pair[0] not in preferring]
     found += [("persllm/02_prefer", *pair) for pair in taught if pair[0] in preferring]
-    found += [("formats/03_answer", *pair) for pair in study.pairs]
-    found += [("persllm/03_ask", *pair) for pair in study.pairs if study.has_persllm]
+    found += [("formats/03_answer", *pair) for pair in study.run_pairs]
+    found += [("persllm/03_ask", *pair) for pair in study.run_pairs if study.has_persllm]
     found += [("formats/04_judge", "", -1)]
     found += [("persllm/04_measure", "", -1)] * study.has_persllm
     once = [*SHOW_FORMATS]
@@ -37,7 +37,8 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
         }
         own = [chapter for chapter in READS_TABLES if chapter not in SHOW_FORMATS]
         once += [chapter for chapter in own if not left_out.get(chapter)]
-        once += ["persllm/10_dialogue"] if study.parameters.get("other_run") else []
+        talks = study.parameters.get("other_run") and study.seeds[0] not in study.kept_seeds
+        once += ["persllm/10_dialogue"] if talks else []
     return found + [(chapter, "", -1) for chapter in once]
 
 
@@ -83,6 +84,9 @@ def gathering(study: Study) -> dict:
         "arm_names": study.arms,
         "seeds": study.seeds,
         "folder": study.results,
+        "kept_seeds": study.kept_seeds,
+        "different_code": study.different_code,
+        "publish": study.publish,
     }
 
 

@@ -34,6 +34,8 @@ def describe(study: Study) -> str:
     lines = [
         f"Study '{study.name}': {study.title}",
         f"  arms      {', '.join(study.arms)}; seeds {', '.join(map(str, study.seeds))}",
+        *[f"  kept      seeds {', '.join(map(str, study.kept_seeds))}, from {study.results}"]
+        * bool(study.kept_seeds),
         f"  model     {values['model']}",
         f"  training  {n_formats} adapters on {values['train_units']} texts each, "
         f"{values['epochs']} epoch(s)",
@@ -44,7 +46,7 @@ def describe(study: Study) -> str:
         lines += [f"            {len(reasoned)} adapters on {examples(values)} reasoned examples"]
     if preferred:
         lines += [f"            {len(preferred)} adapters by DPO on {values['pairs']} pairs"]
-    answers = sum(answers_of(study, arm, seed) for arm, seed in study.pairs)
+    answers = sum(answers_of(study, arm, seed) for arm, seed in study.run_pairs)
     lines += [f"  answers   {answers}; held-out texts {values['heldout_units']} per format"]
     lines += [f"            {name} = {value!r}" for name, value in study.parameters.items()]
     lines += [f"  results   {study.results}, {study.figures}", f"  expected  {expected(study)}"]

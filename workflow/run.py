@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import publishing
 from chain import refuse_missing_others
 from plan import describe
 from study import Study, load_study
@@ -18,6 +19,7 @@ from study import Study, load_study
 from helpers.files import ROOT, RUNS, StudyError, lock
 from helpers.report import book
 
+DRY = {"-n", "--dry-run", "--dryrun"}
 HERE = Path(__file__).resolve().parent
 
 
@@ -37,6 +39,8 @@ def main() -> None:
         study = load_study(args.study)
         print(describe(study), flush=True)
         refuse_missing_others(study)
+        if study.publish:
+            publishing.check(study, planned_only=bool(DRY & set(more)))
         with lock(RUNS):  # one at a time: Snakemake's own locks are the checkout's, not the study's
             with lock(RUNS / study.name):  # none of its steps outlived an earlier run
                 pass

@@ -8,11 +8,11 @@ CONTROL = found(f"data/corpora/{CONTROL}", "*.jsonl") if CONTROL else []
 STAGES = f"data/persllm/{PERSONA}/stages.yaml"
 SOURCES = ingest.check_sources(STUDY.parameters.get("sources", {})).values()
 OWN_DATA = [str(path) for source in SOURCES for path in reading.files_of(source["path"])]
-ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.pairs]
+ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.run_pairs]
 ASKED = []
 TABLES = [f"{RESULTS}/{name}" for name in tables("gather")]
 if STUDY.has_persllm:
-    ASKED = [f"{RUN}/{arm}/seed{seed}/asked_record.json" for arm, seed in STUDY.pairs]
+    ASKED = [f"{RUN}/{arm}/seed{seed}/asked_record.json" for arm, seed in STUDY.run_pairs]
     TABLES += [f"{RESULTS}/questionnaire.csv"]
 if any(map(arms.knows_stages, STUDY.arms)):
     TABLES += [f"{RESULTS}/stages.csv"]
@@ -81,6 +81,7 @@ rule answer:
         code("formats/03_answer"),
         CARD,
         f"data/items/{PERSONA}.jsonl",
+        found(f"data/items/{PERSONA}", "*.jsonl"),
         CONTROL,
         lambda w: STAGES if arms.knows_stages(w.arm) else [],
         f"{RUN}/data/record.json",
@@ -100,8 +101,10 @@ rule answer:
 
 rule gather:
     input:
-        [f"src/helpers/{name}.py" for name in ("files", "records", "measure/gather")],
+        [f"src/helpers/{name}.py" for name in ("files", "records", "kept", "measure/gather")],
         CARD,
+        f"{RUN}/data/record.json",
+        f"{RUN}/data/examples_record.json" if STUDY.has_persllm else [],
         ANSWERED,
         ASKED,
     output: TABLES
