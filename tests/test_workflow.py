@@ -149,6 +149,18 @@ def test_long_conversations_are_held_with_the_first_seed_alone():
     assert turns == {0: 20, 1: 0, 2: 0}
 
 
+def test_arms_without_an_adapter_are_scored_with_the_first_seed_alone():
+    loaded = replace(study.load_study("standard"), seeds=[1, 0])
+    scored = {
+        (arm, seed): chain.arm_parameters(loaded, "formats/03_answer", arm, seed).get(
+            "score_options", True
+        )
+        for arm, seed in loaded.pairs
+    }
+    left_out = {pair for pair, wanted in scored.items() if not wanted}
+    assert left_out == {("base", 0), ("prompted", 0)}
+
+
 SIX = ["base", "prompted", "demonstrations", "first_person", "documents", "persllm"]
 
 

@@ -72,6 +72,8 @@ def arm_parameters(study: Study, chapter: str, arm: str = "", seed: int = -1) ->
         # Long conversations cost as much as all other answers: they are held with the first seed,
         # like ablations.
         values["turns"] = 0
+        # Where nothing is trained, the likelihoods of every seed are those of the first.
+        values["score_options"] = arm not in arms.untrained()
     return {name: values[name] for name in defaults(chapter) if name in values}
 
 
