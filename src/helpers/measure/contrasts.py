@@ -27,13 +27,14 @@ class Fixed(Row, extra="forbid"):
 
     id: Text
     question: Text
-    role: Literal["primary", "earlier", "exploratory"]
+    role: Literal["primary", "earlier", "exploratory", "experiment"]
     set: Literal["a", "b", ""]
 
 
 class Difference(Fixed):
-    """A comparison a - b."""
+    """A comparison a - b, of measures that are tabled for set a alone."""
 
+    set: Literal["a", ""]
     kind: Literal["difference"]
     a: Side
     b: Side
@@ -53,7 +54,31 @@ class OfOneArm(Fixed):
     arms: Annotated[list[Literal[*arms.ARMS]], Field(min_length=1, max_length=1)]
 
 
-AnyContrast = Annotated[Difference | Crossover | OfOneArm, Field(discriminator="kind")]
+def named_arm(name: str) -> str:
+    """A check: what stands before a slash is an arm; after it may stand what its adapter became."""
+    if name.split("/")[0] not in arms.ARMS:
+        raise ValueError(f"{name!r} begins with none of {', '.join(arms.ARMS)}")
+    return name
+
+
+ArmNames = list[Annotated[str, AfterValidator(named_arm)]]
+
+
+class Means(Fixed):
+    """The mean gain of some arms minus that of others, in an experiment of `why`."""
+
+    role: Literal["experiment"]
+    set: Literal["b"]
+    kind: Literal["means"]
+    experiment: Text
+    plus: Annotated[ArmNames, Field(min_length=1)]
+    minus: ArmNames
+    on: Literal["know", "do_pair", "crossover"]
+    under: Literal["own", "named"] = "own"
+    traits: list[Text] = Field(default=[])
+
+
+AnyContrast = Annotated[Difference | Crossover | OfOneArm | Means, Field(discriminator="kind")]
 
 
 def tested_on_b(contrasts: list[Fixed]) -> list[Fixed]:

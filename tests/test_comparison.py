@@ -1,0 +1,198 @@
+"""The contrasts as numbers: by hand, and from simulated studies whose truth is set."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.measure import comparison, contrasts, margins, stats, triplets
+
+TRAITS = ["odds", "anxiety", "etiquette"]
+GAP = {"id": "g", "question": "?", "role": "primary", "set": "b", "kind": "gap_beyond_base"}
+SENSITIVE = GAP | {"id": "s", "kind": "sensitivity", "arms": ["documents"]}
+GAP |= {"arms": ["documents"]}
+CROSSED = GAP | {"id": "c", "kind": "crossover", "arms": ["documents", "demonstrations"]}
+
+
+def options(rows):
+    """Scored options of one-token texts: rows (arm, seed, item, measure, nlls)."""
+    each = [(*about, option, nll) for *about, nlls in rows for option, nll in enumerate(nlls)]
+    frame = pd.DataFrame(each, columns=["arm", "seed", "item", "measure", "option", "nll"])
+    about = {"set": "b", "scenario_trait": "odds", "setting": "everyday", "condition": "own"}
+    return frame.assign(version=1, n_tokens=1, **about)[triplets.COLUMNS]
+
+
+def read(rows):
+    """Answers that were read: rows (arm, seed, item, values of TRAITS or of the first alone)."""
+    each = [
+        (str(number), arm, seed, item, trait, value)
+        for number, (arm, seed, item, *values) in enumerate(rows)
+        for trait, value in zip(TRAITS, values, strict=False)
+    ]
+    frame = pd.DataFrame(each, columns=["label_id", "arm", "seed", "item", "trait", "value"])
+    about = {"sample": 0, "kind": "do", "scenario_trait": "odds", "setting": "everyday"}
+    about |= {"incoherent": "", "coherence": "off", "outcome": 0, "judge": "markers"}
+    return frame.assign(label=(frame["value"] == "shows").astype(int), **about)
+
+
+def judged(rows):
+    """Judged answers: rows (arm, seed, item, outcomes of TRAITS)."""
+    names = ["arm", "seed", "item", *(f"markers_{trait}" for trait in TRAITS)]
+    about = {"kind": "do", "scenario_trait": "odds", "setting": "everyday", "sample": 0}
+    return pd.DataFrame(rows, columns=names).assign(incoherent="", **about)
+
+
+LEVEL = [1.0, 1.0, 1.0, 1.0]
+KNOWN = [0.0, 1.0, 1.0, 1.0]
+WRONG = [1.0, 0.0, 1.0, 1.0]
+NOTHING = [("base", 0, "x", 0, 0, 0)]
+
+
+def tables(scored, labels, answers=NOTHING):
+    return comparison.tables(options(scored), judged(answers), read(labels), "markers")
+
+
+def test_a_gap_beyond_base_by_hand():
+    """Documents know s1 alone and show s2 alone; base shows s1. So the gaps are 1, -1 and 0 against
+    1/4 - 1, 1/4 and 1/4. `about` is no showing."""
+    scored = [("base", 0, item, "know", LEVEL) for item in ("s1", "s2", "s3")]
+    known = {"s1": KNOWN, "s2": WRONG, "s3": WRONG}
+    scored += [("documents", seed, i, "know", n) for seed in range(5) for i, n in known.items()]
+    labels = [("documents", 0, "s1", "no"), ("documents", 0, "s2", "shows")]
+    labels += [("documents", 0, "s3", "about"), ("base", 0, "s1", "shows")]
+    labels += [("base", 0, "s2", "no"), ("base", 0, "s3", "about")]
+    found = comparison.contrast_table([GAP], tables(scored, labels)).iloc[0]
+    assert found["difference"] == pytest.approx(np.mean([1.75, -1.25, -0.25]))
+    assert (found["seeds"], found["items"], found["by"]) == (1, 3, "read")
+    assert (found["a"], found["b"]) == ("documents", "base")
+
+
+def test_what_was_not_read_is_missing_in_a_gap():
+    """Seeds without readings do not count, though their options were scored; nor does a scenario
+    that was read in one arm alone."""
+    scored = [("base", 0, item, "know", LEVEL) for item in ("s1", "s2")]
+    scored += [("documents", seed, i, "know", KNOWN) for seed in range(5) for i in ("s1", "s2")]
+    labels = [(arm, seed, "s1", "no") for arm in ("base", "documents") for seed in (0, 1)]
+    labels += [("documents", 2, "s1", "shows"), ("documents", 0, "s2", "shows")]
+    found = comparison.contrast_table([GAP], tables(scored, labels)).iloc[0]
+    assert (found["seeds"], found["items"]) == (2, 1)
+    assert found["difference"] == pytest.approx(0.75)
+    unread = tables(scored, [row for row in labels if row[0] != "base"])
+    assert comparison.contrast_table([GAP], unread).empty
+
+
+def test_sensitivity_is_own_minus_other_traits_of_the_same_answers():
+    scored = [("documents", 0, item, "know", LEVEL) for item in ("s1", "s2", "s3")]
+    labels = [
+        ("documents", 0, "s1", "shows", "no", "no"),
+        ("documents", 1, "s1", "shows", "shows", "about"),
+        ("documents", 0, "s2", "about", "shows", "no"),
+        ("documents", 0, "s3", "shows"),  # read for its own trait alone
+    ]
+    own = tables(scored, labels)
+    found = comparison.contrast_table([SENSITIVE], own).iloc[0]
+    assert (found["by"], found["items"]) == ("read", 2)
+    row = comparison.sensitivity(own.answers, ["documents"])
+    row = row.set_index(["by", "set"]).loc[("read", "b")]
+    assert row["value"] == pytest.approx(found["difference"])
+    assert row["value"] == pytest.approx(row["own"] - row["others"])
+    with_about = comparison.own_and_others(own.answers, comparison.ABOUT)
+    assert with_about.set_index("item")["value"].to_dict() == {"s1": 0.0, "s2": 0.5}
+
+
+def test_sensitivity_is_judged_where_nothing_was_read_for_all_traits():
+    scored = [("documents", 0, item, "know", LEVEL) for item in ("s1", "s2")]
+    answers = [("documents", 0, "s1", 1, 0, 1), ("documents", 0, "s2", 1, 0, 0)]
+    answers += [("documents", 1, "s2", None, None, None)]
+    own = tables(scored, [("documents", 0, "s1", "no")], answers)
+    found = comparison.contrast_table([SENSITIVE], own).iloc[0]
+    assert (found["by"], found["difference"]) == ("markers", pytest.approx(0.75))
+
+
+def test_lean_is_what_is_shown_out_of_place_beyond_base():
+    scored = [(arm, 0, item, "know", LEVEL) for arm in ("base", "documents") for item in "xy"]
+    answers = [("base", 0, "x", 0, 1, 0), ("base", 0, "y", 1, 0, 0)]
+    answers += [("documents", 0, "x", 1, 1, 1), ("documents", 0, "y", 1, 1, 0)]
+    own = tables(scored, [("base", 0, "x", "no")], answers)
+    found = comparison.sensitivity(own.answers, ["base", "documents"])
+    found = found[found["by"] == "markers"].set_index("arm")
+    assert found["lean"].to_dict() == {"base": 0, "documents": 0.5}
+    assert found["own"].to_dict() == {"base": 0.5, "documents": 1}
+
+
+def test_answers_read_before_there_was_a_rule_do_not_count_beside_those_read_by_it():
+    rows = read([("documents", 0, "x", "shows"), ("documents", 1, "x", "no")])
+    rows.loc[rows["seed"] == 1, "coherence"] = None
+    scored = options([("documents", 0, "x", "know", LEVEL)])
+    found = comparison.answers_by_trait(scored, judged(NOTHING), rows, "markers")
+    assert found.loc[found["by"] == "read", "outcome"].tolist() == [1]
+    before = rows.drop(columns=["coherence", "value"])
+    found = comparison.answers_by_trait(scored, judged(NOTHING), before, "markers")
+    assert found.loc[found["by"] == "read", "outcome"].tolist() == [1, 0]
+
+
+# Simulated studies
+
+
+def study(rng, lead, show, items=48):
+    """A study of three arms on set b: documents gain `lead` more in knowing and less in doing than
+    demonstrations, and show the scenario's own trait with probability `show` more than others."""
+    scored, labels = [], []
+    for item in map(str, range(items)):
+        for measure, sign in (("know", 1), ("do_pair", -1)):
+            nll = rng.uniform(1, 3, 4 if measure == "know" else 2)
+            scored.append(("base", 0, item, measure, nll))
+            of_item = rng.normal(0, 0.3)
+            for seed in (0, 1):
+                for arm, more in (("demonstrations", 0), ("documents", sign * lead / 2)):
+                    change = rng.normal(0, 0.1, len(nll)) + more * np.eye(len(nll))[0]
+                    change[0] += of_item
+                    scored.append((arm, seed, item, measure, nll - change))
+        for arm in ("base", "documents"):
+            for seed in (0, 1):
+                chances = 0.2 + np.array([show * (arm == "documents"), 0, 0])
+                shown = rng.random(3) < chances
+                labels.append((arm, seed, item, *np.where(shown, "shows", "no")))
+    return tables(scored, labels)
+
+
+def test_simulated_truth_is_found_and_holm_counts_each_role_by_itself():
+    n = np.arange(96)
+    measured = pd.DataFrame({"arm": np.where(n < 48, "a", "b"), "item": n % 48, "seed": 0})
+    measured = measured.assign(measure="do", setting="", outcome=(n < 48) & (n % 4 > 0))
+    sides = {name: {"arm": name, "measure": "do"} for name in "ab"}
+    earlier = GAP | sides | {"id": "e", "role": "earlier", "set": "a", "kind": "difference"}
+    own = replace(study(np.random.default_rng(1), lead=0.4, show=0.5), measured=measured)
+    listed = [CROSSED, GAP, SENSITIVE, CROSSED | {"id": "x", "role": "exploratory"}, earlier]
+    found = comparison.contrast_table(listed, own).set_index("contrast")
+    assert found.loc["c", "difference"] == pytest.approx(0.4, abs=0.05)
+    assert found.loc["c", "low"] < 0.4 < found.loc["c", "high"]
+    assert found.loc["s", "low"] < 0.5 < found.loc["s", "high"]
+    assert found.loc["e", "difference"] == pytest.approx(0.75)
+    crossed = margins.crossover(own.margins, *CROSSED["arms"])["value"].mean()
+    assert found.loc["c", "difference"] == pytest.approx(crossed)
+    primary, p = found.loc[["c", "g", "s"]], found["p_scenarios"]
+    assert primary["p_holm"].tolist() == stats.holm(primary["p_scenarios"].tolist())
+    assert found.loc["e", "p_holm"] == p["e"]
+    assert np.isnan(found.loc["x", "p_holm"]) and p["x"] == p["c"]
+    assert (found["detectable_scenarios"] > 0).all()
+
+
+@pytest.mark.check
+def test_without_an_effect_contrasts_are_rarely_found():
+    """p_scenarios below .05 in about 5 of 100 studies; the intervals cover zero in about 95."""
+    rng, n, wrong, covered = np.random.default_rng(1), 150, 0, 0
+    for _ in range(n):
+        found = comparison.contrast_table([CROSSED, SENSITIVE], study(rng, 0, 0, items=24))
+        wrong += (found["p_scenarios"] < 0.05).to_numpy()
+        covered += ((found["low"] <= 0) & (found["high"] >= 0)).to_numpy()
+    assert (wrong / n <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / n)).all()
+    assert (np.abs(covered / n - 0.95) <= 3 * np.sqrt(0.05 * 0.95 / n)).all()
+
+
+def test_every_shipped_contrast_is_computed_where_its_tables_are_there():
+    kinds = tuple(comparison.KINDS)
+    assert {one["kind"] for one in contrasts.load_contrasts(kinds)} == set(kinds)
+    without = comparison.Tables(study(np.random.default_rng(0), 0, 0, items=3).measured)
+    assert comparison.contrast_table([CROSSED, GAP, SENSITIVE], without).empty
