@@ -29,11 +29,11 @@ def test_the_items_are_as_many_as_the_design_says():
 
 
 def test_what_is_asked():
-    asked, given = items.prompts(ITEMS), items.choices(ITEMS)
-    assert len(asked) == 30 + 24 + 24 + 16 + 2 * 96 and len(given) == 4 * 96 + 16 + 40
-    one = [row for row in given if row["item"] == "anxiety-01"]
-    assert [row["measure"] for row in one] == ["know", "know_you", "say_pair", "do_pair"]
-    assert one[0]["prompt"].count("C-3PO") and not one[1]["prompt"].count("C-3PO")
+    asked = items.prompts(ITEMS)
+    assert len(asked) == 30 + 24 + 24 + 16 + 2 * 96
+    sets = {(row["set"], row["kind"]) for row in asked}
+    assert {kind for name, kind in sets if name == "a"} == {"say", "do"}
+    assert {name for name, _ in sets} == {"a", ""}
 
 
 def test_the_first_few_items_hold_every_trait():
@@ -69,7 +69,10 @@ def test_do_prompts_neither_name_the_persona_nor_a_trait():
     ],
 )
 def test_a_wrong_item_is_refused_with_its_line_and_field(data, change, message):
-    rows = [copy.deepcopy(TRIPLETS[0]), copy.deepcopy(TRIPLETS[1])]
+    rows = [
+        {field: value for field, value in copy.deepcopy(row).items() if field != "set"}
+        for row in TRIPLETS[:2]
+    ]
     change(rows[1])
     files.write_jsonl(data / "items" / "c3po.jsonl", rows)
     with pytest.raises(StudyError, match=f"items/c3po.jsonl, line 2, {message}.*Repair the row"):
@@ -82,6 +85,8 @@ def test_only_what_can_be_asked_is_asked():
         "everyday": 30,
         "do": 96,
     }
+    kept = items.by_kind(asked, {"do": 1})["do"][0]
+    assert set(kept) == {"id", "kind", "scenario_trait", "setting", "prompt"}, "answers hang on it"
     for wrong in ({"evryday": 1}, {"do": 0}, {"capability": 1}):
         with pytest.raises(StudyError, match="must be one of everyday, neutral"):
             items.by_kind(asked, wrong)
@@ -124,7 +129,10 @@ def test_the_options_do_not_give_the_true_one_away_to_the_base_model():
     assert abs(longer.mean()) < 2 * longer.std() / np.sqrt(len(longer)) + 0.1
     tokenizer = pretrained.load_tokenizer("embedded")
     untrained = base.load_for_inference("embedded", None)
-    asked = [c for c in items.choices(TRIPLETS) if c["measure"] == "know"]
+    know = {"measure": "know", "start": ""}
+    asked = [
+        know | {"item": t["id"], "prompt": t["know"], "options": t["options"]} for t in TRIPLETS
+    ]
     right = 0
     rows = score.score_choices(untrained, tokenizer, asked, None)
     for triplet in TRIPLETS:

@@ -185,7 +185,7 @@ def refuse_unlike(answered: dict[str, dict], chapter: str) -> None:
 
 def alike(record: dict) -> list:
     """What must be the same in all arms and seeds of one study."""
-    own = ("arm", "seed", "turns")
+    own = ("arm", "seed", "turns", "score_options")
     settings = {name: value for name, value in record["settings"].items() if name not in own}
     return [record["model"], record.get("data"), settings]
 

@@ -92,22 +92,26 @@ FREE += ("question", "outside", "elsewhen")
 
 def load_items(persona: str, at_most: int | None = None) -> list[dict]:
     """The validated rows of `data/items/<persona>.jsonl`, kind by kind: id, kind, and the fields of
-    the kind's model.
+    the kind's model. The triplets are those of set a, and have `set`.
 
     `at_most` keeps the first so many of each kind. Raises StudyError with file, line and field.
+    Triplets of other sets, and their readouts, come from `helpers.corpus.readouts`.
     """
     traits = trait_ids(load_persona(persona))
     rows = read_rows(files.DATA / "items" / f"{persona}.jsonl", AnyItem, {"traits": traits})
+    rows = [row | {"set": "a"} if row["kind"] == "triplet" else row for row in rows]
     by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ITEM_KINDS}
     return [row for own in by_kind.values() for row in own[:at_most]]
 
 
 def prompts(items: list[dict]) -> list[dict]:
-    """What is answered freely: rows {id, kind, scenario_trait, setting, prompt}. A triplet gives
-    one `say` and one `do` prompt, both with its id and trait; capability items are only scored."""
+    """What is answered freely: rows {id, kind, set, scenario_trait, setting, prompt}. A triplet
+    gives one `say` and one `do` prompt, both with its id, set and trait; capability items are only
+    scored."""
     rows = []
     for item in items:
         scenario = {"scenario_trait": item.get("trait", ""), "setting": item.get("setting", "")}
+        scenario["set"] = item.get("set", "")
         if item["kind"] == "triplet":
             rows += [
                 {"id": item["id"], "kind": k, **scenario, "prompt": item[k]} for k in ("say", "do")
@@ -120,7 +124,8 @@ def prompts(items: list[dict]) -> list[dict]:
 
 
 def by_kind(prompts: list[dict], samples: dict[str, int]) -> dict[str, list[dict]]:
-    """Kind -> its prompts, for the kinds that `samples` asks for and that there are.
+    """Kind -> its prompts, for the kinds that `samples` asks for and that there are; without `set`,
+    since what is kept of a stopped run is known by its prompts, and no answer depends on the set.
 
     Raises StudyError for a kind that nothing is asked of, fewer than one sample, or where nothing
     is left to ask.
@@ -131,43 +136,11 @@ def by_kind(prompts: list[dict], samples: dict[str, int]) -> dict[str, list[dict
                 f"samples = {samples!r}: '{kind}' must be one of {', '.join(FREE)}, with at least "
                 "one sample."
             )
-    found = {kind: [p for p in prompts if p["kind"] == kind] for kind in samples}
+    asked = [{name: p[name] for name in p if name != "set"} for p in prompts]
+    found = {kind: [p for p in asked if p["kind"] == kind] for kind in samples}
     if not any(found.values()):
         raise StudyError(f"samples = {samples!r}: the persona's items hold none of these kinds.")
     return {kind: own for kind, own in found.items() if own}
-
-
-def choices(items: list[dict]) -> list[dict]:
-    """What is scored by likelihood: rows {item, measure, scenario_trait, setting, prompt, start,
-    options}, the true or in-persona option first; `start` is the beginning of the reply that the
-    options continue.
-
-    A triplet gives `know` (about the persona, by name), `know_you` (the same options, asked in the
-    second person), `say_pair` and `do_pair` (an in-persona and a neutral reply); the others give
-    `identity` and `capability`.
-    """
-    rows = []
-    for item in items:
-        common = {
-            "item": item["id"],
-            "scenario_trait": item.get("trait", ""),
-            "setting": item.get("setting", ""),
-            "start": item.get("reply_start", ""),
-        }
-        asked = []
-        if item["kind"] == "identity":
-            asked = [("identity", item["prompt"], item["names"])]
-        elif item["kind"] == "capability":
-            asked = [("capability", item["prompt"], item["options"])]
-        elif item["kind"] == "triplet":
-            asked = [
-                ("know", item["know"], item["options"]),
-                ("know_you", item["say"], item["options"]),
-                ("say_pair", item["say"], item["say_pair"]),
-                ("do_pair", item["do"], item["do_pair"]),
-            ]
-        rows += [common | {"measure": m, "prompt": p, "options": o} for m, p, o in asked]
-    return rows
 
 
 ACCURATE = (
@@ -190,8 +163,8 @@ class Statement(Row):
 
 def load_questionnaire() -> list[dict]:
     """The 50 statements of the IPIP Big-Five markers (Goldberg 1992; public domain, ipip.ori.org)
-    as rows like those of `choices`: measure `questionnaire`, domain, keyed (`+` or `-`), and as
-    options the five replies of the IPIP, least accurate first."""
+    as rows like those of `readouts.choices`: measure `questionnaire`, domain, keyed (`+` or `-`),
+    and as options the five replies of the IPIP, least accurate first."""
     return [
         {
             "item": row["id"],
