@@ -15,6 +15,7 @@ import pytest
 
 from helpers import records
 from helpers.files import ROOT, file_hash, read_json, read_jsonl
+from helpers.measure import triplets
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain as steps
@@ -25,7 +26,7 @@ pytestmark = [pytest.mark.xdist_group("chain"), pytest.mark.check]
 SMOKE = ("smoke", "--profile", "test")
 ANSWERS = 2 * 4 + 4 + 4 + 4 + 8 * 2  # everyday, do, question, outside, two turns of eight scripts
 COLUMNS = {
-    "choices": "arm seed item measure scenario_trait setting option n_tokens nll",
+    "choices": " ".join(triplets.COLUMNS),
     "scores": "arm seed subject text unit n_tokens nll",
     "resisted": "arm seed item sample stage trait outcome label label_id",
     "questions": "arm seed item sample question_type aim stage score rank",
@@ -99,7 +100,9 @@ def test_the_tables_have_the_promised_columns(made):
     for name, columns in COLUMNS.items():
         frame = pd.read_csv(results / f"{name}.csv")
         assert list(frame.columns) == columns.split() and len(frame), name
-    assert len(pd.read_csv(results / "choices.csv")) == 3 * 4 * (4 + 4 + 2 + 2 + 4 + 4)
+    # know, know_first, do_pair, told_pair, know_you, say_pair, identity, capability
+    options = 6 * 4 + 3 * 4 + 3 * 2 * 2 + 4 * 2 * 2 + 4 + 2 + 4 + 4
+    assert len(pd.read_csv(results / "choices.csv")) == 3 * 4 * options
     scores = pd.read_csv(results / "scores.csv")
     assert len(scores) == 3 * 3 * 4 * 2 and set(scores["subject"]) == {"c3po", "nell"}
     training = pd.read_csv(results / "training.csv")

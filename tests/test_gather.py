@@ -77,7 +77,7 @@ def test_what_all_arms_said_is_gathered(root):
     make(root, [0])
     gather(**STUDY, seeds=[0])
     answers = pd.read_parquet(root / "results" / "answers.parquet")
-    columns = ["arm", "seed", "item", "kind", "sample", "answer", "n_tokens", "stage"]
+    columns = ["arm", "seed", "set", "item", "kind", "sample", "answer", "n_tokens", "stage"]
     assert list(answers.columns) == columns and len(answers) == 9
     assert pd.read_csv(root / "results" / "choices.csv")["arm"].unique().tolist() == ARMS
     assert len(pd.read_csv(root / "results" / "training.csv")) == 2

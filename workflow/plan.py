@@ -8,7 +8,7 @@ from chain import all_values, arm_parameters, jobs, lender
 from study import Study
 
 from helpers import arms
-from helpers.corpus import items
+from helpers.corpus import items, readouts
 from helpers.files import RUNS, read_jsonl, scan_jsonl
 from helpers.persllm import asking
 from helpers.persllm.life_stages import persllm_folder
@@ -112,7 +112,7 @@ def answers_of(study: Study, arm: str, seed: int, asked: bool = True) -> int:
     """How many free answers an arm gives with one seed; without `asked`, those to the formats'
     prompts alone."""
     values, asked = all_values(study), asked and study.has_persllm
-    counts = prompts_by_kind(study.persona, values["n_items"], asked)
+    counts = prompts_by_kind(study.persona, values["n_items"], asked, tuple(values["sets"]))
     if not arms.knows_stages(arm):
         counts = counts | {"elsewhen": 0}
     talked = 0
@@ -129,9 +129,12 @@ def n_scripts(persona: str) -> int:
 
 
 @cache
-def prompts_by_kind(persona: str, n_items: int, asked: bool) -> dict[str, int]:
-    """How many prompts there are of each kind, PersLLM's among them where they are `asked`."""
-    prompts = items.prompts(items.load_items(persona, n_items))
+def prompts_by_kind(
+    persona: str, n_items: int, asked: bool, sets: tuple[str, ...]
+) -> dict[str, int]:
+    """How many prompts there are of each kind, with triplets of these sets, and with PersLLM's
+    where they are `asked`."""
+    prompts = items.prompts(readouts.load_sets(persona, sets, n_items))
     if asked:
         everyday = [prompt for prompt in prompts if prompt["kind"] == "everyday"]
         prompts += asking.held_out_prompts(persona, everyday, n_items)

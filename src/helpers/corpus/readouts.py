@@ -6,6 +6,7 @@ the third person or in the first. The conditions tell whether what is known is a
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,7 @@ class Told(Row, extra="forbid"):
 # Reading
 
 
-def load_sets(persona: str, sets: list[str], at_most: int | None = None) -> list[dict]:
+def load_sets(persona: str, sets: Iterable[str], at_most: int | None = None) -> list[dict]:
     """The persona's items as `items.load_items` gives them, with the triplets of these sets alone.
 
     A triplet has `set`, its readouts where there are any (`readouts_a.jsonl` and `set_b.jsonl` in
@@ -81,6 +82,11 @@ def load_sets(persona: str, sets: list[str], at_most: int | None = None) -> list
             for row in own[:at_most]
         ]
     return found
+
+
+def set_of(persona: str) -> dict[str, str]:
+    """The set of every triplet of a persona, by its id."""
+    return {row["id"]: row["set"] for row in load_sets(persona, SETS) if row["kind"] == "triplet"}
 
 
 def of_kind(rows: list[dict], kind: str) -> list[dict]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import arms, files, kept, records, repository
+from helpers.corpus import readouts
 from helpers.files import ROOT, StudyError, arm_folder, file_hash, read_json, read_jsonl
 
 # Table -> the file of one arm and seed that goes into it.
@@ -73,6 +74,9 @@ def gather(
     refuse_unscored(frames, pairs, seeds[0])
     for name, own in frames.items():
         frame = concatenated([own[place] for place in pairs if place in own])
+        if name == "answers":
+            frame = frame.drop(columns="set", errors="ignore")  # kept rows have it
+            frame.insert(2, "set", frame["item"].map(readouts.set_of(persona)).fillna(""))
         if len(frame):
             files.write_frame(ROOT / folder / records.table_file(name), frame)
 
