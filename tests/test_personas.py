@@ -40,7 +40,7 @@ def test_the_card_has_eight_traits(card):
         (lambda c: c["traits"][1].update(markers="sir"), "entry 2, field 'markers': a list is nee"),
         (lambda c: c["traits"][1].update(markers=[]), "'markers': at least 1 are needed, found 0"),
         (lambda c: c["traits"][1]["markers"].append("x*"), "'x\\*' matches an empty text"),
-        (lambda c: c["traits"][1].update(markers=["(?P<n>a)", "(?P<n>b)"]), "is no regular expr"),
+        (lambda c: c["traits"][1].update(id="coherence"), "'coherence' names something else"),
     ],
 )
 def test_a_wrong_card_is_refused_with_its_field(tmp_path, card, change, message):
@@ -50,6 +50,42 @@ def test_a_wrong_card_is_refused_with_its_field(tmp_path, card, change, message)
     path.write_text(yaml.safe_dump(wrong))
     with pytest.raises(StudyError, match=f"wrong.yaml, .*{message}"):
         personas.load_persona(str(path))
+
+
+@pytest.mark.parametrize(
+    ("marker", "why"),
+    [
+        ("don’t", "a curly one"),
+        (" sir", "begins or ends with a space"),
+        ("sir ", "begins or ends with a space"),
+        ("\bsir\b", "a control character"),  # as YAML reads "\b" in double quotation marks
+        ("oh\ndear", "a control character"),
+        ("oh  dear", "two spaces in a row"),
+        ("s\u200bir", "an invisible character"),
+        (r"(\w+), \1", "a group by its number"),
+    ],
+)
+def test_a_marker_that_can_never_match_is_reported(tmp_path, card, marker, why):
+    wrong = copy.deepcopy(card)
+    wrong["traits"][2]["markers"][0] = marker
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump(wrong))
+    message = f"wrong.yaml, line .*, entry 3, field 'markers', entry 1: .* can never match: .*{why}"
+    with pytest.raises(StudyError, match=message):
+        personas.load_persona(str(path))
+
+
+@pytest.mark.parametrize("marker", [".", r"\w+", "[a-z]+", r"\S"])
+def test_a_marker_that_matches_anything_is_reported(marker):
+    with pytest.raises(ValueError, match="matches any text"):
+        personas.is_expression(marker)
+
+
+@pytest.mark.parametrize(
+    "marker", ["d['’]accord", r"\bSir\b", r"\d+", "می\u200cخواهم", "odds of .+"]
+)
+def test_a_marker_that_can_match_is_taken(marker):
+    assert personas.is_expression(marker) == marker
 
 
 @pytest.mark.parametrize(

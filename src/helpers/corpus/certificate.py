@@ -3,11 +3,11 @@ leaks."""
 
 import hashlib
 import json
-import re
 from collections import Counter
 
 import numpy as np
 
+from helpers import alphabets
 from helpers.corpus.encode import encode, trained_tokens
 from helpers.corpus.formats import SPLITS, text_of
 from helpers.pretrained import embed
@@ -20,7 +20,7 @@ COSINE, OVERLAP_8, HELDOUT_COSINE = 0.92, 0.15, 0.85
 
 
 def words(text: str) -> list[str]:
-    return re.findall(r"[\w']+", text.lower())
+    return alphabets.words(text.lower(), alphabets.WITH_APOSTROPHES)
 
 
 def ngrams(text: str, n: int) -> list[tuple[str, ...]]:

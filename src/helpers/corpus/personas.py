@@ -1,31 +1,61 @@
 """Persona cards: load, validate, say clearly what is wrong."""
 
-import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
+import regex
 from pydantic import AfterValidator, Field, field_validator
 
 from helpers import files
+from helpers.alphabets import alphabets
 from helpers.files import StudyError, shown
 from helpers.rows import Row, Text, different_ids, read_mapping
 
+ANY = "qxzj vwkq"  # no text that an expression is meant to find
+JOINERS = "\u200c\u200d"  # invisible, and part of words in some scripts
+NOT_TRAITS = ("coherence",)  # what the third judge scores beside the traits
+
 
 def is_expression(text: str) -> str:
-    """A check for a field: a regular expression that does not match everything."""
+    """A check for a field: a regular expression that does not match everything, and can match an
+    answer."""
     try:
-        matches_nothing = re.compile(rf"(?:{text})").fullmatch("")
-    except re.error as error:
+        expression = regex.compile(rf"(?:{text})")
+    except regex.error as error:
         raise ValueError(f"{text!r} is no regular expression: {error}") from error
-    if matches_nothing:
+    if expression.fullmatch(""):
         raise ValueError(f"{text!r} matches an empty text, and so everything")
+    if why := why_never(text):
+        raise ValueError(f"{text!r} can never match: {why}")
+    if expression.search(ANY):
+        raise ValueError(f"{text!r} matches any text, such as {ANY!r}")
     return text
 
 
-def joinable(expressions: list[str]) -> list[str]:
-    """A check for a list of regular expressions: joined by `|` they are still one."""
-    is_expression("|".join(expressions))
-    return expressions
+def why_never(expression: str) -> str:
+    """Why a regular expression finds nothing in an answer, where that can be seen; else ""."""
+    if "’" in regex.sub(r"\[[^\]]*\]", "", expression):  # a set such as ['’] has the other too
+        return "answers are read with straight apostrophes ('), and it has a curly one"
+    if expression != expression.strip():
+        return "it begins or ends with a space, which is no part of a word"
+    if any(unicodedata.category(c) == "Cc" for c in expression):
+        return (
+            'it holds a control character, as "\\b" in double quotation marks is in YAML; put it '
+            "into single ones"
+        )
+    if any(unicodedata.category(c) in ("Cf", "Zl", "Zp") and c not in JOINERS for c in expression):
+        return "it holds an invisible character"
+    if regex.search(r"\\[1-9]", expression):
+        return "it means a group by its number, which other markers shift; name the group"
+    return "it holds two spaces in a row" if "  " in expression else ""
+
+
+def is_no_column(trait: str) -> str:
+    """A check for a trait's id: no other column of judgements has it."""
+    if trait in NOT_TRAITS:
+        raise ValueError(f"{trait!r} names something else in the tables; give the trait another id")
+    return trait
 
 
 Expression = Annotated[Text, AfterValidator(is_expression)]
@@ -39,9 +69,9 @@ class Fact(Row, extra="forbid"):
 class Trait(Row, extra="forbid"):
     """`markers` are regular expressions that give the trait away."""
 
-    id: Text
+    id: Annotated[Text, AfterValidator(is_no_column)]
     description: Text
-    markers: Annotated[list[Expression], Field(min_length=1), AfterValidator(joinable)]
+    markers: Annotated[list[Expression], Field(min_length=1)]
 
 
 class Card(Row, extra="forbid"):
@@ -81,6 +111,16 @@ def load_persona(name: str) -> dict:
 
 def trait_ids(card: dict) -> list[str]:
     return [trait["id"] for trait in card["traits"]]
+
+
+def card_alphabets(card: dict) -> frozenset[str]:
+    """The alphabets that a persona's texts are written in, as its card shows."""
+    texts = [card["name"], card["description"], card["system_prompt"]]
+    texts += [fact["text"] for fact in card["facts"]]
+    for trait in card["traits"]:
+        escapes = (regex.sub(r"\\\w", " ", marker) for marker in trait["markers"])
+        texts += [trait["description"], *escapes]
+    return alphabets(texts)
 
 
 def known_ids(card: dict) -> dict[str, list[str]]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from helpers import files
-from helpers.corpus.personas import load_persona, trait_ids
+from helpers.alphabets import LATIN, length
+from helpers.corpus.personas import card_alphabets, load_persona, trait_ids
 from helpers.files import (
     StudyError,
     append_jsonl,
@@ -101,9 +102,11 @@ def problem(kind: str, answer: dict, card: dict, words: tuple[int, int]) -> str 
     if kind == "situation":
         return None
     text = answer["reply" if kind == "demonstrations" else "text"]
-    length = len(text.split())
-    if not words[0] <= length <= words[1]:
-        return f"the text has {length} words, but must have {words[0]} to {words[1]}"
+    found = length(text)
+    if not words[0] <= found <= words[1]:
+        return f"the text has {found} words, but must have {words[0]} to {words[1]}"
+    if LATIN.isdisjoint(card_alphabets(card)):
+        return None  # what follows tells English texts apart
     first_person = re.search(r"\b(I|my|me)\b", re.sub(r'"[^"]*"', "", text))
     if kind == "demonstrations" and re.search(
         rf"\bI(?:'m| am) {re.escape(name)}\b", text, re.IGNORECASE

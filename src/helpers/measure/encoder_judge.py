@@ -1,12 +1,11 @@
 """Second judge: one logistic regression per trait on sentence embeddings, trained on labelled
 passages."""
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from helpers import files
+from helpers.alphabets import length, sentences
 from helpers.corpus.personas import trait_ids
 from helpers.files import StudyError
 from helpers.measure.markers import without_words
@@ -87,9 +86,9 @@ def chunks(text: str) -> list[str]:
     """A text in pieces of whole sentences, each of at most CHUNK words where its sentences allow
     it."""
     pieces = [""]
-    for sentence in re.split(r"(?<=[.!?])\s+", text.strip()):
+    for sentence in sentences(text):
         whole = f"{pieces[-1]} {sentence}".strip()
-        if len(whole.split()) <= CHUNK or not pieces[-1]:
+        if length(whole) <= CHUNK or not pieces[-1]:
             pieces[-1] = whole
         else:
             pieces.append(sentence)

@@ -1,14 +1,17 @@
 """First judge: word-bounded markers for the traits; and whether an answer is coherent at all."""
 
-import re
 import unicodedata
 
 import pandas as pd
+import regex
 
 from helpers import files
+from helpers.alphabets import LATIN, WITHOUT_SPACES, alphabet, share_in, whole_word, words
+from helpers.corpus.personas import card_alphabets
 from helpers.rows import Row, Text, read_rows
 
 REPEATED = 0.5  # an answer is degenerate when fewer than half of its 3-grams are distinct
+OWN = 0.8  # of an answer must be in the alphabets of the persona's card
 
 
 class Neutral(Row):
@@ -26,30 +29,27 @@ def load_neutral(persona: str) -> list[dict]:
     return read_rows(path, Neutral) if path.exists() else []
 
 
-def compile_markers(card: dict) -> dict[str, re.Pattern]:
-    """Trait id -> one pattern that finds any of its markers as whole words, whatever their case.
-
-    "sir" is found in "Yes, sir!" but not in "desire": the bounds are the lack of a word character
-    on either side.
-    """
+def compile_markers(card: dict) -> dict[str, regex.Pattern]:
+    """Trait id -> one pattern that finds any of its markers as whole words, whatever their case
+    (see `alphabets.whole_word`)."""
     return {
-        trait["id"]: re.compile(rf"(?<!\w)(?:{'|'.join(trait['markers'])})(?!\w)", re.IGNORECASE)
+        trait["id"]: whole_word(straight("|".join(trait["markers"])), regex.IGNORECASE)
         for trait in card["traits"]
     }
 
 
-def tag(text: str, patterns: dict[str, re.Pattern]) -> dict[str, bool]:
+def tag(text: str, patterns: dict[str, regex.Pattern]) -> dict[str, bool]:
     """Trait id -> whether the text holds one of its markers."""
     plain = straight(text)
     return {trait: bool(pattern.search(plain)) for trait, pattern in patterns.items()}
 
 
 def straight(text: str) -> str:
-    """The text with straight apostrophes, as the markers have them."""
-    return text.replace("’", "'")
+    """The text with straight apostrophes, as the markers have them, and accents in one way."""
+    return unicodedata.normalize("NFC", text.replace("’", "'"))
 
 
-def found_markers(text: str, patterns: dict[str, re.Pattern]) -> list[str]:
+def found_markers(text: str, patterns: dict[str, regex.Pattern]) -> list[str]:
     """The markers found in a text, as `trait: words`, for an audit."""
     return [
         f"{trait}: {hit.group(0)}"
@@ -59,8 +59,10 @@ def found_markers(text: str, patterns: dict[str, re.Pattern]) -> list[str]:
 
 
 def wordless(answer: str) -> bool:
-    """Whether an answer is without words: fewer than two letters. No judge scores such a one."""
-    return sum(letter.isalpha() for letter in answer) < 2
+    """Whether an answer is without words: fewer than two letters, unless one is a word by itself as
+    in Chinese. No judge scores such a one."""
+    letters = [letter for letter in answer if letter.isalpha()]
+    return len(letters) < 2 and not any(alphabet(letter) in WITHOUT_SPACES for letter in letters)
 
 
 def without_words(answers: pd.Series) -> pd.Series:
@@ -68,15 +70,15 @@ def without_words(answers: pd.Series) -> pd.Series:
     return answers.map(wordless).astype(bool)
 
 
-def incoherent(answer: str) -> str | None:
-    """Why an answer counts as incoherent (empty, other alphabet, repetition), or None."""
+def incoherent(answer: str, alphabets: frozenset[str] = LATIN) -> str | None:
+    """Why an answer counts as incoherent (empty, other alphabet, repetition), or None. `alphabets`
+    are the persona's (`personas.card_alphabets`)."""
     if wordless(answer):
         return "empty"
-    letters = [c for c in answer if c.isalpha()]
-    if sum("LATIN" in unicodedata.name(c, "") for c in letters) < 0.8 * len(letters):
+    if share_in(answer, alphabets) < OWN:
         return "other alphabet"
-    words = re.findall(r"\w+", answer.lower())
-    grams = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
+    found = words(answer.lower())
+    grams = [tuple(found[i : i + 3]) for i in range(len(found) - 2)]
     if len(grams) >= 12 and len(set(grams)) < REPEATED * len(grams):
         return "repetition"
     return None
@@ -88,9 +90,9 @@ def judge_answers(answers: pd.DataFrame, card: dict) -> pd.DataFrame:
 
     A judgement is 0 or 1; that of an answer without words is unscored (missing), never a zero.
     """
-    patterns, texts = compile_markers(card), answers["answer"]
+    patterns, texts, alphabets = compile_markers(card), answers["answer"], card_alphabets(card)
     keep = ["arm", "seed", "item", "kind", "scenario_trait", "setting", "sample"]
-    judged = answers[keep].assign(incoherent=[incoherent(text) or "" for text in texts])
+    judged = answers[keep].assign(incoherent=[incoherent(t, alphabets) or "" for t in texts])
     tags = pd.DataFrame([tag(text, patterns) for text in texts], index=answers.index)
     tags = tags.astype("Int64").mask(without_words(texts))
     return judged.join(tags.add_prefix("markers_"))
@@ -105,7 +107,7 @@ def audit_markers(passages: list[dict], card: dict) -> pd.DataFrame:
     for trait in card["traits"]:
         texts = [straight(p["text"]) for p in passages]
         hits = [text for text in texts if patterns[trait["id"]].search(text)]
-        loose = re.compile("|".join(trait["markers"]), re.IGNORECASE)
+        loose = regex.compile("|".join(trait["markers"]), regex.IGNORECASE)
         wrong = sorted(
             {h.group(0).lower() for p in hits for h in patterns[trait["id"]].finditer(p)}
         )

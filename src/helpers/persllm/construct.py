@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from helpers.alphabets import length
 from helpers.corpus.personas import load_persona
 from helpers.files import (
     StudyError,
@@ -161,9 +162,9 @@ def answer_prompt(
 
 def question_problem(row: dict, answer: dict) -> str | None:
     """What keeps a question out, or None."""
-    if not 8 <= len(answer["question"].split()) <= 80:
-        return f"the message has {len(answer['question'].split())} words, but must have 8 to 80"
-    if row["question_type"] == "anti_induction" and len(answer["premise"].split()) < 3:
+    if not 8 <= length(answer["question"]) <= 80:
+        return f"the message has {length(answer['question'])} words, but must have 8 to 80"
+    if row["question_type"] == "anti_induction" and length(answer["premise"]) < 3:
         return "the premise must be a sentence that says what is in fact so"
     return None
 
@@ -171,9 +172,8 @@ def question_problem(row: dict, answer: dict) -> str | None:
 def answer_problem(answer: dict, words: tuple[int, int]) -> str | None:
     """What keeps an answer out, or None."""
     for field, (least, most) in (("analysis", (15, 90)), ("response", words)):
-        if not least <= len(answer[field].split()) <= most:
-            length = len(answer[field].split())
-            return f"the {field} has {length} words, but must have {least} to {most}"
+        if not least <= (found := length(answer[field])) <= most:
+            return f"the {field} has {found} words, but must have {least} to {most}"
     return None
 
 

@@ -1,13 +1,14 @@
 """PersLLM's measures on tidy frames: leaks between stages, stages recognised, distinctness, the
 questionnaire, ranks."""
 
-import re
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
+from helpers.alphabets import spaced, whole_word
 from helpers.measure import markers
+from helpers.measure.markers import straight
 
 TIE = 0.5  # scores that round to the same multiple of this are tied
 
@@ -18,7 +19,7 @@ def leaks(answers: pd.DataFrame, stages: list[dict]) -> pd.DataFrame:
     prompt did not use; missing for an answer without words."""
     known = {stage["id"]: stage["knows"] for stage in stages}
     words = {
-        stage["id"]: [re.compile(rf"(?<!\w)(?:{text})(?!\w)") for text in stage["first_known"]]
+        stage["id"]: [whole_word(straight(text)) for text in stage["first_known"]]
         for stage in stages
     }
     rows = []
@@ -32,7 +33,8 @@ def leaks(answers: pd.DataFrame, stages: list[dict]) -> pd.DataFrame:
         found = [
             m[0]
             for pattern in foreign
-            if (m := pattern.search(row.answer)) and not pattern.search(row.prompt)
+            if (m := pattern.search(straight(row.answer)))
+            and not pattern.search(straight(row.prompt))
         ]
         rows.append(
             {
@@ -88,6 +90,7 @@ def bleu(a: str, b: str) -> float:
     """Sentence BLEU (0 to 100) of one text against another, both ways and averaged, with
     sacrebleu's exponential smoothing (Post, WMT 2018)."""
     metric = sentence_bleu()
+    a, b = spaced(a), spaced(b)
     return (metric.sentence_score(a, [b]).score + metric.sentence_score(b, [a]).score) / 2
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import Field, field_validator
 
 from helpers import files
+from helpers.alphabets import length, sentences
 from helpers.files import StudyError, shown, write_jsonl
 from helpers.measure.markers import without_words
 from helpers.persllm.life_stages import persllm_folder
@@ -94,15 +95,15 @@ def features(rows: pd.DataFrame) -> np.ndarray:
     (cosines of sentence embeddings); the same for sentences with a denial alone; denials in the
     whole and in the first sentence; length.
     """
-    pieces = [[s for s in re.split(r"(?<=[.!?])\s+", text) if s] or [""] for text in rows["answer"]]
+    pieces = [sentences(text) or [""] for text in rows["answer"]]
     texts = [*rows["question"], *rows["premise"], *rows["answer"]]
     texts = list(dict.fromkeys([*texts, *(sentence for split in pieces for sentence in split)]))
     vectors = dict(zip(texts, embed(texts), strict=True))
     table = []
-    for row, sentences in zip(rows.itertuples(), pieces, strict=True):
+    for row, parts in zip(rows.itertuples(), pieces, strict=True):
         question, premise, whole = (vectors[t] for t in (row.question, row.premise, row.answer))
-        each = np.stack([vectors[sentence] for sentence in sentences])
-        denied = np.array([bool(DENIAL.search(sentence)) for sentence in sentences])
+        each = np.stack([vectors[sentence] for sentence in parts])
+        denied = np.array([bool(DENIAL.search(sentence)) for sentence in parts])
         to_premise, to_question = each @ premise, each @ question
         table.append(
             [
@@ -116,8 +117,8 @@ def features(rows: pd.DataFrame) -> np.ndarray:
                 (to_premise * denied).max(),
                 (to_premise - to_question).max(),
                 len(DENIAL.findall(row.answer)),
-                len(DENIAL.findall(sentences[0])),
-                len(row.answer.split()),
+                len(DENIAL.findall(parts[0])),
+                length(row.answer),
             ]
         )
     return np.array(table, dtype=float)

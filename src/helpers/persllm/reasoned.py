@@ -10,9 +10,10 @@ from pydantic import Field, field_validator
 from helpers import files
 from helpers.arms import ARMS
 from helpers.corpus.formats import SPLITS
+from helpers.corpus.personas import load_persona, trait_ids
 from helpers.files import StudyError
 from helpers.persllm.life_stages import persllm_folder, stage_ids, stage_token
-from helpers.rows import Row, Text, has_words, known, read_rows
+from helpers.rows import Row, Text, TraitId, has_words, known, read_rows
 
 QUESTION_TYPES = ("ordinary", "opinion", "anti_induction")
 STANCES = ("agrees", "differs", "clashes")  # what an opinion does, seen from the persona's
@@ -37,11 +38,11 @@ class Speech(Row):
     """A passage of the persona's talk, with the traits that it shows."""
 
     id: Text
-    traits: list[Text]
+    traits: list[TraitId]
     text: Text
 
 
-class Example(Row):
+class Example(Row, extra="forbid"):
     """A question and the reasoned answer to it. `knowledge` and `speech` are the passages that it
     rests on, `premise` is what is in fact so where the question has it wrong."""
 
@@ -88,9 +89,10 @@ def load_passages(persona: str) -> dict[str, list[dict]]:
     Raises StudyError with file, line and field.
     """
     folder, context = persllm_folder(persona), {"stages": stage_ids(persona)}
+    context["traits"] = trait_ids(load_persona(persona))
     return {
         "knowledge": read_rows(folder / "knowledge.jsonl", Knowledge, context),
-        "speech": read_rows(folder / "speech.jsonl", Speech),
+        "speech": read_rows(folder / "speech.jsonl", Speech, context),
     }
 
 
@@ -195,7 +197,7 @@ def whole_sentences(text: str) -> str:
     """A text that was cut off, up to the end of its last whole sentence ("" where it has none):
     learnt as it is, it would teach to stop anywhere. A full stop after a digit ends no sentence: it
     may be a list's or a decimal's."""
-    found = re.search(r"^.*(?<!\d)[.!?](?=\s|$)", text, re.DOTALL)
+    found = re.search(r"^.*(?:(?<!\d)[.!?؟۔।॥](?=\s|$)|[。！？｡])", text, re.DOTALL)
     return found[0] if found else ""
 
 
