@@ -5,7 +5,6 @@ thinking block that a template opens nevertheless is closed, so that what is tra
 asked.
 """
 
-from datetime import date
 from functools import lru_cache
 
 import jinja2
@@ -13,10 +12,15 @@ import jinja2
 from helpers.files import StudyError
 
 MARK = "\ue000"  # stands for a text in a chat that is rendered to see what comes around it
-# Templates that name the day (Llama 3's, SmolLM3's) name this one: answers must not depend on when
-# they are made. It is the day that Llama's template itself falls back on.
-DAY = date(2024, 7, 26)
-OPTIONS = {"enable_thinking": False, "strftime_now": DAY.strftime}
+OPTIONS = {"enable_thinking": False}
+# Templates that name the day (Llama 3's, SmolLM3's) name the one that Llama's falls back on:
+# answers must not depend on when they are made.
+DAY = {"%Y": "2024", "%m": "07", "%d": "26", "%B": "July", "%b": "Jul", "%A": "Friday"}
+CLOCK = (
+    "{%- macro strftime_now(form) -%}{{ form"
+    + "".join(f" | replace('{sign}', '{text}')" for sign, text in DAY.items())
+    + " }}{%- endmacro -%}"
+)
 THINKING = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
 # What rendering can raise: a template is a program, and its faults are not all Jinja's.
 FAULTS = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -27,9 +31,7 @@ def render(messages: list[dict], tokenizer, ask: bool = False) -> str:
     """A chat as the template writes it, with the beginning of the reply where it is to `ask` for
     one. Raises StudyError with the roles of the chat where the template refuses it."""
     try:
-        return tokenizer.apply_chat_template(
-            messages, add_generation_prompt=ask, tokenize=False, **OPTIONS
-        )
+        return written(messages, tokenizer, ask)
     except FAULTS as error:
         roles = ", ".join(message["role"] for message in messages)
         raise StudyError(
@@ -37,6 +39,18 @@ def render(messages: list[dict], tokenizer, ask: bool = False) -> str:
             "turns of one role that follow one another, begin with the user's, or leave the chat "
             "out."
         ) from error
+
+
+def written(messages: list[dict], tokenizer, ask: bool = False) -> str:
+    """What `render` gives, with the template's own errors."""
+    template = tokenizer.get_chat_template()
+    return tokenizer.apply_chat_template(
+        messages,
+        chat_template=CLOCK + template if "strftime_now" in template else template,
+        add_generation_prompt=ask,
+        tokenize=False,
+        **OPTIONS,
+    )
 
 
 def reason(error: Exception) -> str:
@@ -86,20 +100,17 @@ def exchange(messages: list[dict], tokenizer) -> tuple[str, str, bool]:
     to its end token, and whether there is one. Raises StudyError as `around` does, and where the
     template changes the reply."""
     prompt, gap, after = around(messages[:-1], tokenizer)
-    whole = render(fitted(messages, tokenizer), tokenizer)
-    written = whole[len(prompt + gap) : len(whole) - len(after)]
-    if (
-        whole != prompt + gap + written + after
-        or written.strip() != messages[-1]["content"].strip()
-    ):
-        block = any(end in messages[-1]["content"] for _, end in THINKING)
+    whole, wanted = render(fitted(messages, tokenizer), tokenizer), messages[-1]["content"]
+    reply = whole[len(prompt + gap) : len(whole) - len(after)]
+    if whole != prompt + gap + reply + after or reply.strip() != wanted.strip():
+        block = any(end in wanted for _, end in THINKING)
         raise StudyError(
             "the model's chat template changes the reply, so that what is trained would not be "
             "what is asked. "
             + ("Take the thinking block out of the reply." if block else "Use another template.")
         )
     end = closing(after, tokenizer)
-    return prompt, gap + written + end, bool(end)
+    return prompt, gap + reply + end, bool(end)
 
 
 def closing(after: str, tokenizer) -> str:
@@ -165,10 +176,10 @@ def prepare(tokenizer, model: str) -> None:
         named = ", ".join(sorted(template))
         refuse(model, f"has several chat templates ({named}) and no default", "Choose one of them")
     try:
-        written = tokenizer.apply_chat_template([USER], tokenize=False, **OPTIONS)
+        asked = written([USER], tokenizer)
     except FAULTS as error:
         refuse(model, f"has a chat template that fails ({reason(error)})", "Repair it")
-    if MARK not in written:
+    if MARK not in asked:
         refuse(model, "has a chat template that drops the user's message", "Give it another one")
     try:
         _, _, after = around([USER], tokenizer)

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 from tqdm import tqdm
-from transformers import DynamicCache
 
-from helpers.corpus.encode import chat_prompt, plain_ids, reply_ids
+from helpers.corpus.encode import chat_prompt, count_control, plain_ids, reply_ids
 from helpers.files import append_jsonl, file_hash, fingerprint, resume_jsonl, write_jsonl
-from helpers.model.base import autocast, bare, use_attention
+from helpers.model.base import autocast, bare, new_cache, use_attention, visible
 from helpers.pretrained import compute_dtype, model_hash
 from helpers.templates import reply_end, spoken, text_end
 
@@ -75,7 +74,7 @@ def read_prompts(causal, prompts: list[list[int]], pad: int, copies: int):
         [[1] * shared + [0] * (longest - len(p)) + [1] * (len(p) - shared) for p in prompts]
     )
     mask = mask.to(where)
-    cache = DynamicCache(config=causal.config)
+    cache = new_cache(causal)
     if shared:
         causal.base_model(
             input_ids=torch.tensor([prompts[0][:shared]], device=where), past_key_values=cache
@@ -84,7 +83,7 @@ def read_prompts(causal, prompts: list[list[int]], pad: int, copies: int):
     positions = mask.cumsum(1).sub(1).clamp(min=0)
     hidden = causal.base_model(
         input_ids=rest,
-        attention_mask=mask,
+        attention_mask=visible(causal, mask, longest - shared),
         position_ids=positions[:, shared:],
         past_key_values=cache,
     ).last_hidden_state[:, -1]
@@ -124,7 +123,7 @@ def decode(
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         hidden = causal.base_model(
             input_ids=tokens[:, None],
-            attention_mask=mask,
+            attention_mask=visible(causal, mask, 1),
             position_ids=mask.sum(1, keepdim=True) - 1,
             past_key_values=cache,
         ).last_hidden_state[:, -1]
@@ -220,6 +219,9 @@ def answer_prompts(
     identity = fingerprint([VERSION, settings, tags, system, prompts])
     rows = [row for row in resume_jsonl(path) if row["settings"] == identity]
     write_jsonl(path, rows)
+    texts = [{"text": prompt.get("asked", prompt["prompt"])} for prompt in prompts]
+    if odd := sum(count_control(text, tokenizer) > 0 for text in texts):
+        print(f"{odd} of {len(prompts)} prompts hold control tokens, which are read as plain text")
     done = {row["id"] for row in rows}
     size = max(1, settings["answer_batch"] // settings["samples"])
     batches = [prompts[i : i + size] for i in range(0, len(prompts), size)]

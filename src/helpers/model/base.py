@@ -6,7 +6,7 @@ import torch
 from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
 
 from helpers.files import StudyError, read_json, shown
 from helpers.pretrained import compute_dtype, device, resolve, unloadable
@@ -25,7 +25,7 @@ def load_base(model: str):
     """The base model quantised to NF4 with double quantisation (QLoRA, arXiv 2305.14314, section
     3), frozen.
 
-    Raises StudyError when the model cannot be loaded.
+    Raises StudyError when the model cannot be loaded, or is of a kind that cannot be used here.
     """
     dtype = compute_dtype()
     quantisation = BitsAndBytesConfig(
@@ -44,6 +44,7 @@ def load_base(model: str):
         )
     except (OSError, ValueError) as error:
         raise StudyError(unloadable(model, error)) from error
+    refuse_special_heads(base)
     base.requires_grad_(False)
     for module in base.modules():
         if isinstance(module, Linear4bit):
@@ -52,6 +53,22 @@ def load_base(model: str):
             # all.
             module.support_avx512bf16_for_cpu = False
     return base.eval()
+
+
+def refuse_special_heads(causal) -> None:
+    """Raise StudyError for a model whose logits are not simply hidden states times the head, or
+    whose attention is not simply causal: its losses and answers would be wrong without anybody
+    noticing."""
+    config = causal.config.get_text_config()
+    names = ("final_logit_softcapping", "attn_logit_softcapping", "logits_scaling", "logit_scale")
+    odd = [name for name in names if getattr(config, name, None) not in (None, 1.0)]
+    odd += ["a head bias"] * (getattr(causal.get_output_embeddings(), "bias", None) is not None)
+    odd += ["attention sinks"] * any("sinks" in name for name, _ in causal.named_parameters())
+    if odd:
+        raise StudyError(
+            f"{type(causal).__name__}: models with {odd[0]} are not supported. Choose another base "
+            "model (docs/own_model.md lists what has been tried)."
+        )
 
 
 def check_trained(adapter: Path) -> None:
@@ -123,8 +140,46 @@ def bare(model):
 def use_attention(model, name: str) -> None:
     """Switch between `packed` (training and scoring) and `sdpa` (generation)."""
     causal = bare(model)
-    if causal.config._attn_implementation != name:
+    if causal.config._attn_implementation == name:
+        return
+    try:
         causal.set_attn_implementation(name)
+    except ValueError as error:
+        raise StudyError(
+            f"{type(causal).__name__}: models whose attention cannot be exchanged are not "
+            "supported. Choose another base model (docs/own_model.md lists what has been tried)."
+        ) from error
+
+
+def window(causal) -> int | None:
+    """How many tokens a token sees in the layers that do not see all, itself included; None for a
+    model without such layers."""
+    config = causal.config.get_text_config()
+    kinds = getattr(config, "layer_types", None)
+    sliding = kinds is None or "sliding_attention" in kinds
+    return getattr(config, "sliding_window", None) if sliding else None
+
+
+def new_cache(causal) -> DynamicCache:
+    """An empty cache of keys and values, which keeps all of them: `visible` hides those outside a
+    window."""
+    return DynamicCache() if window(causal) else DynamicCache(config=causal.config)
+
+
+def visible(causal, mask: torch.Tensor, last: int):
+    """The attention mask for the `last` tokens of padded rows, of which `mask` (rows, tokens) says
+    where the tokens are: itself, but where rows are longer than the model's window. transformers
+    would count padding there as tokens of it."""
+    size = window(causal)
+    if not size or mask.shape[1] <= size:
+        return mask
+    places = mask.cumsum(1)
+    back = places[:, -last:, None] - places[:, None]
+    order = torch.arange(mask.shape[1], device=mask.device)
+    seen = mask.bool()[:, None] & (order <= order[-last:, None])
+    full, near = seen[:, None], (seen & (back < size))[:, None]
+    layered = getattr(causal.config.get_text_config(), "layer_types", None) is not None
+    return {"full_attention": full, "sliding_attention": near} if layered else near
 
 
 def autocast():
