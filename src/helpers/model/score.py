@@ -9,15 +9,15 @@ from tqdm import tqdm
 from transformers import DynamicCache
 
 from helpers.corpus import formats
-from helpers.corpus.encode import encode, plain_ids, plain_text
+from helpers.corpus.encode import encode, plain_ids, plain_text, reply_ids
 from helpers.model.answer import prompt_ids, read_prompts
-from helpers.model.base import autocast, bare, use_attention
+from helpers.model.base import autocast, bare, use_attention, visible
 from helpers.model.packed import pack, packed_loss, refuse_special_heads
 
 PROGRESS = {"mininterval": 15, "ncols": 90}
 # What a choice asks, which the scored rows do not repeat.
 NOT_TAGS = ("prompt", "asked", "system", "start", "options")
-TOGETHER = 48  # options that are read at once
+TOGETHER = 16  # options that are read at once: more do not fit a processor's cache
 
 
 @torch.inference_mode()
@@ -67,13 +67,18 @@ def by_prompt(choices: list[dict], system: str | None, tokenizer) -> list[tuple]
         own = choice.get("system", system)
         key = (own or "", choice.get("asked", choice["prompt"]), choice["start"])
         if key not in asked:
-            ids = prompt_ids(key[1], own, tokenizer) + plain_ids(choice["start"], tokenizer)
+            ids = prompt_ids(key[1], own, tokenizer) + reply_ids(choice["start"], tokenizer)
             asked[key] = (ids, [])
         for number, text in enumerate(choice["options"]):
-            text = " " + text if choice["start"] else text
-            if text not in encoded:
-                encoded[text] = plain_ids(plain_text(text, tokenizer), tokenizer)
-            asked[key][1].append(((n, number), encoded[text]))
+            name = (bool(choice["start"]), text)
+            if name not in encoded:
+                plain = plain_text(text, tokenizer)
+                encoded[name] = (
+                    plain_ids(f" {plain}", tokenizer, True)
+                    if choice["start"]
+                    else reply_ids(plain, tokenizer)
+                )
+            asked[key][1].append(((n, number), encoded[name]))
     order = sorted(asked, key=lambda key: (key[0], len(asked[key][0])))
     return [asked[key] for key in order]
 
@@ -118,7 +123,7 @@ def continued(
         read = real[:, 1:].to(mask.dtype)
         hidden = causal.base_model(
             input_ids=ids[:, :-1],
-            attention_mask=torch.cat([mask, read], 1),
+            attention_mask=visible(causal, torch.cat([mask, read], 1), longest - 1),
             position_ids=mask.sum(1, keepdim=True) + torch.arange(longest - 1, device=where),
             past_key_values=cache,
         ).last_hidden_state
