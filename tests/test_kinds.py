@@ -11,7 +11,7 @@ from helpers.arms import Part
 from helpers.corpus import certificate, formats, kinds
 from helpers.files import StudyError, write_jsonl
 
-RAW = [name for name, cell in arms.CELLS.items() if cell["wrapper"] == "raw"]
+RAW = kinds.RAW_CELLS
 COMPOSED = arms.trained_on("composed")
 
 

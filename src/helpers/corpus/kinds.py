@@ -8,7 +8,7 @@ text is the reply.
 
 from pathlib import Path
 
-from helpers.arms import ARMS, Part
+from helpers.arms import ARMS, CELLS, Part
 from helpers.corpus.formats import (
     FORMATS,
     SPLITS,
@@ -23,6 +23,7 @@ from helpers.rows import Row, Text, read_rows
 
 BESIDE = ("voice_third", "neutral_first")
 REPLIES = "replies"
+RAW_CELLS = tuple(name for name, cell in CELLS.items() if cell["wrapper"] == "raw")
 SAME = ("unit", "split", "traits", "facts")
 
 
