@@ -35,6 +35,9 @@ lint: setup ## check the style of code and notebooks
 	$(PY) -m ruff check src workflow tests notebooks
 	$(PY) -m ruff format --check src workflow tests notebooks
 
+models: setup ## fetch two larger base models that need no account (1.6 GB to download, once)
+	$(PY) -m helpers.embedded
+
 chat: setup ## talk to the persona in a terminal, from the adapters in data/adapters
 	$(PY) -m helpers.report.talk
 
@@ -74,4 +77,4 @@ endif
 clean: ## remove the environment and all runs (the results and figures stay)
 	rm -rf $(ENV) data/runs .snakemake
 
-.PHONY: help study persllm quick test check lint chat figures bench lab dataset lock setup clean
+.PHONY: help study persllm quick test check lint models chat figures bench lab dataset lock setup clean
