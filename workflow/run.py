@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import publishing
-from chain import refuse_missing_others
+from chain import all_values, refuse_missing_others
 from plan import describe
 from study import Study, load_study
 
+from helpers import embedded
 from helpers.files import ROOT, RUNS, StudyError, lock
 from helpers.report import book
 
@@ -39,8 +40,11 @@ def main() -> None:
         study = load_study(args.study)
         print(describe(study), flush=True)
         refuse_missing_others(study)
+        planned_only = bool(DRY & set(more))
         if study.publish:
-            publishing.check(study, planned_only=bool(DRY & set(more)))
+            publishing.check(study, planned_only)
+        if not planned_only:
+            embedded.refuse_missing(all_values(study)["model"])
         with lock(RUNS):  # one at a time: Snakemake's own locks are the checkout's, not the study's
             with lock(RUNS / study.name):  # none of its steps outlived an earlier run
                 pass

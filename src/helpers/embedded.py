@@ -60,12 +60,17 @@ def folder(name: str) -> Path:
 
 def converted(name: str) -> Path:
     """The folder of a converted model, checked; raises StudyError where it is not there."""
-    if not folder(name).exists():
+    refuse_missing(name)
+    return checked(folder(name))
+
+
+def refuse_missing(name: str) -> None:
+    """Raise StudyError for a model of data/models.yaml that is not on this machine."""
+    if name in models() and not folder(name).exists():
         raise StudyError(
             f"model '{name}' is not on this machine yet. Run `make models` (or `.env/bin/python -m "
             f"helpers.embedded {name}`), which downloads and converts it."
         )
-    return checked(folder(name))
 
 
 # Making one
