@@ -32,7 +32,7 @@ def home(tmp_path, monkeypatch):
     (tmp_path / "chats.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in PAIRS))
     monkeypatch.setenv("HOME", str(tmp_path))
     hub = {"some-user/some-dataset": TEXTS}
-    monkeypatch.setattr(reading, "hub_dataset", hub.__getitem__)
+    monkeypatch.setattr(reading, "hub_dataset", lambda name, config: hub[name])
     monkeypatch.setattr(files, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(study, "STUDIES", tmp_path)
     standard = (ROOT / "workflow" / "studies" / "standard.yaml").read_text()
@@ -87,6 +87,14 @@ def test_the_page_offers_how_chats_are_taken_for_texts(home):
     assert "text" in corpora["documents"][0] and "messages" in corpora["first_person"][0]
 
 
+def test_a_configuration_of_a_dataset_of_the_hub_is_asked_for(home, monkeypatch):
+    asked = []
+    monkeypatch.setattr(reading, "hub_dataset", lambda *what: asked.append(what) or TEXTS)
+    mine = load(home, STUDY.replace("some-user/some-dataset", "{path: a/b, config: en}"))
+    ingest.run_corpora("c3po", mine.parameters["sources"], 20, 5)
+    assert asked == [("a/b", "en")]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -94,6 +102,11 @@ def test_the_page_offers_how_chats_are_taken_for_texts(home):
         ("~/chats.csv", "~/chat.csv", "'demonstrations', '~/chat.csv': there is no such file"),
         ("~/chats.csv", "{path: ~/chats.csv, as: x}", "'demonstrations', field 'as': 'x' is none"),
         ("    documents:", "    poems:", "'poems': it is unknown"),
+        (
+            "~/chats.csv",
+            "{path: ~/chats.csv, config: en}",
+            "field 'config': '~/chats.csv' is a file",
+        ),
     ],
 )
 def test_a_mistake_is_named_before_anything_runs(home, old, new, message):

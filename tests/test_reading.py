@@ -199,7 +199,7 @@ def test_windows_1252_is_said(tmp_path, capsys):
         ("a.png", b"\x89PNG\r\n\x1a\n broken", "could not be read"),
         ("a.png", b"not a picture", "could not be read"),
         ("a.xlsx", b"PK", "the kind '.xlsx' are not read.*Save a spreadsheet as CSV"),
-        ("a.zip", b"PK", "the kind '.zip' are not read"),
+        ("a.zip", b"PK", "the kind '.zip' are not read.*Unpack it, and give the f"),
         ("a", b"x", "it has no suffix"),
         ("a.jsonl", b"\xff\xfeabc", "could not be read"),
     ],

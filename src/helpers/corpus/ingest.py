@@ -32,15 +32,17 @@ CHOICE = (
 
 
 class Source(Row, extra="forbid"):
-    """A source that says how chats are taken for a format of texts."""
+    """A source that says how chats are taken for a format of texts, or which configuration of a
+    dataset of the hub is meant."""
 
     path: Text
+    config: Text = ""
     taken: Annotated[Literal["reply", "chat"] | None, Field(alias="as")] = None
 
 
 def check_sources(sources: dict[str, str | dict], where: str = "sources") -> dict[str, dict]:
-    """Format -> {path, as}, whichever way a source is written; nothing is read. Raises StudyError
-    that names the format and the field, also for a file that is not there."""
+    """Format -> {path, config, as}, whichever way a source is written; nothing is read. Raises
+    StudyError that names the format and the field, also for a file that is not there."""
     checked = {}
     for name, source in sources.items():
         here = f"{where}, format '{name}'"
@@ -50,9 +52,9 @@ def check_sources(sources: dict[str, str | dict], where: str = "sources") -> dic
         if wrong := row_error(Source.model_validate, whole):
             raise StudyError(
                 f"{here}, {wrong}. Give a path, or {{path: ..., as: reply}} or "
-                "{path: ..., as: chat}."
+                "{path: ..., as: chat}, with `config` where a dataset of the hub has several."
             )
-        path, taken = whole["path"], whole.get("as") or ""
+        path, config, taken = whole["path"], whole.get("config", ""), whole.get("as") or ""
         if FORMATS[name] == "messages" and taken == "reply":
             raise StudyError(
                 f"{here}, field 'as': demonstrations are chats. Name the source under documents "
@@ -60,14 +62,19 @@ def check_sources(sources: dict[str, str | dict], where: str = "sources") -> dic
             )
         if not located(path).exists() and not reading.is_hub_id(path):
             raise StudyError(f"{here}, {path!r}: {reading.MISSING} {reading.READABLE}")
-        checked[name] = {"path": path, "as": taken}
+        if config and located(path).exists():
+            raise StudyError(
+                f"{here}, field 'config': {path!r} is a file or folder here, and only a dataset of "
+                "the hub has configurations. Remove the field."
+            )
+        checked[name] = {"path": path, "config": config, "as": taken}
     return checked
 
 
 def read_corpora(
     sources: dict[str, str | dict], most: int
 ) -> tuple[dict[str, list[dict]], None, list[dict]]:
-    """Corpora from `sources`, format -> a path or {path, as} (see `reading.read_source`).
+    """Corpora from `sources`, format -> a path or {path, config, as} (see `reading.read_source`).
 
     At most `most` usable rows of each are read, since near-duplicates are sought among all pairs.
     Returns (format -> rows {unit, split, traits, facts, messages | text}, None for the units that
@@ -91,7 +98,8 @@ def read_corpora(
 
 def usable_rows(name: str, source: dict, bad: list[dict]) -> Iterator[dict]:
     """Yield the rows of a source for a format; those that cannot be used are added to `bad`."""
-    for number, (file, line, raw) in enumerate(reading.read_source(source["path"]), 1):
+    raws = reading.read_source(source["path"], source["config"])
+    for number, (file, line, raw) in enumerate(raws, 1):
         try:
             found = format_rows(raw, name, source["as"], f"{file}, line {line}")
         except (ValueError, RecursionError) as error:

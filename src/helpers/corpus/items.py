@@ -84,11 +84,6 @@ AnyItem = Annotated[
 ]
 ITEM_KINDS = ("everyday", "neutral", "should_not_show", "identity", "capability", "triplet")
 
-# What is answered freely: the kinds of items, a triplet as `say` and `do`, and the kinds of prompts
-# that PersLLM's measures add (see `persllm.asking`).
-FREE = ("everyday", "neutral", "should_not_show", "identity", "say", "do")
-FREE += ("question", "outside", "elsewhen")
-
 
 def load_items(persona: str, at_most: int | None = None) -> list[dict]:
     """The validated rows of `data/items/<persona>.jsonl`, kind by kind: id, kind, and the fields of
@@ -127,15 +122,8 @@ def by_kind(prompts: list[dict], samples: dict[str, int]) -> dict[str, list[dict
     """Kind -> its prompts, for the kinds that `samples` asks for and that there are; without `set`,
     since what is kept of a stopped run is known by its prompts, and no answer depends on the set.
 
-    Raises StudyError for a kind that nothing is asked of, fewer than one sample, or where nothing
-    is left to ask.
+    Raises StudyError where nothing is left to ask.
     """
-    for kind, count in samples.items():
-        if kind not in FREE or type(count) is not int or count < 1:
-            raise StudyError(
-                f"samples = {samples!r}: '{kind}' must be one of {', '.join(FREE)}, with at least "
-                "one sample."
-            )
     asked = [{name: p[name] for name in p if name != "set"} for p in prompts]
     found = {kind: [p for p in asked if p["kind"] == kind] for kind in samples}
     if not any(found.values()):

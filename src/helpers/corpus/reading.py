@@ -24,6 +24,8 @@ READABLE = (
     "character card as .json or .png, a folder of such files, a folder made by `save_to_disk`, or "
     "the id of a hub dataset (which needs a connection)."
 )
+REMEDIES = dict.fromkeys((".xlsx", ".xls", ".ods"), " Save a spreadsheet as CSV.")
+REMEDIES |= dict.fromkeys((".zip", ".tar", ".7z", ".rar"), " Unpack it, and give the folder.")
 UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, lzma.LZMAError, zlib.error)
 MISSING = "there is no such file or folder."
 SAVED = ("dataset_info.json", "dataset_dict.json", "state.json")  # what `save_to_disk` leaves
@@ -51,8 +53,9 @@ def kind_of(path: Path) -> str:
     return suffixes[-1] if suffixes and suffixes[-1] in (*TEXT_FILES, ".parquet", ".png") else ""
 
 
-def read_source(source: str) -> Iterator[Raw]:
-    """Yield the raw rows of a file, a folder or a dataset of the hub.
+def read_source(source: str, config: str = "") -> Iterator[Raw]:
+    """Yield the raw rows of a file, a folder or a dataset of the hub, there of the configuration
+    `config`.
 
     Raises StudyError, which names the file and where it can the line, for what cannot be read at
     all.
@@ -64,7 +67,7 @@ def read_source(source: str) -> Iterator[Raw]:
         elif path.is_file():
             yield from read_file(path)
         elif is_hub_id(source):
-            yield from ((source, n, row) for n, row in enumerate(hub_dataset(source), 1))
+            yield from ((source, n, row) for n, row in enumerate(hub_dataset(source, config), 1))
         else:
             raise StudyError(f"{source}: {MISSING} {READABLE}")
     except UNREADABLE as error:
@@ -96,7 +99,7 @@ def read_file(path: Path, whole: bool = False) -> Iterator[Raw]:
         what = (
             f"files of the kind {path.suffix!r} are" if path.suffix else "it has no suffix, and is"
         )
-        more = " Save a spreadsheet as CSV." if path.suffix.lower() in (".xlsx", ".xls") else ""
+        more = REMEDIES.get(path.suffix.lower(), "")
         raise StudyError(f"{name}: {what} not read. {READABLE}{more}")
     yield from ((name, line, row) for line, row in rows)
 
@@ -244,19 +247,19 @@ def saved_dataset(path: Path) -> Iterable[dict]:
     return from_datasets(load_from_disk, str(path))
 
 
-def hub_dataset(name: str) -> Iterable[dict]:
+def hub_dataset(name: str, config: str) -> Iterable[dict]:
     from datasets import load_dataset
 
-    return from_datasets(load_dataset, name)
+    return from_datasets(load_dataset, name, *([config] if config else []))
 
 
-def from_datasets(load: Callable, name: str) -> Iterable[dict]:
+def from_datasets(load: Callable, *what: str) -> Iterable[dict]:
     """The rows of a dataset, of its split `train` where it has several; raises ValueError where it
     cannot be loaded."""
     from datasets import DatasetDict
 
     try:
-        data = load(name)
+        data = load(*what)
     except Exception as error:  # of the library, of Arrow, of the network: all are the source's
         raise ValueError(str(error)) from error
     if isinstance(data, DatasetDict):

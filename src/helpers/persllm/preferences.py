@@ -3,7 +3,7 @@ written."""
 
 import numpy as np
 
-from helpers.corpus.encode import chat_prompt
+from helpers.corpus.encode import BREAK, chat_prompt, plain_text
 from helpers.persllm.life_stages import persllm_folder, stage_token
 from helpers.persllm.reasoned import ANALYSIS, RESPONSE, load_examples, whole_sentences
 from helpers.pretrained import embed
@@ -87,14 +87,18 @@ def to_ask(rows: list[dict], kind: str) -> list[dict]:
 
 def pair(row: dict, rejected: str, tokenizer) -> dict:
     """A preference pair {unit, kind, prompt, chosen, rejected} as text. The reasoning belongs to
-    the prompt, so that the two sides differ in the answer and not in whether they reason."""
+    the prompt, so that the two sides differ in the answer and not in whether they reason.
+
+    TRL tokenizes these texts itself: what would break a control token within them (see
+    `encode.plain_text`) is a space here."""
     prompt = chat_prompt(
         [{"role": "user", "content": stage_token(row["stage"]) + row["question"]}], tokenizer
     )
+    analysis = plain_text(f"{ANALYSIS} {row['analysis']}\n{RESPONSE}", tokenizer)
     return {
         "unit": row["id"],
         "kind": row["kind"],
-        "prompt": f"{prompt}{ANALYSIS} {row['analysis']}\n{RESPONSE}",
-        "chosen": f" {row['response']}",
-        "rejected": f" {rejected}",
+        "prompt": f"{prompt}{analysis}".replace(BREAK, " "),
+        "chosen": plain_text(f" {row['response']}", tokenizer).replace(BREAK, " "),
+        "rejected": plain_text(f" {rejected}", tokenizer).replace(BREAK, " "),
     }
