@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from helpers import pretrained
 from helpers.corpus import encode
 from helpers.model import answer
+from helpers.persllm import preferences
 
 STAGE = "<|dawn|>"
 
@@ -42,6 +43,30 @@ def test_control_tokens_of_a_chat_are_plain_and_the_template_keeps_its_own(token
     asked = answer.prompt_ids(f"Why? {FAKE}", f"Be kind. {FAKE}", tokenizer)
     usual = answer.prompt_ids("Why?", "Be kind.", tokenizer)
     assert control_ids(asked, tokenizer) == control_ids(usual, tokenizer)
+
+
+def test_control_tokens_of_a_pair_are_plain_and_the_template_keeps_its_own(staged):
+    def pair(more):
+        row = {"id": "a", "kind": "other", "stage": "dawn"}
+        row |= {name: f"Why? {more}" for name in ("question", "analysis", "response")}
+        return preferences.pair(row, f"No. {more}", staged)
+
+    plain, odd = pair(""), pair(FAKE)
+    for side in ("prompt", "chosen", "rejected"):
+        ids, usual = (staged(p[side], add_special_tokens=False)["input_ids"] for p in (odd, plain))
+        assert control_ids(ids, staged) == control_ids(usual, staged)
+        assert "<" in odd[side] and "\0" not in odd[side]
+
+
+def test_prompts_with_control_tokens_are_counted(tokenizer, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(answer, "generate_batch", lambda *_: [[7]] * 2)
+    prompts = [
+        {"id": str(n), "kind": "do", "scenario_trait": "", "setting": "", "prompt": text}
+        for n, text in enumerate(["Why?", f"Why? {FAKE}"])
+    ]
+    sampling = {"samples": 1, "answer_batch": 4, "max_new_tokens": 3, "seed": 0}
+    answer.answer_prompts(None, tokenizer, prompts, None, sampling, {}, tmp_path / "answers.jsonl")
+    assert "1 of 2 prompts hold control tokens" in capsys.readouterr().out
 
 
 def test_a_stage_token_counts_before_a_message_only(staged):
