@@ -192,6 +192,20 @@ def test_code_that_is_not_committed_is_not_published():
     assert records.refuse_other_code(dirty, "a comment", publish=True) == "a comment"
 
 
+def test_provenance_says_which_code_and_what_was_not_committed():
+    arms = {"base/seed0": {"code": "12", "commit": "abc"}, "x/seed0": {"commit": "def-dirty"}}
+    record = {"arms": arms, "different_code": "x came before"}
+    assert records.provenance(record) == (
+        "Answered by code of which no hash was kept and code 12 (commit abc, def); 1 of 2 arms and "
+        "seeds with changes not committed. Different code: x came before"
+    )
+    del arms["x/seed0"], record["different_code"]
+    assert records.provenance(record) == "Answered by code 12 (commit abc)."
+    for name in PUBLISHED:
+        older = read_json(ROOT / "data" / "results" / name / "record.json")
+        assert records.provenance(older).startswith("Answered by code ")
+
+
 # Publishing
 
 

@@ -128,9 +128,9 @@ def refuse_mixed(
     conversations alone may differ between seeds, since a study holds them with its first seed.
 
     `prepared` holds the records of the `corpus` and, where there are any, of the reasoned
-    `examples`, with a hash of the rows of each arm. The others map `<arm>/seed<seed>` to the
-    records of training (only where there is an adapter), of answering and of asking (only with
-    PersLLM's arms), and to the adapter file's hash.
+    `examples` and the `composed` rows, with a hash of the rows of each arm. The others map
+    `<arm>/seed<seed>` to the records of training (only where there is an adapter), of answering and
+    of asking (only with PersLLM's arms), and to the adapter file's hash.
     """
     for chapter, part in (("formats/03_answer", answered), ("persllm/03_ask", asked)):
         refuse_unlike(part, chapter)
@@ -156,7 +156,9 @@ def refuse_mixed(
     for name, own in trained.items():
         arm, _, seed = name.partition("/")
         start = arms.ARMS[arm].starts_from
-        again = f"Run {'persllm/02_prefer' if start else 'formats/02_train'} for it again."
+        by_preference = arm in arms.trained_on("preferences")
+        chapter = "persllm/02_prefer" if by_preference else "formats/02_train"
+        again = f"Run {chapter} for it again."
         if own["model"] != models[name] or own.get("rows") != rows.get(arm):
             raise StudyError(
                 f"{name} was trained on other data or another model than it was answered with. "
@@ -218,6 +220,21 @@ def not_committed(made: dict[str, dict[str, dict]]) -> str:
 def by_code(record: dict) -> str:
     """The code that made something, as its record names it."""
     return f"code {record.get('code', 'without a hash')} (commit {record['commit']})"
+
+
+def provenance(record: dict) -> str:
+    """By which code the answers in record.json were given, in words for a reader."""
+    answered = list(record["arms"].values())
+    codes = sorted({own.get("code", "") for own in answered})
+    commits = sorted({own["commit"].removesuffix("-dirty") for own in answered})
+    dirty = sum(own["commit"].endswith("-dirty") for own in answered)
+    by = " and ".join(
+        f"code {code}" if code else "code of which no hash was kept" for code in codes
+    )
+    text = f"Answered by {by} (commit {', '.join(commits)})"
+    text += f"; {dirty} of {len(answered)} arms and seeds with changes not committed" * bool(dirty)
+    named = record.get("different_code")
+    return f"{text}. Different code: {named}" if named else f"{text}."
 
 
 def by_chapter(trained: dict, answered: dict, asked: dict) -> dict[str, dict[str, dict]]:

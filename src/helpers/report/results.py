@@ -66,6 +66,11 @@ class Results:
         there = f"{shown(self.folder)} has: {', '.join(self.arms)}"
         return StudyError(f"parameter 'arms' = {wanted!r}: {why}. {there}.")
 
+    def has(self, name: str) -> bool:
+        """Whether the study has a table: not every step was run for every study."""
+        known = name in WRITERS and (self.folder / records.table_file(name)).exists()
+        return known or name in self.__dict__
+
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name not in WRITERS:
             raise AttributeError(f"a study has no table '{name}'. Tables: {', '.join(WRITERS)}")
@@ -108,4 +113,5 @@ def load(results: str | Path, persona: str, control: str = "") -> Results:
     record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
     records.refuse_stale(record, persona, control, folder / "record.json")
     card = personas.load_persona(persona)
+    print(records.provenance(record))
     return Results(folder, persona, control, record, judge, card, checked=True)
