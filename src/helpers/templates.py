@@ -11,7 +11,8 @@ import jinja2
 
 from helpers.files import StudyError
 
-MARK = "\ue000"  # stands for a text in a chat that is rendered to see what comes around it
+# Stand for texts in a chat that is rendered to see what comes around them.
+MARK, QUESTION = "\ue000", "\ue001"
 OPTIONS = {"enable_thinking": False}
 # Templates that name the day (Llama 3's, SmolLM3's) name the one that Llama's falls back on:
 # answers must not depend on when they are made.
@@ -24,7 +25,7 @@ CLOCK = (
 THINKING = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
 # What rendering can raise: a template is a program, and its faults are not all Jinja's.
 FAULTS = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-USER, REPLY = ({"role": role, "content": MARK} for role in ("user", "assistant"))
+USER, REPLY = {"role": "user", "content": QUESTION}, {"role": "assistant", "content": MARK}
 
 
 def render(messages: list[dict], tokenizer, ask: bool = False) -> str:
@@ -90,7 +91,7 @@ def fitted(messages: list[dict], tokenizer) -> list[dict]:
 def takes_system(tokenizer) -> bool:
     system = {"role": "system", "content": MARK}
     try:
-        return MARK in render([system, USER | {"content": "?"}], tokenizer)
+        return MARK in render([system, USER], tokenizer)
     except StudyError:
         return False
 
@@ -179,7 +180,7 @@ def prepare(tokenizer, model: str) -> None:
         asked = written([USER], tokenizer)
     except FAULTS as error:
         refuse(model, f"has a chat template that fails ({reason(error)})", "Repair it")
-    if MARK not in asked:
+    if QUESTION not in asked:
         refuse(model, "has a chat template that drops the user's message", "Give it another one")
     try:
         _, _, after = around([USER], tokenizer)

@@ -40,7 +40,7 @@ def encode(row: dict, tokenizer, max_length: int) -> dict:
             raise StudyError(f"unit {row['unit']}: {error}") from error
     else:
         opening = opening_ids(tokenizer)
-        text = plain_ids(plain_text(row["text"], tokenizer), tokenizer, bool(opening))
+        text = plain_ids(plain_text(row["text"], tokenizer), tokenizer)
         ids, start = [*opening, *text, text_end(tokenizer)], len(opening)
     labels = [-100] * start + ids[start:]
     return {"unit": row["unit"], "input_ids": ids[:max_length], "labels": labels[:max_length]}

@@ -13,6 +13,7 @@ import torch
 
 from helpers.files import StudyError, read_json, shown
 from helpers.model import published
+from helpers.model.answer import end_tokens
 from helpers.model.base import added_tokens, load_for_inference
 from helpers.pretrained import load_tokenizer
 
@@ -31,11 +32,14 @@ def export(arm: str, folder: Path, strength: float = 1.0) -> None:
     model_name = read_json(adapter / "record.json")["settings"]["model"]
     model = load_for_inference(model_name, adapter, strength).to(torch.bfloat16)
     forget_quantisation(model)
+    tokenizer = load_tokenizer(model_name, added_tokens(adapter))
+    # So that plain transformers stops where a reply ends, which some models' settings do not name.
+    model.generation_config.eos_token_id = sorted(end_tokens(model, tokenizer))
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
         model.save_pretrained(temporary)
-        load_tokenizer(model_name, added_tokens(adapter)).save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
         card = merged_card((adapter / "README.md").read_text(encoding="utf-8"), strength)
         (temporary / "README.md").write_text(card, encoding="utf-8")
         temporary.chmod(0o755)

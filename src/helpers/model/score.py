@@ -72,11 +72,10 @@ def by_prompt(choices: list[dict], system: str | None, tokenizer) -> list[tuple]
         for number, text in enumerate(choice["options"]):
             name = (bool(choice["start"]), text)
             if name not in encoded:
-                plain = plain_text(text, tokenizer)
                 encoded[name] = (
-                    plain_ids(f" {plain}", tokenizer, True)
+                    plain_ids(plain_text(f" {text}", tokenizer), tokenizer, True)
                     if choice["start"]
-                    else reply_ids(plain, tokenizer)
+                    else reply_ids(plain_text(text, tokenizer), tokenizer)
                 )
             asked[key][1].append(((n, number), encoded[name]))
     order = sorted(asked, key=lambda key: (key[0], len(asked[key][0])))
