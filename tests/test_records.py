@@ -13,6 +13,7 @@ from helpers.report import book
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain
+import chapters
 import recipe
 import redraw
 import study
@@ -78,14 +79,19 @@ def test_the_published_results_are_not_stale(name):
     recipe.refuse_stale_recipe(loaded, record, judged)
 
 
-@pytest.fixture
-def reference():
-    loaded = study.load_study("reference")
-    return loaded, read_json(ROOT / loaded.results / "record.json")
+def as_of_now(loaded, chapter, arm="", seed=-1):
+    """The record of a chapter that ran with the parameters that the study has now."""
+    own = chain.arm_parameters(loaded, chapter, arm, seed)
+    return {"settings": chapters.defaults(chapter) | own}
 
 
-def test_results_of_another_recipe_are_stale_by_name(reference):
-    loaded, record = reference
+def test_results_of_another_recipe_are_stale_by_name():
+    loaded = study.load_study("standard")
+    record = {"prepared": {"corpus": as_of_now(loaded, "formats/01_corpus")}}
+    for part, chapter in (("training", "formats/02_train"), ("arms", "formats/03_answer")):
+        record[part] = {f"{a}/seed{s}": as_of_now(loaded, chapter, a, s) for a, s in loaded.pairs}
+    judged = {"formats/04_judge": as_of_now(loaded, "formats/04_judge")}
+    recipe.refuse_stale_recipe(loaded, record, judged)
     other = replace(loaded, parameters=loaded.parameters | {"epochs": 4})
     with pytest.raises(StudyError, match=r"/seed\d was made with epochs = 3, the study has 4"):
         recipe.refuse_stale_recipe(other, record, {})
@@ -96,11 +102,11 @@ def test_results_of_another_recipe_are_stale_by_name(reference):
         recipe.refuse_stale_recipe(replace(loaded, seeds=[*loaded.seeds, 99]), record, {})
     other = replace(loaded, parameters=loaded.parameters | {"judge_model": "some"})
     with pytest.raises(StudyError, match="formats/04_judge writes was made with judge_model = ''"):
-        recipe.refuse_stale_recipe(other, record, recipe.judgements(loaded))
+        recipe.refuse_stale_recipe(other, record, judged)
 
 
-def test_only_adapters_of_the_other_study_share_its_training_records(reference):
-    record = reference[1]
+def test_only_adapters_of_the_other_study_share_its_training_records():
+    record = read_json(ROOT / "data" / "results" / "reference" / "record.json")
     name = "demonstrations/seed0"
     answered = {name: record["arms"][name], "documents/seed0": {"adapter": "another"}}
     borrowing = study.load_study("persllm")
