@@ -1,6 +1,6 @@
 """What runs in a study: its chapters, the parameters they get, and whose adapters they take."""
 
-from chapters import CHAPTERS, READS_TABLES, defaults
+from chapters import CHAPTERS, EXPERIMENTS, READS_TABLES, defaults
 from study import Study, load_study
 
 from helpers import arms
@@ -19,10 +19,14 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
     preferring = arms.trained_on("preferences")
     found = [("formats/01_corpus", "", -1)]
     found += [("persllm/01_examples", "", -1)] * study.has_persllm
+    found += [("why/00_texts", "", -1)] * composes(study)
     found += [("formats/02_train", *pair) for pair in taught if pair[0] not in preferring]
     found += [("persllm/02_prefer", *pair) for pair in taught if pair[0] in preferring]
     found += [("formats/03_answer", *pair) for pair in study.run_pairs]
     found += [("persllm/03_ask", *pair) for pair in study.run_pairs if study.has_persllm]
+    if composes(study):  # an experiment of `why`, which reads likelihoods alone
+        once = [name for name, needed in EXPERIMENTS.items() if set(needed) <= set(study.arms)]
+        return found + [(chapter, "", -1) for chapter in once]
     found += [("formats/04_judge", "", -1)]
     found += [("persllm/04_measure", "", -1)] * study.has_persllm
     once = [*SHOW_FORMATS]
@@ -35,11 +39,16 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
             "persllm/08_wearing_off": not values["turns"],
             "persllm/09_parts": not ("persllm" in study.arms and others),
         }
-        own = [chapter for chapter in READS_TABLES if chapter not in SHOW_FORMATS]
+        own = [chapter for chapter in READS_TABLES if chapter.startswith("persllm/")]
         once += [chapter for chapter in own if not left_out.get(chapter)]
         talks = study.parameters.get("other_run") and study.seeds[0] not in study.kept_seeds
         once += ["persllm/10_dialogue"] if talks else []
     return found + [(chapter, "", -1) for chapter in once]
+
+
+def composes(study: Study) -> bool:
+    """Whether a study has arms whose rows are composed of texts of several kinds."""
+    return bool(set(study.arms) & set(arms.trained_on("composed")))
 
 
 def executed(study: Study, chapter: str, arm: str = "", seed: int | str = -1) -> str:
@@ -103,7 +112,7 @@ def taught(arm: str) -> dict:
         "prompted": own.prompted,
         "reasons": arms.reasons(arm),
         "knows_stages": arms.knows_stages(arm),
-    }
+    } | ({"parts": repr(own.parts)} if own.parts else {})
 
 
 def talkers(study: Study) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from helpers import parameters, records, sources
+from helpers import arms, parameters, records, sources
 from helpers.files import ROOT
 
 # The chapters that draw from tables alone.
@@ -15,7 +15,18 @@ READS_TABLES = (
     "persllm/07_likeness",
     "persllm/08_wearing_off",
     "persllm/09_parts",
+    "why/01_voice_person_wrapper",
+    "why/02_few_demonstrations",
+    "why/03_dose",
+    "why/04_selection",
 )
+# The chapters of `why`, and the arms that a study needs to run one.
+EXPERIMENTS = {
+    "why/01_voice_person_wrapper": [*arms.CELLS],
+    "why/02_few_demonstrations": [name for name in arms.ARMS if "few_" in name],
+    "why/03_dose": [f"{name}_{n}" for name in arms.formats() for n in arms.DOSES],
+    "why/04_selection": [*arms.CELLS, "demonstrations"],
+}
 JUDGING = (records.JUDGED, records.MEASURED)  # from the gathered tables; no language model
 CHAPTERS = (
     "formats/01_corpus",
@@ -24,6 +35,7 @@ CHAPTERS = (
     "persllm/01_examples",
     "persllm/02_prefer",
     "persllm/03_ask",
+    "why/00_texts",
     *JUDGING,
     *READS_TABLES,
     "persllm/10_dialogue",

@@ -37,7 +37,7 @@ def describe(study: Study) -> str:
         *[f"  kept      seeds {', '.join(map(str, study.kept_seeds))}, from {study.results}"]
         * bool(study.kept_seeds),
         f"  model     {values['model']}",
-        f"  training  {n_formats} adapters on {values['train_units']} texts each, "
+        f"  training  {n_formats} adapters on {values['train_units']} units, "
         f"{values['epochs']} epoch(s)",
     ]
     if taken:
@@ -81,6 +81,14 @@ def measured_steps(path: Path) -> list[dict]:
     return [row for _, row in rows if isinstance(row, dict)]
 
 
+def texts_of(arm: str, units: int) -> int:
+    """The rows that an arm on texts is trained on."""
+    return sum(
+        part.times * (part.most or round(units * (part.share[1] - part.share[0])))
+        for part in arms.ARMS[arm].parts or (arms.Part(arm),)
+    )
+
+
 def examples(values: dict) -> int:
     """The rows that a reasoned arm is trained on."""
     return values["repeat"] * min(EXAMPLES, values["train_units"]) + values["general_prompts"]
@@ -94,7 +102,7 @@ def tokens(study: Study, step: str, arm: str, seed: int) -> float:
     if step == "formats/02_train" and arm in arms.trained_on("reasoned"):
         return examples(values) * TOKENS_PER_EXAMPLE
     if step == "formats/02_train":
-        return values["epochs"] * values["train_units"] * TOKENS_PER_TEXT
+        return values["epochs"] * texts_of(arm, values["train_units"]) * TOKENS_PER_TEXT
     if step == "persllm/01_examples":
         return values["general_prompts"] * values["general_tokens"]
     if step == "persllm/02_prefer":

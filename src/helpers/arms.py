@@ -81,11 +81,11 @@ ARMS = {
         Arm("persllm_no_stages", "no stages", "#56b4e9", "reasoned", leaves_out="stages"),
         Arm("persllm_no_mixing", "no mixing", "#8c510a", "reasoned", leaves_out="mixing"),
         # Voice, person and wrapper (see `CELLS`), and the demonstrations' replies as raw texts
-        composed("voice_third", "his voice, he", "#cc6677", Part("voice_third")),
-        composed("neutral_first", "neutral, I", "#44aa99", Part("neutral_first")),
+        composed("voice_third", "he, his voice", "#cc6677", Part("voice_third")),
+        composed("neutral_first", "I, neutral", "#44aa99", Part("neutral_first")),
         composed("first_person_chat", "first person, chat", "#aa4499", Part("first_person", True)),
-        composed("voice_third_chat", "his voice, he, chat", "#882255", Part("voice_third", True)),
-        composed("neutral_first_chat", "neutral, I, chat", "#117733", Part("neutral_first", True)),
+        composed("voice_third_chat", "he, his voice, chat", "#882255", Part("voice_third", True)),
+        composed("neutral_first_chat", "I, neutral, chat", "#117733", Part("neutral_first", True)),
         composed("documents_chat", "documents, chat", "#999933", Part("documents", True)),
         composed("replies", "replies alone", "#88ccee", Part("replies")),
         # Few demonstrations: on top of base, after documents, before documents

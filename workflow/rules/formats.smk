@@ -30,7 +30,14 @@ def rows(w):
     """The records of the rows that an arm is trained on. A reasoned arm's record names the corpus of
     its run too."""
     corpus, examples = f"{RUN}/data/record.json", f"{RUN}/data/examples_record.json"
-    return [corpus] if w.arm in arms.formats() else [corpus, examples]
+    composed = [f"{RUN}/data/composed_record.json"] if w.arm in arms.trained_on("composed") else []
+    return [corpus] if w.arm in arms.formats() else composed or [corpus, examples]
+
+
+def start(w):
+    """The adapter that an arm's training goes on from."""
+    first = arms.ARMS[w.arm].starts_from
+    return f"{RUN}/{first}/seed{w.seed}/adapter_model.safetensors" if first else []
 
 
 localrules: all, gather, judge, draw
@@ -59,12 +66,13 @@ rule train:
     input:
         code("formats/02_train"),
         rows,
+        start,
     output:
         record=f"{RUN}/{{arm}}/seed{{seed}}/record.json",
         adapter=f"{RUN}/{{arm}}/seed{{seed}}/adapter_model.safetensors",
         notebook=executed(STUDY, "formats/02_train", "{arm}", "{seed}"),
     wildcard_constraints:
-        arm="|".join([*arms.formats(), *arms.trained_on("reasoned")]),
+        arm="|".join(arms.trained_on("chats", "texts", "composed", "reasoned")),
     log: log_of("formats/02_train", "-{arm}-{seed}")
     params:
         chapter="formats/02_train",
@@ -105,6 +113,7 @@ rule gather:
         CARD,
         f"{RUN}/data/record.json",
         f"{RUN}/data/examples_record.json" if STUDY.has_persllm else [],
+        f"{RUN}/data/composed_record.json" if composes(STUDY) else [],
         ANSWERED,
         ASKED,
     output: TABLES

@@ -50,6 +50,8 @@ def gather(
     prepared = {"corpus": read_json(files.RUNS / run / "data" / "record.json")}
     if is_asked:
         prepared["examples"] = read_json(files.RUNS / run / "data" / "examples_record.json")
+    if set(arms.trained_on("composed")) & set(arm_names):
+        prepared["composed"] = read_json(files.RUNS / run / "data" / "composed_record.json")
 
     made = made_here(places, persona, control, is_asked)
     adapters = {n: file_hash(p / "adapter_model.safetensors") for n, p in places.items()}

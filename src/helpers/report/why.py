@@ -1,0 +1,133 @@
+"""The chapters of `why`: their results, which are likelihoods alone, and what all of them show.
+
+A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
+draws and saves both.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers import files, records
+from helpers.corpus import personas
+from helpers.measure import experiments
+from helpers.report import drawing
+from helpers.report.drawing import DARK, reach, save
+from helpers.report.results import Results
+from helpers.report.words import nats, side
+
+READOUTS = {"know": "knowing", "do_pair": "doing", "crossover": "knowing minus doing"}
+
+
+def load(results: str | Path, persona: str) -> Results:
+    """The results of an experiment in the folder `results` (from the repository's root): what was
+    scored by likelihood, and nothing that was judged. Raises StudyError where they are missing, or
+    were made from other data than are there now."""
+    folder = files.ROOT / results
+    record = files.read_json(folder / "record.json")
+    control = record["settings"]["control"]
+    records.refuse_stale(record, persona, control, folder / "record.json")
+    card, judge = personas.load_persona(persona), {"judge": "none", "judges": []}
+    return Results(folder, persona, control, record, judge, card)
+
+
+def about(frame: pd.DataFrame) -> dict[str, object]:
+    """How many scenarios and seeds a frame rests on, for captions."""
+    return {"scenarios": int(frame["items"].max()), "seeds": int(frame["seeds"].max())}
+
+
+# The contrasts fixed in advance
+
+
+def contrasts(margins: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """`experiments.contrast_table`, with the verdict: `holds` where the mean is above zero, as the
+    question says, and p_holm below .05; `reversed` where it is below zero; `open` otherwise."""
+    table = experiments.contrast_table(margins, experiment)
+    if table.empty:
+        return table
+    told = table["p_holm"] < 0.05
+    verdict = pd.Series("open", table.index)
+    verdict = verdict.mask(told & (table["value"] > 0), "holds")
+    return table.assign(verdict=verdict.mask(told & (table["value"] < 0), "reversed"))
+
+
+def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str):
+    """A row per contrast; hollow where it is open."""
+    if table.empty:
+        return drawing.nothing(name, "the results have the arms of no contrast")
+    fig, (ax,) = drawing.grid(1, 1, 0.9 + 0.42 * len(table))
+    for place, row in enumerate(table.itertuples()):
+        bars = reach(table.iloc[[place]], "value")
+        face = "white" if row.verdict == "open" else DARK
+        drawn = ax.errorbar(
+            row.value, place, xerr=bars, fmt="o", ms=7, color=DARK, mfc=face, capsize=2
+        )
+        drawing.dash(drawn, table.iloc[[place]])
+    ax.axvline(0, color=DARK, lw=1)
+    ax.set_yticks(range(len(table)), [name.replace("_", " ") for name in table["contrast"]])
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("difference of gains (nats per token)")
+    drawing.signed(ax.xaxis)
+    fig.tight_layout()
+    save(fig, name, table, study, folder, contrasts_title(table), **about(table))
+    return fig
+
+
+def contrasts_title(table: pd.DataFrame) -> str:
+    counts = table["verdict"].value_counts()
+    words = {"holds": "hold", "reversed": "are reversed", "open": "are open"}
+    parts = [f"{counts[name]} {what}" for name, what in words.items() if counts.get(name)]
+    return f"Of {len(table)} contrasts fixed in advance, {', '.join(parts)}"
+
+
+def answered(table: pd.DataFrame) -> list[str]:
+    """Each contrast as its question and what was found."""
+    yes = {"holds": "Yes", "reversed": "No, the reverse", "open": "Not told apart from zero"}
+    return [
+        f"{row.question} {yes[row.verdict]}: {nats(row.value, row.low, row.high)} nats per token, "
+        f"p = {row.p_holm:.3g} (Holm)"
+        for row in table.itertuples()
+    ]
+
+
+def told_apart(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose interval leaves out zero."""
+    return table[[side(row.low, row.high) != 0 for row in table.itertuples()]]
+
+
+# Curves
+
+
+def draw_curves(
+    table: pd.DataFrame,
+    study: Results,
+    folder: Path,
+    name: str,
+    title: str,
+    x_label: str,
+    ticks: list[float],
+):
+    """A panel per value of the column `panel` and a line per arm in the column `line`, over `x` at
+    equal distances, with intervals."""
+    panels = list(dict.fromkeys(table["panel"]))
+    fig, axes = drawing.grid(len(panels), 3, 3.4, sharey=True)
+    handles = {}
+    for ax, panel in zip(axes, panels, strict=True):
+        for number, line in enumerate(table_of_arms.in_order(table["line"])):
+            own = table[(table["panel"] == panel) & (table["line"] == line)]
+            at = [ticks.index(x) + 0.06 * number for x in own["x"]]
+            style = {"color": drawing.COLOURS[line], "marker": "o", "ms": 5, "capsize": 2}
+            drawn = ax.errorbar(at, own["value"], reach(own, "value"), **style)
+            drawing.dash(drawn, own)
+            handles[table_of_arms.label(line)] = drawn
+        ax.axhline(0, color=DARK, lw=1)
+        ax.set(title=panel, xlabel=x_label)
+        ax.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks])
+        drawing.signed(ax.yaxis)
+    axes[0].set_ylabel("gain over base (nats per token)")
+    drawing.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
+    fig.tight_layout()
+    save(fig, name, table, study, folder, title, **about(table))
+    return fig

@@ -1,0 +1,126 @@
+"""Chapter why/01, the eight cells of voice, person and wrapper: what each cell gains, and what each
+factor adds."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.measure import experiments
+from helpers.report import drawing
+from helpers.report.drawing import DARK, reach, save
+from helpers.report.results import Results
+from helpers.report.why import READOUTS, about, told_apart
+from helpers.report.words import capital, listed, nats
+
+BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
+MAIN = ("voice", "person", "wrapper")
+TURNED = {  # what an effect above zero says
+    "voice": "neutral prose rather than his voice",
+    "person": "the third person rather than the first",
+    "wrapper": "raw text rather than a chat turn",
+}
+
+
+def cell_gains(margins: pd.DataFrame) -> pd.DataFrame:
+    """The gain of each cell, and of what stands beside the cells: arm, voice, person, wrapper, on,
+    value (nats per token), low, high, seeds, items."""
+    table = experiments.by_arm(margins, [*table_of_arms.CELLS, *BESIDE])
+    factors = table_of_arms.CELLS | {arm: {"wrapper": own} for arm, own in BESIDE.items()}
+    return table.merge(pd.DataFrame(factors).T.rename_axis("arm").reset_index(), on="arm")
+
+
+def draw_cell_gains(table: pd.DataFrame, study: Results, folder: Path):
+    """A panel per readout, a row per cell: disc raw, square chat; beside them the demonstrations
+    and their replies alone."""
+    names = [arm for arm in [*table_of_arms.CELLS, *BESIDE] if arm in set(table["arm"])]
+    fig, axes = drawing.grid(3, 3, 0.9 + 0.4 * len(names), sharey=True)
+    for ax, (on, title) in zip(axes, READOUTS.items(), strict=True):
+        own = table[table["on"] == on].set_index("arm").reindex(names)
+        for shape, wrapper in (("o", "raw"), ("s", "chat")):
+            rows = own.where(own["wrapper"] == wrapper)
+            drawing.arm_dots(ax, rows, "value", shape=shape)
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=title, xlabel="nats per token")
+        drawing.signed(ax.xaxis)
+    drawing.arm_rows(axes[0], names)
+    fig.tight_layout()
+    save(fig, "cell_gains", table, study, folder, cell_gains_title(table), **about(table))
+    return fig
+
+
+def cell_gains_title(table: pd.DataFrame) -> str:
+    """Which cell gains most in knowing and in doing."""
+    cells = table[table["arm"].isin(list(table_of_arms.CELLS))]
+    parts = []
+    for on in ("know", "do_pair"):
+        top = cells[cells["on"] == on].sort_values("value").iloc[-1]
+        parts.append(f"in {READOUTS[on]} {table_of_arms.label(top['arm'])} ({nats(top['value'])})")
+    return f"The cells that gain most over base: {'; '.join(parts)}"
+
+
+def draw_effects(table: pd.DataFrame, study: Results, folder: Path):
+    """A panel per readout, a row per factor and product of factors; pale where the interval
+    includes zero."""
+    fig, axes = drawing.grid(3, 3, 3.4, sharex=True, sharey=True)
+    names = list(dict.fromkeys(table["effect"]))
+    for ax, (on, title) in zip(axes, READOUTS.items(), strict=True):
+        own = table[table["on"] == on].set_index("effect").reindex(names)
+        seen = (own["low"] > 0) | (own["high"] < 0)
+        at = np.arange(len(names))
+        for rows, alpha in ((seen, 1), (~seen, drawing.PALE)):
+            drawn = ax.errorbar(
+                own.loc[rows, "value"],
+                at[rows],
+                xerr=reach(own[rows], "value"),
+                fmt="o",
+                color=DARK,
+                alpha=alpha,
+                capsize=2,
+            )
+            drawing.dash(drawn, own[rows])
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=title, xlabel="effect (nats per token)", yticks=at)
+        ax.set_yticklabels(names)
+        drawing.signed(ax.xaxis)
+    axes[0].invert_yaxis()
+    fig.tight_layout()
+    save(fig, "cell_effects", table, study, folder, effects_title(table), **about(table))
+    return fig
+
+
+def effects_title(table: pd.DataFrame) -> str:
+    """Which factors put knowing ahead of doing."""
+    own = table[(table["on"] == "crossover") & table["effect"].isin(MAIN)]
+    seen = told_apart(own)
+    if seen.empty:
+        return "No factor by itself is seen to put knowing ahead of doing, or behind it"
+    parts = [f"{row.effect} ({nats(row.value)})" for row in seen.itertuples()]
+    return f"What moves knowing against doing: {listed(parts)}"
+
+
+def found(effects: pd.DataFrame, carried: pd.DataFrame) -> list[str]:
+    """The main effects on each readout, the largest product, and what carries the crossover of
+    documents and first-person texts, in sentences."""
+    sentences = []
+    for on, word in READOUTS.items():
+        own = effects[(effects["on"] == on) & effects["effect"].isin(MAIN)]
+        parts = [
+            f"{TURNED[row.effect]} {nats(row.value, row.low, row.high)}" for row in own.itertuples()
+        ]
+        sentences.append(f"in {word}: {listed(parts)} nats per token")
+    products = effects[(effects["on"] == "crossover") & ~effects["effect"].isin(MAIN)]
+    if len(seen := told_apart(products)):
+        parts = [f"{r.effect} {nats(r.value, r.low, r.high)}" for r in seen.itertuples()]
+        sentences.append(f"factors that depend on one another in the crossover: {listed(parts)}")
+    else:
+        sentences.append("no two factors are seen to depend on one another in the crossover")
+    if len(carried):
+        parts = [f"{row.effect} {row.share:.0%}" for row in carried.itertuples()]
+        whole = nats(carried["value"].sum())
+        sentences.append(
+            f"of the crossover of documents and first-person texts, both raw ({whole}), "
+            f"{listed(parts)}"
+        )
+    return list(map(capital, sentences))

@@ -1,0 +1,92 @@
+"""Chapter why/04, selection: what "You are <name>." alone as the system prompt releases."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.measure import experiments
+from helpers.report import drawing
+from helpers.report.drawing import DARK, save
+from helpers.report.results import Results
+from helpers.report.why import READOUTS, about
+from helpers.report.words import named, nats, side
+
+MEASURES = ("know", "do_pair")
+
+
+def released(margins: pd.DataFrame) -> pd.DataFrame:
+    """What the name alone adds to the gain of each trained arm, beyond what it adds to base: arm,
+    on, gain (without the name) with gain_low and gain_high, value (what the name adds) with low and
+    high, seeds, items, p_scenarios; in nats per token."""
+    rows = []
+    for arm in table_of_arms.in_order(set(margins["arm"]) - set(table_of_arms.untrained())):
+        for on in MEASURES:
+            added = experiments.combined(margins, [arm], [], on, "named")
+            plain = experiments.combined(margins, [arm], [], on)
+            if added.size:
+                gain = experiments.counted(plain)
+                ends = {f"gain_{end}": gain[end] for end in ("low", "high")}
+                row = {"arm": arm, "on": on, "gain": gain["value"]} | ends
+                rows.append(row | experiments.counted(added))
+    return pd.DataFrame(rows, columns=None if rows else ["arm", "on", "gain", "value"])
+
+
+def draw_released(table: pd.DataFrame, study: Results, folder: Path):
+    """Knowing and doing, a row per arm: the gain without the name (hollow) and with it (filled)."""
+    if table.empty:
+        return drawing.nothing("released", "the results were scored without the name alone")
+    names = table_of_arms.in_order(table["arm"])
+    fig, axes = drawing.grid(2, 2, 0.9 + 0.4 * len(names), sharex=True, sharey=True)
+    for ax, on in zip(axes, MEASURES, strict=True):
+        own = table[table["on"] == on].set_index("arm").reindex(names)
+        drawing.arm_dots(ax, own, "gain", "gain_", down=0.18, hollow=True)
+        moved = {end: own["gain"] + own[end] for end in ("value", "low", "high")}
+        drawing.arm_dots(ax, own.assign(**moved), "value", up=0.12)
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=READOUTS[on], xlabel="gain over base (nats per token)")
+        drawing.signed(ax.xaxis)
+    drawing.arm_rows(axes[0], names)
+    fig.tight_layout()
+    handles = {
+        "with the name as system prompt": drawing.mark("o", DARK),
+        "without": drawing.mark("o", DARK, "white"),
+    }
+    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
+    save(fig, "released", table, study, folder, released_title(table), drop=0.1, **about(table))
+    return fig
+
+
+def released_title(table: pd.DataFrame) -> str:
+    """In which arms the name is seen to add to knowing and to doing, beyond base."""
+    parts = []
+    for on in MEASURES:
+        own = table[table["on"] == on]
+        more = [row.arm for row in own.itertuples() if side(row.low, row.high) > 0]
+        parts.append(f"to {READOUTS[on]} in {named(more) if more else 'no arm'}")
+    return f"Beyond what it adds to base, the name alone adds {' and '.join(parts)}"
+
+
+def closed(margins: pd.DataFrame) -> float:
+    """The share of the gap in doing between demonstrations and documents that the name closes: what
+    it adds to documents over that gap without it; nan where one of them is missing."""
+    gap = experiments.combined(margins, ["demonstrations"], ["documents"], "do_pair")
+    added = experiments.combined(margins, ["documents"], [], "do_pair", "named")
+    if gap.empty or added.empty:
+        return float("nan")
+    return experiments.counted(added)["value"] / experiments.counted(gap)["value"]
+
+
+def found(table: pd.DataFrame, share: float) -> list[str]:
+    """What the name adds to documents and to demonstrations, in sentences."""
+    own = table[table["arm"].isin(["documents", "demonstrations"])]
+    sentences = [
+        f"{table_of_arms.label(row.arm)}, {READOUTS[row.on]}: the name adds "
+        f"{nats(row.value, row.low, row.high)} nats per token beyond base, to {nats(row.gain)}"
+        for row in own.itertuples()
+    ]
+    if share == share:
+        sentences.append(
+            f"the name closes {share:.0%} of the gap in doing between documents and demonstrations"
+        )
+    return sentences

@@ -1,0 +1,181 @@
+"""The chapters of `why` on simulated results: without a model, they say what was planted."""
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import arms, files, records
+from helpers.corpus.personas import load_persona, trait_ids
+from helpers.files import ROOT, StudyError
+from helpers.measure import margins
+from helpers.report import why, why_cells, why_doses, why_selection
+
+sys.path.insert(0, str(ROOT / "workflow"))
+import chapters
+import study as studies
+
+TRAITS = trait_ids(load_persona("c3po"))
+STUDIES = {
+    "why/01_voice_person_wrapper": "why-cells",
+    "why/02_few_demonstrations": "why-few",
+    "why/03_dose": "why-dose",
+    "why/04_selection": "why-cells",
+}
+
+
+def planted(arm, measure, trait, condition):
+    """Documents know, chat turns do, the name releases nothing; few demonstrations after documents
+    open the other traits too; a dose teaches by its logarithm."""
+    if arm == "base":
+        return 0.0
+    if arm in arms.CELLS:
+        cell = arms.CELLS[arm]
+        if measure == "know":
+            return 0.2 + 0.2 * (cell["voice"] == "neutral")
+        return 0.1 + 0.3 * (cell["wrapper"] == "chat")
+    if arm.startswith("documents_few"):
+        return 0.4 if measure == "know" else 0.35
+    if arm.startswith("few"):
+        return 0.1 if measure == "know" else 0.3 * (trait in arms.FOUR_TRAITS)
+    name, _, units = arm.rpartition("_")
+    if name in arms.formats():
+        whole = planted(name, measure, trait, condition)
+        return whole * np.log(int(units)) / np.log(500)
+    return {"know": 0.15, "do_pair": 0.35}[measure]
+
+
+def choices(names, seeds=(0,), per_trait=3):
+    rng, rows = np.random.default_rng(0), []
+    for trait in TRAITS:
+        for n in range(per_trait):
+            level = {"know": rng.normal(0, 0.1), "do_pair": rng.normal(0, 0.1)}
+            for arm in names:
+                for seed in seeds:
+                    for condition in ("own", "named"):
+                        for measure, options in (("know", 4), ("do_pair", 2)):
+                            margin = level[measure] + planted(arm, measure, trait, condition)
+                            margin += rng.normal(0, 0.01) * (arm != "base")
+                            about = (arm, seed, "b", f"{trait}-{n}", measure, condition, 1, trait)
+                            rows += [
+                                (*about, "everyday", option, 10, 20 - 10 * margin * (option == 0))
+                                for option in range(options)
+                            ]
+    columns = ["arm", "seed", "set", "item", "measure", "condition", "version", "scenario_trait"]
+    return pd.DataFrame(rows, columns=[*columns, "setting", "option", "n_tokens", "nll"])
+
+
+def write_results(folder, names):
+    folder.mkdir(parents=True)
+    choices(names).to_csv(folder / "choices.csv", index=False)
+    made = {"model": "sha256:1234", "device": "cpu", "dtype": "torch.float32"}
+    record = {
+        "settings": {"control": "nell"},
+        "inputs": {"card": records.inputs("c3po", "nell")["card"]},
+        "arms": {f"{arm}/seed0": made | {"settings": {"model": "embedded"}} for arm in names},
+        "prepared": {"corpus": {"settings": {"train_units": 500}}},
+    }
+    (folder / "record.json").write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Study -> the folder of its simulated results."""
+    folder = tmp_path_factory.mktemp("results")
+    names = set(STUDIES.values())
+    for name in names:
+        write_results(folder / name, studies.load_study(name).arms)
+    return {name: folder / name for name in names}
+
+
+@pytest.fixture(scope="module")
+def gained(results):
+    """Study -> its margins."""
+    return {
+        name: margins.margins(why.load(folder, "c3po").choices) for name, folder in results.items()
+    }
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("chapter", STUDIES)
+def test_a_chapter_runs_on_tables_alone(results, chapter, tmp_path, monkeypatch):
+    """Its cells run as they stand, and every figure leaves with its numbers."""
+    cells = files.read_json(ROOT / "notebooks" / f"{chapter}.ipynb")["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    monkeypatch.setattr(files, "ROOT", ROOT)
+    names = {"__name__": "chapter"}
+    exec(code[0], names)
+    names |= {"results": str(results[STUDIES[chapter]]), "figures": str(tmp_path)}
+    monkeypatch.setattr("helpers.parameters.check", lambda *_: None)  # paths outside the checkout
+    for cell in code[1:]:
+        exec(cell.replace(";\n", "\n"), names)
+    figures = {path.stem for path in tmp_path.glob("*.png")}
+    assert len(figures) >= 2 and any(name.startswith("contrasts_") for name in figures)
+    assert figures <= {path.stem for path in tmp_path.glob("*.csv")}
+    assert names["found"] and not any("nan" in sentence for sentence in names["found"])
+
+
+def test_every_experiment_has_a_study_and_a_chapter():
+    for chapter, name in STUDIES.items():
+        loaded = studies.load_study(name)
+        assert set(chapters.EXPERIMENTS[chapter]) <= set(loaded.arms)
+    assert set(chapters.EXPERIMENTS) == set(STUDIES)
+
+
+def test_the_voice_is_found_to_put_knowing_ahead_and_the_chat_doing(gained):
+    rows = gained["why-cells"]
+    effects = why_cells.experiments.effects(rows)
+    title = why_cells.effects_title(effects)
+    assert "voice (+0.20)" in title and "wrapper (+0.30)" in title and "person" not in title
+    cells = why_cells.cell_gains(rows)
+    assert set(cells["arm"]) == {*arms.CELLS, "demonstrations", "replies"}
+    verdicts = why.contrasts(rows, "voice_person_wrapper").set_index("contrast")["verdict"]
+    assert verdicts["voice_in_the_crossover"] == verdicts["wrapper_in_doing"] == "holds"
+    assert verdicts["person_in_doing"] == "open"
+    carried = why_cells.experiments.carried(rows, "documents", "first_person")
+    told = " ".join(why_cells.found(effects, carried))
+    assert "voice 100%" in told.replace("101%", "100%").replace("99%", "100%")
+
+
+def test_other_traits_open_after_documents_alone(gained):
+    rows = gained["why-few"]
+    few = why_doses.few(rows)
+    own = few[(few["panel"] == "doing: other traits") & (few["x"] == 100)].set_index("line")
+    assert own.loc["documents", "value"] == pytest.approx(0.35, abs=0.02)
+    assert own.loc["base", "value"] == pytest.approx(0, abs=0.02)
+    assert "+0.35" in why_doses.few_title(few)
+    traits = why_doses.by_trait(rows, ["documents", "few_100", "documents_few_100"])
+    assert list(traits["shown"]) == [True] * 4 + [False] * 4
+    verdicts = why.contrasts(rows, "few_demonstrations").set_index("contrast")["verdict"]
+    assert verdicts["documents_carry_the_other_traits"] == "holds"
+
+
+def test_half_of_what_all_units_teach_is_reached_by_the_right_dose(gained):
+    doses = why_doses.doses(gained["why-dose"], 500)
+    half = why_doses.half_reached(doses)
+    assert set(half["line"]) == set(arms.formats())
+    truth = next(n for n in arms.DOSES if np.log(n) >= 0.5 * np.log(500))
+    assert set(half["x"]) == {truth}
+    mixed = why_doses.mixtures(gained["why-dose"])
+    assert sorted(set(mixed["x"])) == [0, *arms.MIXTURES, 100]
+    assert "Half documents" in why_doses.mixtures_title(mixed)
+
+
+def test_a_name_that_releases_nothing_is_told_so(gained):
+    rows = gained["why-cells"]
+    released = why_selection.released(rows)
+    assert abs(released["value"]).max() < 0.02
+    assert abs(why_selection.closed(rows)) < 0.1
+    verdicts = why.contrasts(rows, "selection")["verdict"]
+    assert "holds" not in set(verdicts)
+
+
+def test_an_experiment_whose_card_has_changed_is_refused(results, tmp_path):
+    folder = tmp_path / "stale"
+    write_results(folder, ["base", "documents"])
+    record = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps(record | {"inputs": {"card": "other"}}))
+    with pytest.raises(StudyError, match="stale"):
+        why.load(folder, "c3po")

@@ -1,0 +1,36 @@
+# The experiments of `why`: compose the rows of arms from texts of several kinds, and draw. Included
+# by a study that has such an arm.
+localrules: draw_why
+
+
+rule texts:
+    input:
+        code("why/00_texts"),
+        found(f"data/corpora/{PERSONA}/why", "*.jsonl"),
+        f"{RUN}/data/record.json",
+    output:
+        record=f"{RUN}/data/composed_record.json",
+        notebook=executed(STUDY, "why/00_texts"),
+    log: log_of("why/00_texts")
+    params:
+        chapter="why/00_texts",
+        values=values("why/00_texts"),
+        taught={name: taught(name) for name in STUDY.arms if name in arms.trained_on("composed")},
+    script: "../step.py"
+
+
+rule draw_why:
+    input:
+        lambda w: code(f"why/{w.chapter}"),
+        CARD,
+        "data/contrasts.yaml",
+        TABLES,
+    output:
+        notebook=executed(STUDY, "why/{chapter}"),
+    wildcard_constraints:
+        chapter="|".join(chapter.split("/")[1] for chapter in EXPERIMENTS),
+    log: log_of("why/{chapter}")
+    params:
+        chapter="why/{chapter}",
+        values=lambda w: arm_parameters(STUDY, f"why/{w.chapter}"),
+    script: "../step.py"
