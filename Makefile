@@ -20,6 +20,11 @@ persllm: setup ## run PersLLM's method on two personas, with its ablations (hour
 	$(PY) workflow/run.py persllm-nell
 	$(PY) workflow/run.py persllm
 
+why: setup ## run the experiments on what separates knowing from doing (hours)
+	$(PY) workflow/run.py why-cells
+	$(PY) workflow/run.py why-few
+	$(PY) workflow/run.py why-dose
+
 quick: setup ## the same chain at small size, in minutes
 	$(PY) workflow/run.py quick
 
@@ -77,4 +82,4 @@ endif
 clean: ## remove the environment and all runs (the results and figures stay)
 	rm -rf $(ENV) data/runs .snakemake
 
-.PHONY: help study persllm quick test check lint models chat figures bench lab dataset lock setup clean
+.PHONY: help study persllm why quick test check lint models chat figures bench lab dataset lock setup clean
