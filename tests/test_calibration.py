@@ -47,6 +47,8 @@ def test_errors_by_hand():
     assert (row["sensitivity"], row["sensitivity_n"]) == (0.5, 2)
     assert (row["specificity"], row["specificity_n"]) == (pytest.approx(2 / 3), 3)
     assert row["sensitivity_low"] < 0.5 < row["sensitivity_high"]
+    assert row["youden"] == pytest.approx(0.5 + 2 / 3 - 1)
+    assert -1 <= row["youden_low"] < row["youden"] < row["youden_high"] <= 1
 
 
 @given(st.floats(0.02, 0.98), st.floats(0.6, 1), st.floats(0.6, 1))

@@ -17,8 +17,8 @@ def agreement(a: np.ndarray, b: np.ndarray) -> dict:
     kappa (1960), Gwet's AC1.
 
     AC1 = (agreed - e) / (1 - e) with e = sum of q (1 - q) / (categories - 1), q the mean share of a
-    category (Gwet, Br. J. Math. Stat. Psychol. 61, 2008, equation 8; of two categories 2 q (1 - q)).
-    Unlike kappa it stays meaningful where nearly all judgements are the same. nan without things.
+    category (Gwet, Br. J. Math. Stat. Psychol. 61, 2008, equation 8; of two, 2 q (1 - q)). Unlike
+    kappa it stays meaningful where nearly all judgements are the same. nan without things.
     """
     a, b = np.asarray(a), np.asarray(b)
     if len(a) == 0:
@@ -54,7 +54,20 @@ def errors(judged: np.ndarray, truth: np.ndarray, answers: np.ndarray) -> dict:
             low = high = np.nan
         row |= {name: hits / n if n else np.nan, f"{name}_low": low, f"{name}_high": high}
         row[f"{name}_n"] = n
-    return row
+    return row | youden(row)
+
+
+def youden(row: dict) -> dict:
+    """Youden's index, sensitivity + specificity - 1 (Cancer 3, 1950), of a row of `errors`, with an
+    interval made of the two of that row, as of a sum of independent rates (Newcombe, Statistics in
+    Medicine 17, 1998, method 10)."""
+    rates = ("sensitivity", "specificity")
+    index = row["sensitivity"] + row["specificity"] - 1
+    low, high = (
+        float(np.hypot(*(row[name] - row[f"{name}_{end}"] for name in rates)))
+        for end in ("low", "high")
+    )
+    return {"youden": index, "youden_low": index - low, "youden_high": index + high}
 
 
 def ac1_interval(
@@ -97,6 +110,7 @@ def per_arm(labelled: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         for name in ("sensitivity", "specificity")
         for end in ("", "_low", "_high", "_n")
     ]
+    errors_of += ["youden", "youden_low", "youden_high"]
     return pd.DataFrame(rows, columns=[*by, *counted, *errors_of])
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers.measure.stats import long
 
-JUDGES = ("markers", "classifier", "model")
+JUDGES = ("markers", "classifier", "combined", "model")  # from the simplest on
 SERVED = "model"  # the judge that needs a server
 
 
@@ -23,9 +23,32 @@ def beside_labels(judged: pd.DataFrame, label_ids: pd.Series, truth: pd.DataFram
     return rows.merge(truth, on=["label_id", "trait"])
 
 
+def by_the_rule(labelled: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `beside_labels` that were read by the rule; all where none was."""
+    ruled = labelled[labelled["coherence"].notna()]
+    return ruled if len(ruled) else labelled
+
+
 def primary(quality: pd.DataFrame) -> str:
-    """The judge, of those that need no server, that agrees best with the labels by Gwet's AC1 (the
-    choice fixed in `data/contrasts.yaml`); `markers` where nothing is labelled. `quality` has a row
-    per judge (`calibration.per_arm`)."""
-    offline = quality[quality["judge"] != SERVED].dropna(subset=["ac1"])
-    return offline.loc[offline["ac1"].idxmax(), "judge"] if len(offline) else "markers"
+    """The judge that counts, of those that need no server: the markers, unless a less simple one
+    has a higher Youden index (sensitivity + specificity - 1) in every arm than the one that counted
+    before it (the choice fixed in `data/contrasts.yaml`). `quality` has a row per judge and arm
+    (`calibration.per_arm`)."""
+    index = quality.pivot(index="arm", columns="judge", values="youden")
+    best = "markers"
+    for name in JUDGES[1:]:
+        if name in index and name != SERVED and best in index:
+            both = index[[best, name]].dropna()
+            if len(both) and (both[name] > both[best]).all():
+                best = name
+    return best
+
+
+def youden_by_arm(quality: pd.DataFrame) -> pd.DataFrame:
+    """The Youden index of every judge: a row per judge, a column per arm, and `difference`, the
+    largest between two arms: a judge that errs more in one arm than in another makes a difference
+    where there is none."""
+    table = quality.pivot(index="judge", columns="arm", values="youden")
+    table = table.reindex([name for name in JUDGES if name in table.index])
+    table = table[list(dict.fromkeys(quality["arm"]))]
+    return table.assign(difference=table.max(axis=1) - table.min(axis=1))

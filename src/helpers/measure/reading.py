@@ -20,7 +20,8 @@ def as_read(answers: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     and coherence (`labels.settled`). `answers` have a `label_id`; a text that several of them have
     was read once and counts for each."""
     found = settled(labels[labels["coherence"].notna()])
-    return answers[ANSWER].merge(found[["label_id", "trait", "value", "coherence"]], on="label_id")
+    known = answers.reindex(columns=ANSWER)  # answers of an older study have no `set`
+    return known.merge(found[["label_id", "trait", "value", "coherence"]], on="label_id")
 
 
 def outcomes(read: pd.DataFrame) -> pd.DataFrame:
