@@ -5,52 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_studies import NOTHING, judged, options, read, study, tables
 
-from helpers.measure import comparison, contrasts, margins, stats, triplets
+from helpers.measure import comparison, contrasts, margins, stats
 
-TRAITS = ["odds", "anxiety", "etiquette"]
 GAP = {"id": "g", "question": "?", "role": "primary", "set": "b", "kind": "gap_beyond_base"}
 SENSITIVE = GAP | {"id": "s", "kind": "sensitivity", "arms": ["documents"]}
 GAP |= {"arms": ["documents"]}
 CROSSED = GAP | {"id": "c", "kind": "crossover", "arms": ["documents", "demonstrations"]}
 
 
-def options(rows):
-    """Scored options of one-token texts: rows (arm, seed, item, measure, nlls)."""
-    each = [(*about, option, nll) for *about, nlls in rows for option, nll in enumerate(nlls)]
-    frame = pd.DataFrame(each, columns=["arm", "seed", "item", "measure", "option", "nll"])
-    about = {"set": "b", "scenario_trait": "odds", "setting": "everyday", "condition": "own"}
-    return frame.assign(version=1, n_tokens=1, **about)[triplets.COLUMNS]
-
-
-def read(rows):
-    """Answers that were read: rows (arm, seed, item, values of TRAITS or of the first alone)."""
-    each = [
-        (str(number), arm, seed, item, trait, value)
-        for number, (arm, seed, item, *values) in enumerate(rows)
-        for trait, value in zip(TRAITS, values, strict=False)
-    ]
-    frame = pd.DataFrame(each, columns=["label_id", "arm", "seed", "item", "trait", "value"])
-    about = {"sample": 0, "kind": "do", "scenario_trait": "odds", "setting": "everyday"}
-    about |= {"incoherent": "", "coherence": "off", "outcome": 0, "judge": "markers"}
-    return frame.assign(label=(frame["value"] == "shows").astype(int), **about)
-
-
-def judged(rows):
-    """Judged answers: rows (arm, seed, item, outcomes of TRAITS)."""
-    names = ["arm", "seed", "item", *(f"markers_{trait}" for trait in TRAITS)]
-    about = {"kind": "do", "scenario_trait": "odds", "setting": "everyday", "sample": 0}
-    return pd.DataFrame(rows, columns=names).assign(incoherent="", **about)
-
-
 LEVEL = [1.0, 1.0, 1.0, 1.0]
 KNOWN = [0.0, 1.0, 1.0, 1.0]
 WRONG = [1.0, 0.0, 1.0, 1.0]
-NOTHING = [("base", 0, "x", 0, 0, 0)]
-
-
-def tables(scored, labels, answers=NOTHING):
-    return comparison.tables(options(scored), judged(answers), read(labels), "markers")
 
 
 def test_a_gap_beyond_base_by_hand():
@@ -130,31 +97,6 @@ def test_answers_read_before_there_was_a_rule_do_not_count_beside_those_read_by_
     before = rows.drop(columns=["coherence", "value"])
     found = comparison.answers_by_trait(scored, judged(NOTHING), before, "markers")
     assert found.loc[found["by"] == "read", "outcome"].tolist() == [1, 0]
-
-
-# Simulated studies
-
-
-def study(rng, lead, show, items=48):
-    """A study of three arms on set b: documents gain `lead` more in knowing and less in doing than
-    demonstrations, and show the scenario's own trait with probability `show` more than others."""
-    scored, labels = [], []
-    for item in map(str, range(items)):
-        for measure, sign in (("know", 1), ("do_pair", -1)):
-            nll = rng.uniform(1, 3, 4 if measure == "know" else 2)
-            scored.append(("base", 0, item, measure, nll))
-            of_item = rng.normal(0, 0.3)
-            for seed in (0, 1):
-                for arm, more in (("demonstrations", 0), ("documents", sign * lead / 2)):
-                    change = rng.normal(0, 0.1, len(nll)) + more * np.eye(len(nll))[0]
-                    change[0] += of_item
-                    scored.append((arm, seed, item, measure, nll - change))
-        for arm in ("base", "documents"):
-            for seed in (0, 1):
-                chances = 0.2 + np.array([show * (arm == "documents"), 0, 0])
-                shown = rng.random(3) < chances
-                labels.append((arm, seed, item, *np.where(shown, "shows", "no")))
-    return tables(scored, labels)
 
 
 def test_simulated_truth_is_found_and_holm_counts_each_role_by_itself():

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_studies import gaining
 
 from helpers.measure import margins, triplets
 
@@ -93,23 +94,11 @@ def test_arms_that_shift_all_options_alike_gain_nothing():
 TRUTH = {"know": 0.5, "know_first": 0.2, "told_pair": 0.1, "do_pair": -0.3}
 
 
-def simulated(truth, items=24, seeds=2, sets=("a", "b")):
-    """Scored options of base and two formats: base at random; `documents` gain `truth` more than
-    `demonstrations` in each readout, with noise that differs from scenario to scenario."""
-    rng = np.random.default_rng(5)
-    asked = pd.MultiIndex.from_product(
-        [sets, range(items), truth, range(4)], names=["set", "item", "measure", "option"]
-    ).to_frame(index=False)
-    asked = asked[asked["measure"].str.startswith("know") | (asked["option"] < 2)]
-    asked["item"] = asked["set"] + asked["item"].astype(str)
-    base = asked.assign(arm="base", seed=0, nll=rng.uniform(1, 3, len(asked)))
-    frames = [base]
-    for seed in range(seeds):
-        for arm, more in (("demonstrations", 0), ("documents", asked["measure"].map(truth))):
-            gain = (1 + more) * (asked["option"] == 0) + rng.normal(0, 0.1, len(asked))
-            frames.append(base.assign(arm=arm, seed=seed, nll=base["nll"] - gain))
-    about = {"condition": "own", "version": 1, "scenario_trait": "odds", "setting": "everyday"}
-    return pd.concat(frames).assign(n_tokens=1, **about)[triplets.COLUMNS]
+def simulated(truth, **how):
+    """`made_studies.gaining`: documents gain `truth` more than demonstrations in each readout."""
+    gains = {"demonstrations": dict.fromkeys(truth, 1.0)}
+    gains["documents"] = {measure: 1 + more for measure, more in truth.items()}
+    return gaining(gains, **how)
 
 
 def test_a_crossover_is_made_of_describing_and_of_person():

@@ -61,31 +61,39 @@ def answers_by_trait(
     """Every `do` answer trait by trait: `ANSWER`, trait, outcome, coherent, by.
 
     `by` is the judge, READ (`labelled`, the answers that were read: 1 where the trait is shown) or
-    ABOUT (also 1 where the answer tells of the persona showing it; only where one does). Where
-    some answers were read by the written rule, those that were read before it are left out.
-    `coherent` is, as read, no salad; as judged, not `incoherent`. The set of a scenario is that in
-    `choices`.
+    ABOUT (also 1 where the answer tells of the persona showing it; only where one does). Of
+    the answers that were read those `by_rule` count. `coherent` is, as read, no salad; as judged,
+    not `incoherent`.
     """
     own = judged[(judged["kind"] == "do") & (judged["scenario_trait"] != "")]
     by_judge = long(own, judge).assign(by=judge)
     by_judge["coherent"] = by_judge["incoherent"] == ""
-    read = labelled[labelled["kind"] == "do"].drop_duplicates(
-        ["arm", "seed", "item", "sample", "trait"]
-    )
+    read = by_rule(labelled[labelled["kind"] == "do"])
+    read = read.drop_duplicates(["arm", "seed", "item", "sample", "trait"])
     value = read.get("value", read["label"].map({1: "shows", 0: "no"}))
-    coherence = read.get("coherence", pd.Series(np.nan, read.index))
-    ruled = coherence.notna() | coherence.isna().all()
+    coherence = read.get("coherence", pd.Series("", read.index))
     frames, shown = [by_judge], {READ: ["shows"]}
     if (value == "about").any():
         shown[ABOUT] = ["shows", "about"]
     for by, values in shown.items():
         outcome = value.isin(values).astype(int)
-        found = read.assign(by=by, outcome=outcome, coherent=coherence != "salad")
-        frames.append(found[ruled])
-    found = pd.concat(frames, ignore_index=True)
-    sets = complete(choices).drop_duplicates("item").set_index("item")["set"]
-    found["set"] = found["item"].map(sets)
+        frames.append(read.assign(by=by, outcome=outcome, coherent=coherence != "salad"))
+    found = with_sets(pd.concat(frames, ignore_index=True), choices)
     return found[[*ANSWER, "trait", "outcome", "coherent", "by"]]
+
+
+def by_rule(labelled: pd.DataFrame) -> pd.DataFrame:
+    """The answers that were read by the written rule, which have a coherence; where there are none,
+    all that were read."""
+    if "coherence" not in labelled or labelled["coherence"].isna().all():
+        return labelled
+    return labelled[labelled["coherence"].notna()]
+
+
+def with_sets(rows: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the `set` that their scenario has in `choices`."""
+    sets = complete(choices).drop_duplicates("item").set_index("item")["set"]
+    return rows.assign(set=rows["item"].map(sets))
 
 
 def own_and_others(answers: pd.DataFrame, by: str) -> pd.DataFrame:
