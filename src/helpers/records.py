@@ -27,7 +27,7 @@ PACKAGES = (
 GATHERED, JUDGED, MEASURED = "gather", "formats/04_judge", "persllm/04_measure"
 TABLES = {
     GATHERED: ("answers", "choices", "scores", "training"),
-    JUDGED: ("judged", "audit", "classifier", "labelled", "labelled_twice"),
+    JUDGED: ("judged", "audit", "unseen", "labelled", "read", "read_twice"),
     MEASURED: ("resisted", "questions", "leaks", "distinctness"),
 }
 # What is gathered only where some arm has it.
