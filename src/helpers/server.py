@@ -2,7 +2,9 @@
 pass."""
 
 import os
+import re
 import string
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -55,37 +57,139 @@ def connect(timeout: float, tries: int) -> "openai.OpenAI":
 
 
 def complete(client: "openai.OpenAI", messages: list[dict], settings: dict, **more):
-    """One chat completion of a client of `connect`.
+    """One chat completion of a client of `connect`; `said` gives its text.
 
-    `settings` has model, max_tokens and temperature; `more` goes to the server as it is, and is
-    left out where the server refuses it, then and in all later calls of this client. Raises
-    StudyError when the server refuses for good or stays away.
+    `settings` has model, max_tokens and temperature; `more` goes to the server as it is. What the
+    server refuses of these is left out, or called as it wants it, then and in all later calls of
+    this client. A reply that is no completion (a page, a body cut off, no choices) is a fault that
+    may pass. Raises StudyError with the server's words when it refuses for good or stays away.
     """
     import openai
 
-    if getattr(client, "takes_no_more", False):
-        more = {}
-    try:
-        return client.chat.completions.create(
-            model=settings["model"],
-            messages=messages,
-            max_tokens=settings["max_tokens"],
-            temperature=settings["temperature"],
-            **more,
-        )
-    except openai.OpenAIError as error:
-        if more and isinstance(error, (openai.BadRequestError, openai.UnprocessableEntityError)):
-            done = complete(client, messages, settings)
-            client.takes_no_more = True  # it was `more` that was refused
+    asked = {"max_tokens": settings["max_tokens"], "temperature": settings["temperature"], **more}
+    known = getattr(client, "refused", frozenset())
+    refused = known
+    while True:
+        try:
+            done = answered(client, settings["model"], messages, without(asked, refused))
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            wider = refused | blamed(error, without(asked, refused), set(more))
+            if wider == refused:
+                raise StudyError(failure(client, error)) from None
+            refused = wider
+        except openai.OpenAIError as error:
+            raise StudyError(failure(client, error)) from None
+        else:
+            if new := refused - getattr(client, "refused", frozenset()):  # it was about these
+                client.refused = refused
+                print(f"The server refuses {', '.join(sorted(new))}: {', '.join(substitutes(new))}")
             return done
-        # The error's text may quote the request's headers on some servers: only its kind is told.
-        code = f" {error.status_code}" if isinstance(error, openai.APIStatusError) else ""
-        raise StudyError(
-            f"The server at {client.base_url.host} refused or did not answer "
-            f"({type(error).__name__}{code}) after {client.max_retries + 1} tries at most. Check "
-            "OPENAI_BASE_URL, OPENAI_API_KEY and the model's name; the same command goes on from "
-            "here."
-        ) from None
+
+
+def without(asked: dict, refused: frozenset) -> dict:
+    """The options of a call but for those that a server has refused; one that wants `max_tokens`
+    under its later name gets it so."""
+    options = {name: value for name, value in asked.items() if name not in refused}
+    if "max_tokens" in refused and "max_completion_tokens" not in refused:
+        options["max_completion_tokens"] = asked["max_tokens"]
+    return options
+
+
+def substitutes(refused: frozenset) -> list[str]:
+    """What is done about refused options, in words."""
+    later = "max_tokens" in refused and "max_completion_tokens is sent"
+    return [text for text in (later, refused - {"max_tokens"} and "left out") if text]
+
+
+def blamed(error: "openai.APIStatusError", options: dict, more: set[str]) -> set[str]:
+    """Which options a refusal is about: those that it names, else those beyond the common ones."""
+    text = str(error.param or "") + str(error.body or error)[:500]
+    if "max_completion_tokens" in text and "max_tokens" in options:
+        return {"max_tokens"}
+    named = {name for name in {*more, "temperature"} & set(options) if name in text}
+    return named or more & set(options)
+
+
+def answered(client: "openai.OpenAI", model: str, messages: list[dict], options: dict):
+    """A completion with at least one choice; asked for again, as often as the client may, while
+    the reply is none."""
+    import openai
+
+    for number in range(client.max_retries + 1):
+        time.sleep(min(0.5 * 2**number, 8) if number else 0)
+        try:
+            done = client.chat.completions.create(model=model, messages=messages, **options)
+        except openai.OpenAIError:
+            raise
+        except (TypeError, ValueError):  # JSON that was cut off
+            done = "a body that is no whole JSON"
+        choices = getattr(done, "choices", None)
+        if isinstance(choices, list) and choices and getattr(choices[0], "message", None):
+            return done
+    wrong = getattr(done, "error", None) or done
+    raise StudyError(
+        f"The server at {client.base_url.host} did not answer with a chat completion, in "
+        f"{client.max_retries + 1} tries, but with: {words(wrong)}. Check "
+        "OPENAI_BASE_URL (it often ends in /v1) and the model's name; the same command goes on "
+        "from here."
+    )
+
+
+def failure(client: "openai.OpenAI", error: "openai.OpenAIError") -> str:
+    """What to tell of a call that failed for good, in the server's words where it has any."""
+    import openai
+
+    told = type(error).__name__
+    if isinstance(error, openai.APIStatusError):
+        body = error.body.get("message", error.body) if isinstance(error.body, dict) else error.body
+        told += f" {error.status_code}: {words(body or error.message)}"
+    return (
+        f"The server at {client.base_url.host} refused or did not answer ({told}) after "
+        f"{client.max_retries + 1} tries at most. Check OPENAI_BASE_URL, OPENAI_API_KEY and the "
+        "model's name; the same command goes on from here."
+    )
+
+
+def words(told: object, most: int = 300) -> str:
+    """What a server said, in one line, without tags and without anything that looks like a key."""
+    key = os.environ.get("OPENAI_API_KEY", "")
+    text = told.model_dump_json() if hasattr(told, "model_dump_json") else str(told)
+    text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]+>", " ", text)
+    text = re.sub(r"(?i)\bbearer\s+\S+|\bsk-\S+", "[key]", text)
+    for part in {key, key[:6], key[-6:]} if len(key) >= 12 else {key} - {"", "none"}:
+        text = re.sub(rf"\S*{re.escape(part)}\S*", "[key]", text)
+    text = " ".join(text.split()) or "nothing"
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
+def said(completion) -> str:
+    """The text of a completion without the thinking before it, "" where there is none; content in
+    parts is joined."""
+    content = completion.choices[0].message.content or ""
+    if not isinstance(content, str):
+        content = "".join(
+            (part.get("text") if isinstance(part, dict) else getattr(part, "text", None)) or ""
+            for part in content
+        )
+    _, closed, rest = content.rpartition("</think>")
+    answer = rest if closed else content.partition("<think>")[0]
+    return answer.strip() if closed or "<think>" in content else answer
+
+
+def unsaid(completion) -> str:
+    """Why a completion is no whole answer: its model refused, or ran out of tokens; "" where it is
+    one."""
+    choice = completion.choices[0]
+    if refusal := getattr(choice.message, "refusal", None):
+        return f"the model refused ({words(refusal)})"
+    if choice.finish_reason == "content_filter":
+        return "the server's filter stopped the answer"
+    if choice.finish_reason != "length":
+        return ""
+    thought = any(getattr(choice.message, n, None) for n in ("reasoning_content", "reasoning"))
+    if not said(completion).strip() and (thought or "<think>" in str(choice.message.content)):
+        return "the model used all of max_tokens to think: raise it, or switch thinking off"
+    return "the answer was cut off: be shorter"
 
 
 def in_parallel(work: Callable, items: Iterable, concurrency: int) -> None:

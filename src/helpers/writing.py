@@ -4,12 +4,12 @@ line."""
 import argparse
 import hashlib
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from helpers.files import StudyError
-from helpers.server import complete
+from helpers.rows import has_words
+from helpers.server import complete, said, unsaid
 
 DEFAULTS = {
     "words": (45, 100),
@@ -25,21 +25,38 @@ DEFAULTS = {
 
 
 def parse(reply: str, fields: tuple[str, ...]) -> dict | str:
-    """The JSON object with exactly these text fields that a reply holds, or what is wrong with
-    it."""
-    found = re.search(r"\{.*\}", reply, re.DOTALL)
+    """The last JSON object with exactly these text fields that a reply holds, or what is wrong with
+    the reply. What stands around it, thinking with braces in it or a code fence, does not
+    matter."""
+    found, wrong = objects(reply)
     if not found:
-        return "the answer holds no JSON object"
-    try:
-        answer = json.loads(found.group(0), strict=False)
-    except json.JSONDecodeError as error:
-        return f"the answer is not valid JSON ({error})"
+        return wrong or "the answer holds no JSON object"
+    answer = next((one for one in reversed(found) if set(one) == set(fields)), found[-1])
     if set(answer) != set(fields):
         return f"the JSON object has the fields {sorted(answer)}, but must have {sorted(fields)}"
     for field in fields:
         if not isinstance(answer[field], str) or not answer[field].strip():
             return f"the field '{field}' must be a non-empty text"
+        try:
+            has_words(answer[field])
+        except ValueError as error:
+            return f"the field '{field}': {error}"
     return {field: " ".join(answer[field].split()) for field in fields}
+
+
+def objects(reply: str) -> tuple[list[dict], str]:
+    """The JSON objects in a text that lie in no other, and why the last one that began is none."""
+    decoder, found, wrong, place = json.JSONDecoder(strict=False), [], "", reply.find("{")
+    while place >= 0:
+        end = place + 1
+        try:
+            value, end = decoder.raw_decode(reply, place)
+        except (ValueError, RecursionError) as error:
+            wrong = f"the answer is not valid JSON ({error})"
+        else:
+            found.append(value)
+        place = reply.find("{", end)
+    return found, wrong
 
 
 def ask(
@@ -62,12 +79,10 @@ def ask(
     wrong = ""
     for count in range(1, settings["asks"] + 1):
         done = complete(client, messages, settings, response_format={"type": "json_object"})
-        reply, finish = done.choices[0].message.content or "", done.choices[0].finish_reason
+        reply = said(done)
         for name in used:
             used[name] += getattr(done.usage, name, 0) or 0
-        answer = (
-            "the answer was cut off: be shorter" if finish == "length" else parse(reply, fields)
-        )
+        answer = unsaid(done) or parse(reply, fields)
         wrong = answer if isinstance(answer, str) else check(answer)
         provenance = {
             "model": settings["model"],
@@ -91,7 +106,8 @@ def ask(
 
 def command(write: Callable[[str, int, dict], dict], doc: str, count: str, n: int) -> None:
     """The command line of a writer: `write(persona, how many, settings)`. `count` is the option
-    that says how many, `n` its default. An error that the reader can mend ends it with status 1."""
+    that says how many, `n` its default. An error that the reader can mend ends it with status 1,
+    and so do texts that `failed`."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -106,6 +122,18 @@ def command(write: Callable[[str, int, dict], dict], doc: str, count: str, n: in
         parser.add_argument(option, default=default, **many, help=f"default {default}")
     settings = vars(parser.parse_args())
     try:
-        print(write(settings.pop("persona"), settings.pop("count"), settings))
+        done = write(settings.pop("persona"), settings.pop("count"), settings)
     except StudyError as error:
         raise SystemExit(f"error: {error}") from None
+    print(done)
+    if done["failed"]:
+        raise SystemExit(
+            f"error: {done['failed']} failed, see above. The same command asks for them again."
+        )
+
+
+def tell_failures(rows: Iterable[dict]) -> None:
+    """Print which rows of `written.jsonl` have no answer, and why."""
+    for row in sorted((row for row in rows if not row["answer"]), key=lambda row: row["id"]):
+        made = row["provenance"]
+        print(f"{row['id']} failed, asked {made['asked']} times: {made['wrong']}")

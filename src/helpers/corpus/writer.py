@@ -27,7 +27,7 @@ from helpers.files import (
     write_text,
 )
 from helpers.server import connect, in_parallel, render
-from helpers.writing import ask, command
+from helpers.writing import ask, command, tell_failures
 
 # Where a unit's situation is set, as the prompt says it.
 SETTINGS = (
@@ -229,6 +229,7 @@ def write_corpus(
                 if answer := kept[f"{unit['unit']}/situation"]["answer"]:
                     unit["situation"] = answer["situation"]
     bar.close()
+    tell_failures(kept.values())
     whole = [
         u
         for u in units

@@ -36,7 +36,7 @@ from helpers.persllm.reasoned import (
 )
 from helpers.pretrained import embed, load_tokenizer
 from helpers.server import PROMPTS, connect, in_parallel, render
-from helpers.writing import ask, command
+from helpers.writing import ask, command, tell_failures
 
 # The share of each question type among the examples (as in the shipped ones), and what such a
 # question is to be.
@@ -262,6 +262,7 @@ def write_examples(persona: str, n: int, settings: dict) -> dict[str, int]:
         settings["concurrency"],
     )
     bar.close()
+    tell_failures(kept.values())
     done = [r for r in different if kept[f"{r['id']}/answer"]["answer"]]
     write_jsonl(
         folder / "examples.jsonl",
