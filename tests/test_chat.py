@@ -12,7 +12,7 @@ from helpers.files import StudyError, read_jsonl
 from helpers.model import adapters, chat, published
 from helpers.persllm import life_stages
 from helpers.report import adapters as cards
-from helpers.report import results, shares, talk, widgets, words
+from helpers.report import answers, results, shares, talk, widgets, words
 
 SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6}
 SHIPPED = files.DATA
@@ -236,7 +236,7 @@ def test_the_numbers_of_a_card_are_those_of_the_study():
     text = " ".join(cards.measured("reference", "documents", 0, "c3po", adapter).split())
     study = results.load("data/results/reference", "c3po", "nell")
     found = shares.measured(study, ["base", "documents"])
-    gains = shares.knows_and_does(found, shares.labelled_triplets(study, []), ["documents"])
+    gains = shares.knows_and_does(found, answers.labelled_triplets(study, []), ["documents"])
     knows, does = (words.points(*row) for row in gains[["value", "low", "high"]].to_numpy())
     assert f"| difference | {knows} | {does} |" in text and knows.startswith("+22 points")
     assert "96 scenarios, 5 seeds" in text and "judged by markers" in text

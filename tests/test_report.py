@@ -2,6 +2,7 @@
 
 import shutil
 
+import made_results
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -11,14 +12,19 @@ import yaml
 from helpers import arms as table_of_arms
 from helpers import files
 from helpers.files import StudyError
+from helpers.measure import comparison
 from helpers.report import (
     answers,
     contrasts,
     drawing,
     expression,
+    knowing_and_doing,
     persllm_figures,
     persona_or_format,
+    reading,
+    readouts,
     results,
+    robustness,
     shares,
     words,
 )
@@ -29,6 +35,7 @@ FORMATS = {
     "expression_rate": expression,
     "expression_differences": expression,
     "trait_heatmap": expression,
+    "as_read": reading,
     "generalisation": answers,
     "response_length": answers,
     "judge_agreement": answers,
@@ -53,13 +60,18 @@ def study():
 
 
 @pytest.fixture(scope="module")
+def made():
+    return made_results.study()
+
+
+@pytest.fixture(scope="module")
 def measured(study):
     return shares.measured(study, ARMS)
 
 
 @pytest.fixture(scope="module")
 def labelled(study):
-    return shares.labelled_triplets(study, ARMS)
+    return answers.labelled_triplets(study, ARMS)
 
 
 @pytest.fixture(scope="module")
@@ -162,21 +174,47 @@ def rates(**of_arms):
     return pd.DataFrame(rows).assign(trait="odds", corrected=np.nan)
 
 
+MARKS = pd.DataFrame(columns=["arm", "trait", "rate", "low"])
+
+
 def test_the_title_of_rates_names_the_highest_arm_and_those_that_reach_it():
     clear = rates(base=(0.1, 0.0, 0.2), documents=(0.5, 0.4, 0.6))
-    assert expression.expression_rate_title(clear, "odds") == (
-        "Odds is shown most by documents (50 % of answers as judged; base 10 %)"
+    assert expression.expression_rate_title(clear, MARKS, "odds") == (
+        "Odds is shown most by documents (50 % as judged; base 10 %)"
     )
     tie = rates(base=(0.1, 0.0, 0.2), first_person=(0.4, 0.3, 0.5), documents=(0.5, 0.4, 0.6))
-    assert expression.expression_rate_title(tie, "odds") == (
+    assert expression.expression_rate_title(tie, MARKS, "odds") == (
         "Odds is shown most by first person and documents "
-        "(40 % to 50 % of answers as judged, intervals overlap; base 10 %)"
+        "(40 % to 50 % as judged, intervals overlap; base 10 %)"
     )
     alike = rates(base=(0.1, 0.0, 0.2), documents=(0.1, 0.0, 0.2))
-    assert expression.expression_rate_title(alike, "odds") == (
+    assert expression.expression_rate_title(alike, MARKS, "odds") == (
         "Odds in every arm: 10 % as judged, intervals overlap"
     )
     assert "do not suffice" in expression.corrected_rates(alike, "odds")
+
+
+def test_the_title_of_rates_begins_with_the_claim_of_the_earlier_study():
+    table = rates(base=(0.1, 0.0, 0.2), first_person=(0.5, 0.4, 0.6), documents=(0.3, 0.2, 0.39))
+    rows = [("documents", "odds", 0.37, 0.2), ("first_person", "odds", 0.9, np.nan)]
+    rows += [("documents", "anxiety", 0.8, 0.7), ("persllm", "odds", 0.8, 0.7)]
+    marks = pd.DataFrame(rows, columns=MARKS.columns)
+    assert expression.expression_rate_title(table, marks, "odds") == (
+        "Odds is shown by documents in 30 % of answers as judged (37 % in the earlier study); "
+        "most by first person (50 % as judged; base 10 %)"
+    )
+
+
+def test_the_title_of_fit_tells_those_who_show_the_trait_that_fits():
+    rows = [("a", "base", "markers", 0.1), ("a", "documents", "markers", 0.1)]
+    rows += [("a", "documents", "read", -0.1), ("a", "first_person", "read", -0.1)]
+    fit = pd.DataFrame(rows, columns=["set", "arm", "by", "low"])
+    assert expression.fit_title(fit) == (
+        "More of the trait that fits than of other traits, by the markers: documents; "
+        "as read: no arm"
+    )
+    both = pd.concat([fit, fit.assign(set="b", low=0.1), fit.assign(set="both", low=-0.1)])
+    assert "by the markers: no arm" in expression.fit_title(both)
 
 
 def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
@@ -350,8 +388,15 @@ def drawn(study, measured, gains, gaps, tmp_path_factory):
         "knowing_and_expressing": shares.knowing_and_expressing(study, measured),
         "gap_over_base": gaps,
     }
-    given["expression_rate"] = given["trait_heatmap"]
-    figs = {"knows_and_does": shares.draw_knows_and_does(gains, gaps, study, folder)}
+    live = expression.do_answers(study, ARMS)
+    fit, table = comparison.sensitivity(live, ARMS), reading.as_read(study, live)
+    figs = {
+        "knows_and_does": shares.draw_knows_and_does(gains, gaps, study, folder),
+        "expression_rate": expression.draw_expression_rate(
+            given["trait_heatmap"], fit, study, folder
+        ),
+        "as_read": reading.draw_as_read(table, reading.coherence(study, ARMS), study, folder),
+    }
     for name, module in FORMATS.items():
         if name not in figs:
             frame = given.get(name)
@@ -373,7 +418,11 @@ def test_every_figure_has_a_title_a_caption_numbers_and_at_most_six_panels(drawn
 
 
 def test_every_caption_is_of_a_figure_that_can_be_drawn():
-    own = set(FORMATS)
+    """A figure `x` is drawn by `draw_x` of a chapter's module, or by `persllm_figures.x`."""
+    chapters = (answers, contrasts, expression, knowing_and_doing)
+    chapters += (persona_or_format, reading, readouts, robustness, shares)
+    names = {name for module in chapters for name in vars(module) if name.startswith("draw_")}
+    own = {name.removeprefix("draw_") for name in names}
     theirs = {name for name in drawing.templates() if hasattr(persllm_figures, name)}
     rest = set(drawing.templates()) - own - theirs - {"expression_over_turns_ablations"}
     folders = (files.ROOT / "notebooks/why", files.ROOT / "src/helpers/report")
@@ -419,14 +468,48 @@ def test_what_cannot_be_drawn_says_why(study, tmp_path, capsys):
     assert persona_or_format.draw_persona_specific_gain(pd.DataFrame(), study, tmp_path) is None
 
 
-def test_a_card_may_have_fewer_than_three_traits(study, tmp_path):
-    card = study.card | {"traits": study.card["traits"][:2], "focus": "odds"}
+def test_a_card_may_have_a_single_trait(study, tmp_path):
+    card = study.card | {"traits": study.card["traits"][1:2], "focus": "odds"}
     fields = study.folder, "someone", "", study.record, study.judge, card
-    other = results.Results(*fields)
-    rates = expression.expression_rates(other, ["base", "documents"])
+    other, two = results.Results(*fields), ["base", "documents"]
+    rates = expression.expression_rates(other, two)
     assert set(rates["trait"]) > set(other.traits)  # the tables hold more than the card
-    fig = expression.draw_expression_rate(rates, other, tmp_path)
-    assert [ax.get_title() for ax in fig.axes] == ["odds", "honorifics"]
+    fit = comparison.sensitivity(expression.do_answers(other, two), two)
+    fig = expression.draw_expression_rate(rates, fit, other, tmp_path)
+    assert fig.axes[0].get_title() == "odds, everyday prompts"
+    assert not [line for line in fig.axes[1].lines if len(line.get_xdata())]
+
+
+# As read
+
+
+def test_what_was_read_is_counted_in_both_ways(made):
+    live = expression.do_answers(made, ARMS)
+    table = reading.as_read(made, live).set_index(["by", "arm"])
+    own = made.read[made.read["trait"] == made.read["scenario_trait"]]
+    told = own[own["arm"] == "demonstrations"]["value"].value_counts(normalize=True)
+    shown = table.loc[("read", "demonstrations"), "rate"]
+    assert shown == pytest.approx(told["shows"])
+    assert table.loc[("read, about counts", "demonstrations"), "rate"] == pytest.approx(
+        told["shows"] + told["about"]
+    )
+    assert table.loc[("read", "demonstrations"), "seeds"] == 2
+    assert table.loc[("corrected", "demonstrations"), "seeds"] == 3
+
+
+def test_how_many_answers_make_sense(made, study, tmp_path):
+    sense = reading.coherence(made, ARMS)
+    assert sense.groupby("arm")["share"].sum().to_numpy() == pytest.approx(1)
+    read = made.read.drop_duplicates(["arm", "label_id"])
+    assert sense["answers"].sum() == len(read)
+    assert reading.coherence(study, ARMS).empty  # nobody has read them by the rule
+    table = reading.as_read(made, expression.do_answers(made, ARMS))
+    title = reading.as_read_title(table, sense)
+    assert "As read, the trait is shown most by demonstrations" in title
+    most = sense[sense["coherence"] == "sensible"]["share"].max()
+    assert title.endswith(f"at most {100 * most:.0f} % of an arm's answers make sense")
+    fig = reading.draw_as_read(table, sense, made, tmp_path)
+    assert len(fig.axes) == 2
 
 
 def test_the_same_numbers_give_the_same_picture(study, tmp_path):

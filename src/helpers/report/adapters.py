@@ -15,7 +15,7 @@ from helpers.files import StudyError, arm_folder, file_hash, read_json, shown, w
 from helpers.measure import stats
 from helpers.persllm import asking
 from helpers.pretrained import EMBEDDED
-from helpers.report import results, shares, words
+from helpers.report import answers, results, shares, words
 
 # What readers outside know a base model by; others are known by the name that a study gives.
 HUB_NAMES = {EMBEDDED: "HuggingFaceTB/SmolLM2-135M-Instruct"}
@@ -232,7 +232,7 @@ def measured(run: str, arm: str, seed: int, persona: str, adapter: str) -> str:
             f"study `{run}` again, then publish."
         )
     found = shares.measured(study, ["base", arm])
-    labelled = shares.labelled_triplets(study, ["base", arm])
+    labelled = answers.labelled_triplets(study, ["base", arm])
     rates = stats.rates(found, ["arm", "measure"]).set_index(["arm", "measure"])
     gains = shares.knows_and_does(found, labelled, ["base", arm]).set_index("readout")
     lines = ["| | knows | does |", "|---|---|---|"]

@@ -155,6 +155,28 @@ def draw_response_length(frame: pd.DataFrame, study, folder):
 # How good the judge is
 
 
+def quality(study: Results, judge: str) -> pd.DataFrame:
+    """How good a judge is, per arm and trait, against the blind labels."""
+    return calibration.per_arm(study.labelled[study.labelled["judge"] == judge], ["arm", "trait"])
+
+
+def readings(study: Results) -> pd.DataFrame:
+    """The answers that were read by the rule, trait by trait; where there are none, those with
+    blind labels."""
+    if not study.has("read") or study.read.empty:
+        return study.labelled
+    return study.read.assign(label=(study.read["value"] == "shows").astype(int))
+
+
+def labelled_triplets(study: Results, arms: list[str]) -> pd.DataFrame:
+    """The blind labels of answers to triplets, for the scenario's own trait: `outcome` is the
+    primary judge's, `label` the reader's, `measure` say or do."""
+    rows = of_arms(study.labelled, arms)
+    rows = rows[rows["judge"] == study.judge["judge"]]
+    rows = rows[(rows["trait"] == rows["scenario_trait"]) & rows["kind"].isin(["say", "do"])]
+    return rows.assign(measure=rows["kind"]).dropna(subset=["outcome", "label"])
+
+
 def judge_agreement(study: Results, arms: list[str]) -> pd.DataFrame:
     """Judges against the blind labels per arm, all traits together (`calibration.per_arm`)."""
     return calibration.per_arm(of_arms(study.labelled, arms), ["judge", "arm"])
@@ -188,3 +210,15 @@ def draw_judge_agreement(table: pd.DataFrame, study, folder):
     title = judge_agreement_title(table, study.judge["judge"])
     save(fig, "judge_agreement", table, study, folder, title, labels=n)
     return fig
+
+
+# The chapter's summary
+
+
+def findings(places, lengths, audited, judge: str) -> list[str]:
+    """What this module says in the summary of formats/05_expression."""
+    return [
+        generalisation_title(places),
+        f"{response_length_title(lengths)}; longer answers have more room for a trait",
+        *([judge_agreement_title(audited, judge)] if len(audited) else []),
+    ]

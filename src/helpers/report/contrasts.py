@@ -1,28 +1,120 @@
-"""The contrasts that were fixed in advance (chapter formats/06), as tables and as sentences."""
+"""Chapter formats/06, the contrasts of `data/contrasts.yaml`: what was fixed in advance, what was
+found after the fact, and how much of it the results bear.
+
+A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
+draws and saves both.
+"""
 
 import pandas as pd
 
 from helpers import arms as table_of_arms
-from helpers.measure import calibration, triplets
+from helpers.measure import calibration, comparison
 from helpers.measure.contrasts import load_contrasts
-from helpers.report.words import apart, points
+from helpers.report import drawing
+from helpers.report.answers import readings
+from helpers.report.drawing import COLOURS, DARK, reach, save
+from helpers.report.results import Results, of_arms
+from helpers.report.words import apart, capital, counted, points
+
+# Kind -> whether it is in nats per token (else a difference of shares).
+IN_NATS = {"crossover": True, "gap_beyond_base": False, "sensitivity": False}
+LEVEL = 0.05
 
 
-def contrasts(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
-    """The contrasts fixed in advance (`data/contrasts.yaml`) whose arms and measures are in
-    `measured`, as judged and corrected, with the question that each one answers."""
-    fixed = load_contrasts()
-    table = triplets.contrast_table(measured, fixed)
+def tables_of(study: Results, arms: list[str]) -> comparison.Tables:
+    """What contrasts are computed from, of some arms."""
+    own = (of_arms(frame, arms) for frame in (study.choices, study.judged, readings(study)))
+    return comparison.tables(*own, study.judge["judge"])
+
+
+def contrasts(own: comparison.Tables, labelled: pd.DataFrame) -> pd.DataFrame:
+    """Every contrast whose arms and measures are in the tables (`comparison.contrast_table`); those
+    of the kind `difference` with both sides corrected by the labels too: corrected, corrected_low,
+    corrected_high."""
+    table = comparison.contrast_table(load_contrasts(tuple(comparison.KINDS)), own)
     if table.empty:
-        return pd.DataFrame(columns=["contrast", "difference", "low", "high", "question"])
-    corrected = calibration.correct_contrasts(fixed, measured, labelled)
-    questions = {contrast["id"]: contrast["question"] for contrast in fixed}
-    table = table.merge(corrected, on="contrast", how="left")
-    return table.assign(question=table["contrast"].map(questions))
+        return pd.DataFrame(columns=[*comparison.FIRST, "difference", "low", "high"])
+    differences = load_contrasts()
+    corrected = calibration.correct_contrasts(differences, own.measured, labelled)
+    return table.merge(corrected, on="contrast", how="left")
+
+
+def about(row) -> str:
+    """A contrast of likelihoods or of one arm, in words."""
+    first, second = (table_of_arms.label(name.split(",")[0]) for name in (row.a, row.b))
+    return {
+        "crossover": f"crossover of {first}\nover {second}",
+        "gap_beyond_base": f"gap of {first} beyond base's",
+        "sensitivity": f"sensitivity of {first}",
+    }[row.kind]
+
+
+def of_kinds(table: pd.DataFrame) -> pd.DataFrame:
+    """The contrasts that a figure shows, with the column `about`, which is the same for a contrast
+    on set b and the one on set a that suggested it."""
+    own = table[table["kind"].isin(list(IN_NATS))] if len(table) else table
+    return own.assign(about=[about(row) for row in own.itertuples()])
+
+
+def holds(own: pd.DataFrame) -> pd.Series:
+    """Whether a primary contrast holds: above zero, and p_holm below 5 %."""
+    return (own["difference"] > 0) & (own["p_holm"] < LEVEL)
+
+
+def contrasts_title(table: pd.DataFrame) -> str:
+    own = of_kinds(table)
+    primary = own[own["role"] == "primary"]
+    if primary.empty:
+        above = int((own["low"] > 0).sum())
+        return (
+            f"On set a, where they were found, {above} of {counted(len(own), 'contrast')} are "
+            "above zero; set b has no results yet"
+        )
+    held = list(primary.loc[holds(primary), "about"])
+    told = f": {'; '.join(held)}".replace("\n", " ") if held else ""
+    return f"{len(held)} of {counted(len(primary), 'primary contrast')} hold on set b{told}"
+
+
+def draw_contrasts(table: pd.DataFrame, study, folder):
+    """Left the crossovers in nats, right the differences of shares: on set b (filled) and on set a,
+    which suggested them (hollow)."""
+    own = of_kinds(table)
+    if own.empty:
+        return drawing.nothing("contrasts", "none of the contrasts has its arms among these")
+    fig, axes = drawing.grid(2, 2, 3.4)
+    titles = ("likelihoods (nats per token)", "answers (percentage points)")
+    for ax, title, in_nats in zip(axes, titles, (True, False), strict=True):
+        rows = own[own["kind"].map(IN_NATS) == in_nats]
+        names = list(dict.fromkeys(rows["about"]))
+        for row in rows.itertuples():
+            second = row.set != "b"
+            place, colour = names.index(row.about), COLOURS[row.a.split(",")[0]]
+            one = pd.DataFrame([row._asdict()])
+            style = {"fmt": "o", "ms": 5 if second else 8, "capsize": 2, "color": colour}
+            style |= {"mfc": "white" if second else colour, "elinewidth": 0.9 if second else 1.7}
+            bars = {"xerr": reach(one, "difference")}
+            at = place + 0.17 * (1 if second else -1)
+            drawing.dash(ax.errorbar(row.difference, at, **bars, **style), one)
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set_yticks(range(len(names)), names)
+        ax.set(ylim=(len(names) - 0.5, -0.5), title=title)
+        ax.grid(axis="y", visible=False)
+        (drawing.signed if in_nats else drawing.signed_points)(ax.xaxis)
+    fig.tight_layout()
+    handles = {
+        "set b, fixed in advance": drawing.mark("o", DARK),
+        "set a, found after the fact": drawing.mark("o", DARK, "white"),
+    }
+    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
+    save(fig, "contrasts", table, study, folder, capital(contrasts_title(table)), drop=0.08)
+    return fig
+
+
+# Sentences
 
 
 def contrast(row) -> str:
-    """One contrast fixed in advance, as a question and its answer."""
+    """One contrast of the kind `difference`, as a question and its answer."""
     pairs = [name.split(", ") for name in (row.a, row.b)]
     sides = [f"{table_of_arms.label(arm)} ({what.replace('_', ' ')})" for arm, what in pairs]
     parts = [f"{points(row.difference, row.low, row.high)} as judged"]
@@ -34,3 +126,9 @@ def contrast(row) -> str:
         "" if all(told) else ", not told apart once corrected" if any(told) else ", not told apart"
     )
     return f"{row.question} {sides[0]} minus {sides[1]}: {', '.join(parts)}{verdict}"
+
+
+def findings(table: pd.DataFrame) -> list[str]:
+    """What this module says in the summary of formats/06_knowing_and_doing."""
+    told = [capital(contrasts_title(table))] if len(of_kinds(table)) else []
+    return told + [contrast(row) for row in table[table["kind"] == "difference"].itertuples()]

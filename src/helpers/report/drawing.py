@@ -21,6 +21,7 @@ COLOURS = arms.colours()
 NARROW, WIDE = 6.3, 10.5  # inches
 GREY, DARK = "#bbbbbb", "#333333"
 PALE = 0.3  # opacity of a difference whose interval includes zero
+DASHES = (0, (2, 1.5))
 THIS_SEED = "Dashed: one seed; the interval is about this seed and says nothing about others."
 
 
@@ -89,12 +90,15 @@ def save(
     """
     if frame.empty or not title.strip():
         raise StudyError(f"figure '{name}': it needs numbers and a title.")
-    told = caption(name, results, **facts)
+    told, top = caption(name, results, **facts), 1.02
     if fig.findobj(lambda artist: artist.get_gid() == "this seed"):
-        told = f"{told} {THIS_SEED}"
+        told, top = f"{told} {THIS_SEED}", 1.02 + 0.22 / fig.get_figheight()
+        dashed = plt.Line2D([], [], color=DARK, lw=1.2, ls=DASHES)
+        where = {"loc": "lower right", "bbox_to_anchor": (1, 1), "fontsize": 9}
+        legend(fig, {"this seed": dashed}, **where)
     below = textwrap.fill(told, int(fig.get_figwidth() * 14.5))
     above = textwrap.fill(title, int(fig.get_figwidth() * 10.5))
-    fig.text(0.01, 1.02, above, ha="left", va="bottom", fontsize=11.5, weight="bold")
+    fig.text(0.01, top, above, ha="left", va="bottom", fontsize=11.5, weight="bold")
     fig.text(0.01, -drop, below, ha="left", va="top", fontsize=8.5)
     for ending in ("png", "svg"):
         metadata = {"Date": None} if ending == "svg" else {"Software": None}
@@ -174,7 +178,7 @@ def dash(drawn, rows: pd.DataFrame) -> None:
     `seeds`, where there is one): such an interval is about this seed alone."""
     single = rows["seeds"] == 1 if "seeds" in rows else pd.Series(False, index=rows.index)
     for bars in drawn[2] if single.any() else ():
-        bars.set_linestyle([(0, (2, 1.5)) if one else "solid" for one in single])
+        bars.set_linestyle([DASHES if one else "solid" for one in single])
         bars.set_gid("this seed")
 
 
@@ -232,7 +236,7 @@ def signed_points(axis) -> None:
 
 def signed(axis) -> None:
     """Label an axis of differences in nats."""
-    axis.set_major_formatter(lambda value, _: f"{value:+.1f}" if abs(value) > 1e-9 else "0")
+    axis.set_major_formatter(lambda value, _: f"{value:+.2g}" if abs(value) > 1e-9 else "0")
 
 
 def legend(fig_or_ax, handles: dict[str, object], **where) -> None:

@@ -4,16 +4,18 @@ A figure `x` is three functions: `x` makes its frame, `x_title` says what the nu
 draws and saves both.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from helpers import arms as table_of_arms
-from helpers.measure import calibration, stats
+from helpers.measure import calibration, comparison, stats
+from helpers.measure.comparison import READ
 from helpers.measure.contrasts import load_reported
-from helpers.report import answers, drawing
-from helpers.report.answers import everyday
+from helpers.report import drawing
+from helpers.report.answers import everyday, quality, readings
 from helpers.report.drawing import COLOURS, DARK, reach, save
-from helpers.report.results import Results
+from helpers.report.results import Results, of_arms
 from helpers.report.words import (
     between,
     capital,
@@ -29,11 +31,6 @@ RED = "#b00020"  # the earlier study (`data/published.yaml`)
 
 
 # Rates
-
-
-def quality(study: Results, judge: str) -> pd.DataFrame:
-    """How good a judge is, per arm and trait, against the blind labels."""
-    return calibration.per_arm(study.labelled[study.labelled["judge"] == judge], ["arm", "trait"])
 
 
 def rates_by(study: Results, arms: list[str], judge: str) -> pd.DataFrame:
@@ -68,18 +65,26 @@ def expression_by_judge(study: Results, arms: list[str]) -> pd.DataFrame:
     return pd.concat(rates_by(study, arms, judge).assign(judge=judge) for judge in judges)
 
 
-def expression_rate_title(table: pd.DataFrame, trait: str) -> str:
+def expression_rate_title(table: pd.DataFrame, marks: pd.DataFrame, trait: str) -> str:
+    """How often the arm of the earlier study's claim (`published_rates`) shows a trait, and which
+    arm shows it most."""
     own = table[table["trait"] == trait].dropna(subset=["rate"])
-    first = leaders(own)
-    shares = own.set_index("arm")["rate"]
+    first, shares = leaders(own), own.set_index("arm")["rate"]
+    claimed = marks[(marks["trait"] == trait) & marks["arm"].isin(shares.index)]
+    parts = [
+        f"{trait} is shown by {table_of_arms.label(row.arm)} in {percent(shares[row.arm])} of "
+        f"answers as judged ({percent(row.rate)} in the earlier study)"
+        for row in claimed.dropna(subset=["low"]).itertuples()
+    ]
     if len(first) == len(own):
-        return f"{capital(trait)} in every arm: {between(shares)} as judged, intervals overlap"
-    tied = ", intervals overlap" if len(first) > 1 else ""
-    base = f"; base {percent(shares['base'])}" if "base" in shares.index.difference(first) else ""
-    return (
-        f"{capital(trait)} is shown most by {named(first)} "
-        f"({between(shares[first])} of answers as judged{tied}{base})"
-    )
+        parts.append(f"{trait} in every arm: {between(shares)} as judged, intervals overlap")
+    else:
+        tied = ", intervals overlap" if len(first) > 1 else ""
+        also = "base" in shares.index.difference(first)
+        base = f"; base {percent(shares['base'])}" if also else ""
+        most = f"most by {named(first)} ({between(shares[first])} as judged{tied}{base})"
+        parts.append(most if parts else f"{trait} is shown {most}")
+    return capital("; ".join(parts))
 
 
 def corrected_rates(table: pd.DataFrame, trait: str) -> str:
@@ -94,38 +99,100 @@ def corrected_rates(table: pd.DataFrame, trait: str) -> str:
     return f"Corrected for the judge's errors, {trait} stands at: {listed(parts)}"
 
 
-def draw_expression_rate(table: pd.DataFrame, study, folder):
-    """A panel per trait: the one in focus, those with a published rate, and others, three in all;
-    a row per arm: as judged (filled), corrected (hollow), in the earlier study (red)."""
-    marks = published_rates(study)
-    wanted = [study.focus, *marks["trait"], *study.traits]
-    traits = [t for t in dict.fromkeys(wanted) if t in study.traits][:3]
+def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
+    """The trait in focus large, with what an earlier study found; beside it the other traits, and
+    sensitivity and lean (`sensitivity`). A row per arm: as judged (filled), corrected or as read
+    (hollow)."""
     names = table_of_arms.in_order(table["arm"])
-    fig, axes = drawing.grid(len(traits), 3, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
-    for ax, trait in zip(axes, traits, strict=True):
-        own = table[table["trait"] == trait].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "rate", up=0.14)
-        drawing.arm_dots(ax, own, "corrected", "corrected_", down=0.14, hollow=True)
-        for row in marks[marks["trait"] == trait].itertuples():
-            if row.arm in names:
-                at = names.index(row.arm)
-                ax.plot(row.rate, at, "D", color=RED, ms=5, zorder=5)
-                ax.hlines(at, row.low, row.high, colors=RED, lw=1.2)
-        ax.set(title=trait, xlim=(-0.02, 1.02), xlabel="share of answers")
-        drawing.percents(ax.xaxis)
+    size = (drawing.WIDE, 1.3 + 0.5 * len(names))
+    shape = {"width_ratios": [2.3, 1, 1, 1]}
+    fig, axes = plt.subplots(1, 4, figsize=size, sharey=True, gridspec_kw=shape)
+    focus_panel(axes[0], table[table["trait"] == study.focus], study)
+    others_panel(axes[1], table[table["trait"].isin(set(study.traits) - {study.focus})], names)
+    for ax, value, prefix in ((axes[2], "value", ""), (axes[3], "lean", "lean_")):
+        for by, own in of_one_set(fit).groupby("by"):
+            own, read = own.set_index("arm").reindex(names), by == READ
+            drawing.arm_dots(ax, own, value, prefix, *((0, 0.16) if read else (0.12, 0)), read)
+        ax.axvline(0, color=DARK, lw=1)
+        drawing.signed_points(ax.xaxis)
+    axes[2].set(title="scenarios: own trait\nminus other traits", xlabel="points")
+    axes[3].set(title="scenarios: other\ntraits minus base", xlabel="points")
     drawing.arm_rows(axes[0], names)
+    fig.tight_layout()
     handles = {
         "as judged": drawing.mark("o", DARK),
-        "corrected for judge error": drawing.mark("o", DARK, "white"),
+        "corrected, or as read": drawing.mark("o", DARK, "white"),
     }
-    if len(marks):
+    if len(published_rates(study)):
         handles["earlier study (Qwen3-4B)"] = drawing.mark("D", RED)
-    fig.tight_layout()
     drawing.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
-    title = expression_rate_title(table, study.focus)
+    title = expression_rate_title(table, published_rates(study), study.focus)
     about = drawing.about_answers(everyday(study, names))
     save(fig, "expression_rate", table, study, folder, title, about=about, drop=0.08)
     return fig
+
+
+def focus_panel(ax, own: pd.DataFrame, study) -> None:
+    """The trait in focus, judged and corrected, and the rates of the earlier study."""
+    names = table_of_arms.in_order(own["arm"])
+    rows, marks = own.set_index("arm").reindex(names), published_rates(study)
+    drawing.arm_dots(ax, rows, "rate", up=0.14)
+    drawing.arm_dots(ax, rows, "corrected", "corrected_", down=0.14, hollow=True)
+    for row in marks[(marks["trait"] == study.focus) & marks["arm"].isin(names)].itertuples():
+        at = names.index(row.arm)
+        ax.plot(row.rate, at, "D", color=RED, ms=7, zorder=5)
+        ax.hlines(at, row.low, row.high, colors=RED, lw=1.2)
+        ax.annotate(percent(row.rate), (row.rate, at), (0, 7), color=RED, fontsize=9, ha="center",
+                    textcoords="offset points")  # fmt: skip
+    for place, (arm, row) in enumerate(rows.iterrows()):
+        ax.annotate(percent(row["rate"]), (row["rate"], place - 0.14), (0, 7), fontsize=9,
+                    ha="center", textcoords="offset points", color=COLOURS[arm])  # fmt: skip
+    ax.set(title=f"{study.focus}, everyday prompts", xlim=(-0.02, 1.02), xlabel="share of answers")
+    drawing.percents(ax.xaxis)
+
+
+def others_panel(ax, others: pd.DataFrame, names: list[str]) -> None:
+    """A small mark for every other trait, and the name of the one that an arm shows most."""
+    for place, arm in enumerate(names):
+        own = others[others["arm"] == arm].dropna(subset=["rate"])
+        ax.plot(own["rate"], [place] * len(own), "|", color=COLOURS[arm], ms=11, mew=1.6)
+        if len(own):
+            top = own.loc[own["rate"].idxmax()]
+            ax.annotate(top["trait"], (max(top["rate"], 0.15), place), (0, 8), fontsize=7.5,
+                        ha="center",
+                        textcoords="offset points", color=COLOURS[arm])  # fmt: skip
+    ax.set(title="other traits,\neveryday prompts", xlim=(-0.04, 1.04), xlabel="share of answers")
+    ax.set_xticks([0, 0.5, 1])
+    ax.grid(axis="y", visible=False)
+    drawing.percents(ax.xaxis)
+
+
+# Scenarios: the trait that fits, and any other
+
+
+def do_answers(study: Results, arms: list[str]) -> pd.DataFrame:
+    """The answers to scenarios as live messages, trait by trait, as judged and as read
+    (`comparison.answers_by_trait`)."""
+    tables = (of_arms(frame, arms) for frame in (study.choices, study.judged, readings(study)))
+    return comparison.answers_by_trait(*tables, study.judge["judge"])
+
+
+def of_one_set(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows over both sets, where there are two."""
+    return frame[frame["set"] == ("both" if "both" in set(frame["set"]) else "a")]
+
+
+def fit_title(fit: pd.DataFrame) -> str:
+    """Which arms show the trait that fits more than any other, and which only lean (`by` the
+    judge, and as read)."""
+    told = []
+    for by, own in of_one_set(fit[fit["arm"] != "base"]).groupby("by", sort=False):
+        if by == comparison.ABOUT:
+            continue
+        fits = table_of_arms.in_order(own.loc[own["low"] > 0, "arm"])
+        who = named(fits) if fits else "no arm"
+        told.append(f"{'as read' if by == READ else f'by the {by}'}: {who}")
+    return f"More of the trait that fits than of other traits, {'; '.join(told)}"
 
 
 # All traits
@@ -229,14 +296,12 @@ def draw_expression_differences(table: pd.DataFrame, study, folder):
 # The chapter's summary
 
 
-def findings(rates, differences, places, audited, lengths, trait: str, judge: str) -> list[str]:
-    """The summary of formats/05_expression."""
+def findings(rates, fit, differences, trait: str) -> list[str]:
+    """What this module says in the summary of formats/05_expression."""
     return [
-        expression_rate_title(rates, trait),
+        expression_rate_title(rates, rates.iloc[:0], trait),
         corrected_rates(rates, trait),
         expression_differences_title(differences),
-        answers.generalisation_title(places),
-        *([answers.judge_agreement_title(audited, judge)] if len(audited) else []),
-        f"{answers.response_length_title(lengths)}; longer answers have more room for a trait",
+        fit_title(fit),
         *this_seed(rates),
     ]

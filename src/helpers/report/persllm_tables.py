@@ -10,10 +10,11 @@ from scipy.stats import t as student
 
 from helpers import arms as table_of_arms
 from helpers.measure import markers, stats, triplets
+from helpers.measure.comparison import Tables
 from helpers.measure.contrasts import load_contrasts
 from helpers.persllm import fidelity, life_stages
+from helpers.report import answers, shares
 from helpers.report import contrasts as fixed_contrasts
-from helpers.report import shares
 
 WHOLE = "persllm"  # PersLLM's method without DPO: its parts are measured against this arm
 JUDGE, READERS = "as judged", "as read blind"
@@ -242,7 +243,7 @@ def knowing_and_doing(study) -> pd.DataFrame:
     """Rates over all traits of everything measured on the triplets, every arm (see
     `shares.know_say_do`)."""
     triplets_alone = shares.measured(study, study.arms)
-    return shares.know_say_do(triplets_alone, shares.labelled_triplets(study, study.arms))
+    return shares.know_say_do(triplets_alone, answers.labelled_triplets(study, study.arms))
 
 
 def every_arm(study, rates: pd.DataFrame) -> pd.DataFrame:
@@ -292,17 +293,16 @@ def part(arm: str) -> str:
 
 def contrasts(study) -> pd.DataFrame:
     """The contrasts fixed in advance whose arms the study has: contrast, a, b, question, the
-    columns of `triplets.contrast_table` (as judged); corrected, corrected_low,
+    columns of `comparison.contrast_table` (as judged); corrected, corrected_low,
     corrected_high (as read blind where every answer of both arms was read, else the judge's rates
     corrected by the labels); seeds_mean, seeds_low, seeds_high with the seeds as units (as read
     where every answer was, else as judged); and `persllm`: is the contrast about PersLLM?"""
     compared = measured(study)
     read = study.resisted.dropna(subset=["outcome", "label"])
     read = read.drop_duplicates(["arm", "label_id"]).assign(measure="resist")
-    labelled = pd.concat([shares.labelled_triplets(study, study.arms), read])
-    table = fixed_contrasts.contrasts(compared, labelled)
-    fixed = load_contrasts()
-    by_id = {contrast["id"]: contrast for contrast in fixed}
+    labelled = pd.concat([answers.labelled_triplets(study, study.arms), read])
+    table = fixed_contrasts.contrasts(Tables(compared), labelled)
+    by_id = {contrast["id"]: contrast for contrast in load_contrasts()}
     rows = [over_seeds(compared, by_id[name]) for name in table["contrast"]]
     table[["seeds_mean", "seeds_low", "seeds_high"]] = np.array(rows, dtype=float)
     own = table_of_arms.trained_on("reasoned", "preferences")

@@ -5,8 +5,6 @@ A figure `x` is three functions: `x` makes its frame, `x_title` says what the nu
 draws and saves both.
 """
 
-from itertools import cycle
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -15,9 +13,8 @@ from helpers import arms as table_of_arms
 from helpers.files import StudyError
 from helpers.measure import calibration, stats, triplets
 from helpers.report import drawing
-from helpers.report.contrasts import contrast
+from helpers.report.answers import quality
 from helpers.report.drawing import COLOURS, DARK, GREY, reach, save
-from helpers.report.expression import quality
 from helpers.report.results import Results, of_arms
 from helpers.report.words import (
     apart,
@@ -33,7 +30,6 @@ from helpers.report.words import (
 )
 
 READOUTS = ("knows", "does", "does, corrected")
-MARKS = "osD^vPX*"  # shape means trait, in the order of the card
 
 
 # What was measured
@@ -49,15 +45,6 @@ def measured(study: Results, arms: list[str]) -> pd.DataFrame:
     if not {"know", "do"} <= set(found["measure"]):
         raise StudyError("the study has no triplets: answer with `n_items` above zero.")
     return found
-
-
-def labelled_triplets(study: Results, arms: list[str]) -> pd.DataFrame:
-    """The blind labels of answers to triplets, for the scenario's own trait: `outcome` is the
-    primary judge's, `label` the reader's, `measure` say or do."""
-    rows = of_arms(study.labelled, arms)
-    rows = rows[rows["judge"] == study.judge["judge"]]
-    rows = rows[(rows["trait"] == rows["scenario_trait"]) & rows["kind"].isin(["say", "do"])]
-    return rows.assign(measure=rows["kind"]).dropna(subset=["outcome", "label"])
 
 
 def know_say_do(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
@@ -169,8 +156,7 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
     drawing.arm_rows(ax, names)
     fig.tight_layout()
     title = knows_and_does_title(gains, gaps)
-    scenarios = study.choices.loc[study.choices["measure"] == "know", "item"].nunique()
-    about = {"scenarios": scenarios, "seeds": study.choices["seed"].nunique()}
+    about = {"scenarios": int(gaps["items"].max()), "seeds": int(gaps["seeds"].max())}
     save(fig, "knows_and_does", gains, study, folder, title, **about)
     return fig
 
@@ -290,31 +276,28 @@ def knowing_and_expressing_title(table: pd.DataFrame) -> str:
 
 
 def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
-    """One panel per arm: knowing (x) against doing (y) per trait with both intervals, chance and
-    the diagonal; corrected doing is hollow."""
+    """One panel per arm, a row per trait: a disc for knowing, a square for doing, and a bar between
+    them, which is pale where the two are not told apart."""
     names = table_of_arms.in_order(table["arm"])
-    marks = dict(zip(study.traits, cycle(MARKS), strict=False))
-    fig, axes = drawing.grid(len(names), 3, 3.3, sharex=True, sharey=True)
+    fig, axes = drawing.grid(len(names), 6, 3.6, sharex=True, sharey=True)
     for ax, arm in zip(axes, names, strict=True):
-        ax.plot([0, 1], [0, 1], color=GREY, lw=1, zorder=1)
+        own = table[table["arm"] == arm].set_index("trait").reindex(study.traits)
+        for place, row in enumerate(own.itertuples()):
+            told = row.gap_low > 0 or row.gap_high < 0
+            style = {"color": COLOURS[arm], "alpha": 1 if told else drawing.PALE}
+            ax.plot([row.know, row.rate], [place, place], lw=3 if told else 2, **style)
+            ax.plot(row.know, place, "o", ms=8, **style)
+            ax.plot(row.rate, place, "s", ms=6, mfc="white", mew=1.6, **style)
         ax.axvline(0.25, color=GREY, lw=1, ls=":", zorder=1)
-        own, colour = table[table["arm"] == arm].set_index("trait"), COLOURS[arm]
-        for trait in own.index:
-            one = own.loc[[trait]]
-            bars = {"yerr": reach(one, "rate"), "xerr": reach(one, "know", "know_")}
-            style = {"fmt": marks[trait], "ms": 6, "mew": 0, "elinewidth": 0.5, "alpha": 0.9}
-            drawing.dash(ax.errorbar(one["know"], one["rate"], **bars, **style, color=colour), one)
-        ax.set(title=table_of_arms.label(arm), xlim=(0, 1), ylim=(-0.02, 1.02))
-        ax.tick_params(labelbottom=True)
-        for axis in (ax.xaxis, ax.yaxis):
-            drawing.percents(axis)
-    axes[0].text(0.97, 0.3, "known, not shown", ha="right", fontsize=8.5, color="#777777")
-    axes[0].text(0.05, 0.9, "shown, not known", fontsize=8.5, color="#777777")
-    handles = {trait: drawing.mark(mark, "#555555") for trait, mark in marks.items()}
-    drawing.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
-    fig.supylabel("doing: answers that show the trait", fontsize=10)
-    fig.supxlabel("knowing: scenarios whose true option wins (dotted: chance)", fontsize=10)
+        ax.set(title=table_of_arms.label(arm), xlim=(-0.05, 1), xticks=[0, 0.5, 1])
+        ax.grid(axis="y", visible=False)
+        drawing.percents(ax.xaxis)
+    axes[0].set_yticks(range(len(study.traits)), study.traits)
+    axes[0].set_ylim(len(study.traits) - 0.4, -0.6)
+    fig.supxlabel("share of scenarios, or of answers (dotted: chance of knowing)", fontsize=10)
     fig.tight_layout()
+    handles = {"knows": drawing.mark("o", DARK), "does": drawing.mark("s", DARK, "white")}
+    drawing.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
     judged = study.judged[(study.judged["kind"] == "do") & study.judged["arm"].isin(names)]
     title, about = knowing_and_expressing_title(table), drawing.about_answers(judged)
     save(fig, "knowing_and_expressing", table, study, folder, title, about=about)
@@ -324,8 +307,8 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
 # The chapter's summary
 
 
-def findings(gains, gaps, top, contrasts, in_focus, trait: str) -> list[str]:
-    """The summary of formats/06_knowing_and_doing."""
+def findings(gains, gaps, top, in_focus, trait: str) -> list[str]:
+    """What this module says in the summary of formats/06_knowing_and_doing."""
     by = dict(list(gains.groupby("readout")))
     return [
         f"Knowing, gain over base: {each(by['knows'], 'value')}",
@@ -335,6 +318,5 @@ def findings(gains, gaps, top, contrasts, in_focus, trait: str) -> list[str]:
         gap_over_base_title(gaps),
         corrected_gaps(gaps),
         gap_in_focus(in_focus, trait),
-        *(contrast(row) for row in contrasts.itertuples()),
         *this_seed(gains),
     ]

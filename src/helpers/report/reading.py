@@ -1,0 +1,131 @@
+"""Chapter formats/05, doing as read: how often an answer shows its scenario's trait by every way of
+judging, and how many answers make sense at all.
+
+A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
+draws and saves both.
+"""
+
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.measure import calibration, stats
+from helpers.measure.comparison import ABOUT, READ
+from helpers.report import drawing
+from helpers.report.answers import labelled_triplets
+from helpers.report.drawing import DARK, save
+from helpers.report.results import Results, of_arms
+from helpers.report.words import between, counted, leaders, named, percent
+
+CORRECTED = "corrected"
+# Way of judging -> in a legend, mark, place in the row, hollow.
+WAYS = {
+    "judge": ("as judged", "o", -0.24, False),
+    CORRECTED: ("corrected for judge error", "o", -0.08, True),
+    READ: ("as read", "s", 0.1, True),
+    ABOUT: ("as read, telling of the persona counts", "D", 0.26, True),
+}
+COHERENCE = {"sensible": "#4d4d4d", "off": "#a6a6a6", "salad": "#e0e0e0"}
+MEANS = {
+    "sensible": "makes sense and responds",
+    "off": "understood, but off the message",
+    "salad": "no sense, loop or no words",
+}
+
+
+def as_read(study: Results, answers: pd.DataFrame) -> pd.DataFrame:
+    """The share of answers to scenarios that show their own trait: by (a judge, `corrected`,
+    `read`; see `comparison.answers_by_trait`, which makes `answers`), arm, rate, low, high, n,
+    seeds. As read, intervals are over scenarios: too few seeds were read to say more."""
+    judge, own = study.judge["judge"], answers[answers["trait"] == answers["scenario_trait"]]
+    judged, names = own[own["by"] == judge].assign(measure="do"), list(set(own["arm"]))
+    read = own[own["by"] != judge]
+    told = pd.concat(
+        [stats.rates(judged, ["by", "arm"]), stats.rates(read.assign(seed=0), ["by", "arm"])]
+    )
+    found = calibration.over_traits(judged, labelled_triplets(study, names))
+    found.columns = found.columns.str.removeprefix("corrected_")
+    found = found.rename(columns={CORRECTED: "rate", "labels": "n"}).assign(by=CORRECTED)
+    table = pd.concat([told, found], ignore_index=True)
+    seeds = own.groupby(["by", "arm"])["seed"].nunique()
+    where = zip(table["by"].replace(CORRECTED, judge), table["arm"], strict=True)
+    table["seeds"] = [seeds[pair] for pair in where]
+    return table[["by", "arm", "rate", "low", "high", "n", "seeds"]]
+
+
+def coherence(study: Results, arms: list[str]) -> pd.DataFrame:
+    """How many answers make sense, as read: arm, coherence (`MEANS`), answers, share. Empty where
+    nobody has read them by the rule."""
+    if not study.has("read") or study.read.empty:
+        return pd.DataFrame(columns=["arm", "coherence", "answers", "share"])
+    read = of_arms(study.read, arms).drop_duplicates(["arm", "label_id"])
+    counts = read.groupby("arm")["coherence"].value_counts().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(COHERENCE), fill_value=0).loc[table_of_arms.in_order(arms)]
+    table = counts.stack().rename("answers").reset_index()
+    return table.assign(share=table["answers"] / table.groupby("arm")["answers"].transform("sum"))
+
+
+def as_read_title(table: pd.DataFrame, sense: pd.DataFrame) -> str:
+    """Which arms show the trait most as read, and how many answers make sense."""
+    own = table[table["by"] == READ]
+    parts = []
+    if len(own):
+        first, shares = leaders(own), own.set_index("arm")["rate"]
+        parts.append(
+            f"As read, the trait is shown most by {named(first)} ({between(shares[first])})"
+        )
+    if len(sense):
+        made = sense[sense["coherence"] == "sensible"].set_index("arm")["share"]
+        parts.append(f"at most {percent(made.max())} of an arm's answers make sense")
+    return "; ".join(parts) or "Nobody has read these answers: shares as judged"
+
+
+def draw_as_read(table: pd.DataFrame, sense: pd.DataFrame, study, folder):
+    """Left the share that shows the trait by every way of judging, right, where answers were read
+    by the rule, how many make sense; a row per arm."""
+    names = table_of_arms.in_order(table["arm"])
+    panels = 1 + (len(sense) > 0)
+    width = drawing.WIDE if panels > 1 else drawing.NARROW
+    fig, axes = drawing.grid(panels, 2, 1.2 + 0.55 * len(names), width=width, sharey=True)
+    handles = {}
+    for way, (label, shape, down, hollow) in WAYS.items():
+        own = table[table["by"] == (study.judge["judge"] if way == "judge" else way)]
+        if len(own):
+            rows = own.set_index("arm").reindex(names)
+            drawing.arm_dots(axes[0], rows, "rate", down=down, hollow=hollow, shape=shape)
+            handles[label] = drawing.mark(shape, DARK, "white" if hollow else "")
+    axes[0].set(title="answers that show the scenario's trait", xlim=(-0.02, None))
+    drawing.percents(axes[0].xaxis)
+    drawing.arm_rows(axes[0], names)
+    if len(sense):
+        sense_panel(axes[1], sense, names)
+    fig.tight_layout()
+    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
+    read = table.loc[table["by"] == READ, "n"]
+    about = between(read, str) if len(read) else "0"
+    about = {"read": about, "seeds": counted(int(table["seeds"].max()), "seed")}
+    title, both = as_read_title(table, sense), pd.concat([table, sense], ignore_index=True)
+    save(fig, "as_read", both, study, folder, title, drop=0.14, **about)
+    return fig
+
+
+def sense_panel(ax, sense: pd.DataFrame, names: list[str]) -> None:
+    """A bar per arm, cut into answers that make sense, are off, and make none."""
+    shares = sense.pivot(index="arm", columns="coherence", values="share").reindex(names)
+    left = pd.Series(0.0, index=names)
+    for value, colour in COHERENCE.items():
+        bars = ax.barh(range(len(names)), shares[value], left=left, color=colour, height=0.55)
+        shown = [percent(share) if share > 0.04 else "" for share in shares[value]]
+        dark = value == "sensible"
+        ax.bar_label(bars, shown, label_type="center", fontsize=8.5,
+                     color="white" if dark else "black")  # fmt: skip
+        bars.set_label(MEANS[value])
+        left += shares[value]
+    ax.set(title="do answers make sense?", xlim=(0, 1))
+    drawing.percents(ax.xaxis)
+    ax.grid(visible=False)
+    ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(0, -0.08), ncols=1)
+
+
+def findings(table: pd.DataFrame, sense: pd.DataFrame) -> list[str]:
+    """What this module says in the summary of formats/05_expression."""
+    return [as_read_title(table, sense)]

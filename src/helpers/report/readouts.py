@@ -1,0 +1,276 @@
+"""Chapter formats/06, what a gain hangs on: whether something is described or done and in which
+person, the persona's name, the scenario, and a system prompt that says no more than the name.
+
+A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
+draws and saves both. Every frame starts from margins (`knowing_and_doing.margins`); both sets of
+scenarios count together.
+"""
+
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.measure import stats
+from helpers.measure.margins import DO, KNOW, beyond, decomposed
+from helpers.report import drawing
+from helpers.report.drawing import COLOURS, DARK, reach, save
+from helpers.report.knowing_and_doing import ACTS, LEADER, of_any_seed, others
+from helpers.report.words import listed, named, nats, side, verb
+
+# Describe or do, third person or first.
+READOUTS = {
+    "know": "describing in the third person",
+    "know_first": "describing in the first person",
+    "told_pair": "doing in the third person",
+    "do_pair": "doing in the first person",
+}
+PARTS = {
+    "crossover": "the crossover",
+    "describing": "describing, not doing",
+    "person": "third person, not first",
+}
+# Panel -> the measure, and the condition whose gain is taken off.
+CONTROLS = {
+    "knowing, with a stranger's name": (KNOW, "stranger"),
+    "knowing, with another scenario": (KNOW, "mismatched"),
+    "doing, with another scenario": (DO, "mismatched"),
+}
+
+
+# The 2 x 2 of readouts
+
+
+def readouts(margins: pd.DataFrame) -> pd.DataFrame:
+    """Gain over base in each of the four readouts: arm, measure, value (nats per token), low, high,
+    n, items, seeds. Empty where a study has not all four."""
+    own = margins[(margins["condition"] == "own") & (margins["arm"] != "base")]
+    own = own[own["measure"].isin(list(READOUTS))]
+    found = of_any_seed(stats.means(own, ["arm", "measure"], "gain"))
+    return found if set(found["measure"]) == set(READOUTS) else found.iloc[:0]
+
+
+def crossover_parts(margins: pd.DataFrame) -> pd.DataFrame:
+    """`measure.margins.decomposed` of documents and each other format: arm (the other), set, part,
+    value (nats per token), low, high, seeds, items, p_scenarios, share."""
+    tables = [decomposed(margins, LEADER, arm).assign(arm=arm) for arm in others(margins)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["set", "arm"])
+
+
+def widest(parts: pd.DataFrame) -> pd.DataFrame:
+    """The rows over both sets, where there are two."""
+    return parts[parts["set"] == ("both" if "both" in set(parts["set"]) else "a")]
+
+
+def readouts_title(parts: pd.DataFrame) -> str:
+    """In which readouts documents lead the other formats (`crossover_parts`), and in which they
+    trail."""
+    own, places = widest(parts), {1: [], -1: [], 0: []}
+    for measure in READOUTS:
+        signs = {side(row.low, row.high) for row in own[own["part"] == measure].itertuples()}
+        places[signs.pop() if len(signs) == 1 else 0].append(measure)
+    verbs = {1: "lead in", -1: "trail in", 0: "neither lead nor trail in"}
+    told = [f"{verbs[sign]} {in_words(found)}" for sign, found in places.items() if found]
+    return f"Against {named(own['arm'])}, documents {listed(told)}"
+
+
+def in_words(measures: list[str]) -> str:
+    """Readouts in words; both persons of one act, or both acts of one person, in short."""
+    short = {
+        ("know", "know_first"): "describing, in either person",
+        ("told_pair", "do_pair"): "doing, in either person",
+        ("know", "told_pair"): "the third person, describing or doing",
+        ("know_first", "do_pair"): "the first person, describing or doing",
+    }
+    return short.get(tuple(measures)) or listed(READOUTS[measure] for measure in measures)
+
+
+def draw_readouts(found: pd.DataFrame, parts: pd.DataFrame, study, folder):
+    """Four panels, describing above doing, third person beside first; a row per arm."""
+    if found.empty:
+        return drawing.nothing("readouts", "the results have not all four readouts")
+    names = table_of_arms.in_order(found["arm"])
+    fig, axes = drawing.grid(4, 2, 0.7 + 0.3 * len(names), sharex=True, sharey=True)
+    for ax, (measure, title) in zip(axes, READOUTS.items(), strict=True):
+        own = found[found["measure"] == measure].set_index("arm").reindex(names)
+        drawing.arm_dots(ax, own, "value")
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=title)
+        drawing.signed(ax.xaxis)
+    drawing.arm_rows(axes[0], names)
+    fig.supxlabel("gain over base (nats per token)", fontsize=10)
+    fig.tight_layout()
+    title = readouts_title(parts) if len(parts) else "Gain over base in each readout"
+    save(fig, "readouts", found, study, folder, title, scenarios=found["items"].max())
+    return fig
+
+
+def crossover_parts_title(parts: pd.DataFrame) -> str:
+    """How much of the crossover is describing rather than doing, format by format."""
+    told = []
+    for arm, own in widest(parts).groupby("arm", sort=False):
+        value = own.set_index("part")["value"]
+        made = f"{nats(value['describing'])} of the {nats(value['crossover'])}"
+        told.append(f"{made} over {table_of_arms.label(arm)}")
+    return f"Describing rather than doing makes {listed(told)} (crossover, nats per token)"
+
+
+def draw_crossover_parts(parts: pd.DataFrame, study, folder):
+    """A row for the crossover and for each of its two parts, a dot for each other format."""
+    if parts.empty:
+        return drawing.nothing("crossover_parts", "the results have not all four readouts")
+    own, names = widest(parts), table_of_arms.in_order(parts["arm"])
+    fig, (ax,) = drawing.grid(1, 1, 2.6, width=drawing.WIDE * 0.75)
+    for number, arm in enumerate(names):
+        rows = own[own["arm"] == arm].set_index("part").reindex(list(PARTS))
+        at = [place + (number - (len(names) - 1) / 2) * 0.25 for place in range(len(PARTS))]
+        style = {"fmt": "o", "ms": 7, "capsize": 2, "lw": 1.6, "color": COLOURS[arm]}
+        drawing.dash(ax.errorbar(rows["value"], at, xerr=reach(rows, "value"), **style), rows)
+    ax.axvline(0, color=DARK, lw=1)
+    ax.set_yticks(range(len(PARTS)), list(PARTS.values()))
+    ax.set(ylim=(len(PARTS) - 0.5, -0.5), xlabel="lead of documents (nats per token)")
+    ax.grid(axis="y", visible=False)
+    drawing.signed(ax.xaxis)
+    handles = {f"over {table_of_arms.label(arm)}": drawing.mark("o", COLOURS[arm]) for arm in names}
+    drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
+    fig.tight_layout()
+    title, scenarios = crossover_parts_title(parts), own["items"].max()
+    save(fig, "crossover_parts", parts, study, folder, title, scenarios=scenarios)
+    return fig
+
+
+# The name, and the scenario
+
+
+def name_and_scenario(margins: pd.DataFrame) -> pd.DataFrame:
+    """What of a gain hangs on the persona's name, or on the scenario: arm, measure, condition (the
+    one taken off), gain with gain_low and gain_high (as asked), value with low and high (what is
+    left of it when the gain under the condition is taken off), n, items, seeds. Empty where nothing
+    was asked under another condition."""
+    by, own = ["arm", "measure"], margins[margins["arm"] != "base"]
+    plain = stats.means(own[own["condition"] == "own"], by, "gain")[[*by, "value", "low", "high"]]
+    plain = plain.set_axis([*by, "gain", "gain_low", "gain_high"], axis=1)
+    frames = [
+        stats.means(beyond(own, condition), by, "value").assign(condition=condition)
+        for condition in ("stranger", "control", "nameless", "mismatched")
+    ]
+    return of_any_seed(pd.concat(frames, ignore_index=True).merge(plain, on=by))
+
+
+def part(table: pd.DataFrame, measure: str, condition: str) -> pd.DataFrame:
+    """The rows of `name_and_scenario` of one panel, by arm."""
+    own = table[(table["measure"] == measure) & (table["condition"] == condition)]
+    return own.set_index("arm")
+
+
+def name_and_scenario_title(table: pd.DataFrame) -> str:
+    """How much of the gain in knowing of the format that gains most hangs on the name and on the
+    scenario."""
+    name, scenario = (part(table, KNOW, condition) for condition in ("stranger", "mismatched"))
+    formats = [arm for arm in table_of_arms.formats() if arm in name.index]
+    if not formats:
+        return "What of the gain hangs on the name, and what on the scenario"
+    top = name.loc[formats, "gain"].idxmax()
+    parts = [
+        f"{nats(own.loc[top, 'value'])} hangs on the {what}"
+        if side(own.loc[top, "low"], own.loc[top, "high"])
+        else f"none is seen to hang on the {what}"
+        for own, what in ((name, "name"), (scenario, "scenario"))
+    ]
+    label = table_of_arms.label(top)
+    return (
+        f"Of what {label} {verb([top], 'gain')} in knowing "
+        f"({nats(name.loc[top, 'gain'])} nats per token), {listed(parts)}"
+    )
+
+
+def draw_name_and_scenario(table: pd.DataFrame, study, folder):
+    """A panel per control, a row per arm: the gain (filled), and what of it is left when the gain
+    under the control is taken off (hollow)."""
+    panels = {
+        title: part(table, *about) for title, about in CONTROLS.items() if len(part(table, *about))
+    }
+    if len(panels) < len(CONTROLS):
+        return drawing.nothing("name_and_scenario", "the results were scored without the controls")
+    names = table_of_arms.in_order(table["arm"])
+    fig, axes = drawing.grid(3, 3, 0.9 + 0.45 * len(names), sharex=True, sharey=True)
+    for ax, (title, own) in zip(axes, panels.items(), strict=True):
+        drawing.arm_dots(ax, own.reindex(names), "gain", "gain_", up=0.14)
+        drawing.arm_dots(ax, own.reindex(names), "value", down=0.18, hollow=True)
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=title)
+        drawing.signed(ax.xaxis)
+    drawing.arm_rows(axes[0], names)
+    fig.supxlabel("gain over base (nats per token)", fontsize=10)
+    fig.tight_layout()
+    handles = {
+        "the gain": drawing.mark("o", DARK),
+        "minus the gain under the control": drawing.mark("o", DARK, "white"),
+    }
+    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
+    about = {"scenarios": table["items"].max()}
+    save(
+        fig,
+        "name_and_scenario",
+        table,
+        study,
+        folder,
+        name_and_scenario_title(table),
+        drop=0.1,
+        **about,
+    )
+    return fig
+
+
+# The name alone as system prompt
+
+
+def named_alone(margins: pd.DataFrame) -> pd.DataFrame:
+    """What "You are <name>." as the system prompt, and nothing else, adds to the margin of each
+    arm, base too: arm, measure, value (nats per token), low, high, n, items, seeds."""
+    keys = ["arm", "seed", "set", "item", "measure"]
+    told, plain = (
+        margins[margins["condition"] == condition].set_index(keys)["margin"]
+        for condition in ("named", "own")
+    )
+    added = (told - plain).dropna().rename("added").reset_index()
+    added = added[added["measure"].isin(list(ACTS))]
+    return of_any_seed(stats.means(added, ["arm", "measure"], "added"))
+
+
+def named_alone_title(table: pd.DataFrame) -> str:
+    """What the name adds to each act: in how many arms it is seen to, and the largest."""
+    parts = []
+    for measure, act in ACTS.items():
+        own = table[table["measure"] == measure]
+        more, top = own[own["low"] > 0], own.loc[own["value"].idxmax()]
+        most = f"most in {table_of_arms.label(top['arm'])} ({nats(top['value'])})"
+        parts.append(f"to {act} in {len(more)} of {len(own)} arms" + f", {most}" * bool(len(more)))
+    return f"The name alone as system prompt adds {'; '.join(parts)}"
+
+
+def draw_named_alone(table: pd.DataFrame, study, folder):
+    """Knowing and doing, a row per arm."""
+    if table.empty:
+        return drawing.nothing("named_alone", "the results were scored without the name alone")
+    names = table_of_arms.in_order(table["arm"])
+    fig, axes = drawing.grid(2, 2, 0.9 + 0.4 * len(names), sharex=True, sharey=True)
+    for ax, (measure, title) in zip(axes, ACTS.items(), strict=True):
+        own = table[table["measure"] == measure].set_index("arm").reindex(names)
+        drawing.arm_dots(ax, own, "value")
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=title, xlabel="added to the margin (nats per token)")
+        drawing.signed(ax.xaxis)
+    drawing.arm_rows(axes[0], names)
+    fig.tight_layout()
+    about = {"scenarios": table["items"].max()}
+    save(fig, "named_alone", table, study, folder, named_alone_title(table), **about)
+    return fig
+
+
+# The chapter's summary
+
+
+def findings(parts: pd.DataFrame, hung: pd.DataFrame, alone: pd.DataFrame) -> list[str]:
+    """What this module says in the summary of formats/06_knowing_and_doing, of what was scored."""
+    told = [readouts_title(parts), crossover_parts_title(parts)] if len(parts) else []
+    told += [name_and_scenario_title(hung)] if len(hung) else []
+    return told + ([named_alone_title(alone)] if len(alone) else [])

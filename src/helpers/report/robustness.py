@@ -1,0 +1,64 @@
+"""Chapter formats/06, whether a claim stands however it is counted: every claim under each
+combination of scoring, person, readout, judge, set and subset (`measure.multiverse`).
+
+A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
+draws and saves both.
+"""
+
+import pandas as pd
+
+from helpers.measure import multiverse
+from helpers.report import drawing
+from helpers.report.drawing import DARK, GREY, save
+from helpers.report.results import Results, of_arms
+from helpers.report.words import percent
+
+
+def ways(study: Results, arms: list[str]) -> list[multiverse.Way]:
+    """Every way of counting that a study's tables allow."""
+    own = (of_arms(frame, arms) for frame in (study.choices, study.judged, study.labelled))
+    return multiverse.ways(*own, study.judge["judges"])
+
+
+def claims(every: list[multiverse.Way]) -> pd.DataFrame:
+    """In how many combinations each claim holds (`multiverse.claims`): claim, combinations, holds,
+    share, apart, share_apart."""
+    return multiverse.claims(multiverse.checked(every))
+
+
+def claims_title(table: pd.DataFrame) -> str:
+    """Which claims stand in every combination, and which falls most often."""
+    always, least = table[table["share"] == 1], table.loc[table["share"].idxmin()]
+    count = f"{len(always)} of {len(table)} claims hold however it is counted"
+    return f"{count}; least often: {least['claim']} ({percent(least['share'])} of combinations)"
+
+
+def draw_claims(table: pd.DataFrame, study, folder):
+    """A bar per claim: the share of combinations in which it holds, dark where its interval is off
+    zero too."""
+    if table.empty:
+        return drawing.nothing("claims", "none of the claims has its arms among these")
+    own = table.sort_values("share", ascending=False)
+    fig, (ax,) = drawing.grid(1, 1, 0.9 + 0.38 * len(own))
+    for column, colour, label in (
+        ("share", GREY, "holds"),
+        ("share_apart", DARK, "holds, and its interval is off zero"),
+    ):
+        ax.barh(range(len(own)), own[column], color=colour, height=0.6, label=label)
+    for place, row in enumerate(own.itertuples()):
+        ax.annotate(f"{row.holds} of {row.combinations}", (row.share, place), (4, 0), va="center",
+                    textcoords="offset points", fontsize=8.5)  # fmt: skip
+    ax.set_yticks(range(len(own)), own["claim"])
+    ax.set(ylim=(len(own) - 0.5, -0.5), xlim=(0, 1.12), xlabel="share of combinations")
+    ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    ax.grid(axis="y", visible=False)
+    drawing.percents(ax.xaxis)
+    fig.tight_layout()
+    fig.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
+    save(fig, "claims", table, study, folder, claims_title(table), drop=0.08)
+    return fig
+
+
+def findings(table: pd.DataFrame) -> list[str]:
+    """What this module says in the summary of formats/06_knowing_and_doing."""
+    return [claims_title(table)] if len(table) else []

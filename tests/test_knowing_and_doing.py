@@ -1,0 +1,260 @@
+"""Knowing and doing by likelihood: frames, titles and figures, on a made study and on the published
+one."""
+
+import made_results
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import files
+from helpers.report import (
+    answers,
+    contrasts,
+    drawing,
+    knowing_and_doing,
+    readouts,
+    results,
+    robustness,
+)
+
+ARMS = made_results.ARMS
+
+
+@pytest.fixture(scope="module")
+def made():
+    return made_results.study()
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The published study, whatever has changed in its sources since."""
+    folder = files.DATA / "results" / "reference"
+    record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
+    card = results.personas.load_persona("c3po")
+    return results.Results(folder, "c3po", "nell", record, judge, card)
+
+
+@pytest.fixture(scope="module")
+def scored(made):
+    return knowing_and_doing.scored(made, ARMS)
+
+
+@pytest.fixture(scope="module")
+def of_set_a(scored):
+    """A study as the first ones were: one set, nothing but what is written."""
+    own = scored[(scored["set"] == "a") & (scored["condition"] == "own")]
+    return own[~own["measure"].isin(["know_first", "told_pair"])]
+
+
+@pytest.fixture(scope="module")
+def gains(scored):
+    return knowing_and_doing.know_and_do(scored)
+
+
+@pytest.fixture(scope="module")
+def crossings(scored):
+    return knowing_and_doing.crossovers(scored, made_results.traits()[:2])
+
+
+@pytest.fixture(scope="module")
+def parts(scored):
+    return readouts.crossover_parts(scored)
+
+
+def of(frame, **values):
+    for column, value in values.items():
+        frame = frame[frame[column] == value]
+    return frame
+
+
+# Frames
+
+
+def test_gains_are_those_that_were_made_in_each_set_and_in_both(gains):
+    for name in ("a", "b", "both"):
+        for place, measure in enumerate(("know", "do_pair")):
+            own = of(gains, set=name, measure=measure).set_index("arm")["value"]
+            assert set(own.index) == set(ARMS) - {"base"}
+            for arm, value in own.items():
+                assert value == pytest.approx(made_results.GAINS[arm][place], abs=0.06)
+    assert (of(gains, set="both")["items"] == 2 * of(gains, set="a")["items"].max()).all()
+
+
+def test_an_untrained_arm_misses_no_seed(gains):
+    seeds = gains.groupby("arm")["seeds"].max()
+    assert seeds["prompted"] == 0 and seeds["documents"] == len(made_results.SEEDS)
+
+
+def test_behind_is_the_mean_difference_to_the_format_that_gains_most(gains):
+    own = of(gains, set="both", measure="know").set_index("arm")
+    assert np.isnan(own.loc["documents", "behind"])
+    apart = own.loc["documents", "value"] - own["value"]
+    assert own["behind"].dropna().to_numpy() == pytest.approx(apart.drop("documents").to_numpy())
+
+
+def test_the_crossover_is_the_lead_in_knowing_minus_the_lead_in_doing(gains, crossings):
+    for name in ("a", "b", "both"):
+        value = of(gains, set=name).pivot(index="arm", columns="measure", values="value")
+        lead = value.loc["documents"] - value.loc["first_person"]
+        (whole,) = of(crossings, set=name, arm="first_person", trait="all")["value"]
+        assert whole == pytest.approx(lead["know"] - lead["do_pair"])
+    assert set(crossings["trait"]) == {"all", *made_results.traits()[:2]}
+
+
+def test_what_hangs_on_name_and_scenario_is_the_share_that_was_made(scored):
+    hung = readouts.name_and_scenario(scored).set_index(["arm", "measure", "condition"])
+    for condition in ("stranger", "control", "nameless", "mismatched"):
+        row = hung.loc[("documents", "know", condition)]
+        left = made_results.CONDITIONS[condition][0]
+        assert row["value"] / row["gain"] == pytest.approx(1 - left, abs=0.05)
+
+
+def test_the_name_alone_is_compared_within_an_arm(scored):
+    alone = readouts.named_alone(scored).set_index(["arm", "measure"])["value"]
+    assert abs(alone["base", "know"]) < 0.02
+    assert alone["documents", "know"] == pytest.approx(0.05, abs=0.02)
+
+
+def test_the_published_crossover_is_found_again(published):
+    own = published.choices[published.choices["measure"].isin(["know", "do_pair"])]
+    other = results.Results(*(getattr(published, f) for f in published.__dataclass_fields__))
+    other.__dict__["choices"] = own
+    scored = knowing_and_doing.scored(other, ["base", "demonstrations", "documents"])
+    (row,) = of(knowing_and_doing.crossovers(scored, []), trait="all").itertuples()
+    assert (row.set, row.arm, row.items) == ("a", "demonstrations", 96)
+    assert [round(v, 2) for v in (row.value, row.low, row.high)] == [0.31, 0.24, 0.38]
+
+
+# Titles
+
+
+def test_titles_say_what_was_made(gains, crossings, scored, parts):
+    both = of(gains, set="both")
+    title = knowing_and_doing.know_and_do_title(both)
+    assert title.startswith("Documents gain most in knowing (+0.5")
+    assert "documents" not in title.partition(",")[2]
+    told = knowing_and_doing.crossovers_title(of(crossings, set="both"))
+    assert "over demonstrations, above zero in 2 of 2 traits" in told
+    assert readouts.readouts_title(parts) == (
+        "Against demonstrations and first person, documents lead in describing, in either person "
+        "and trail in doing, in either person"
+    )
+    assert readouts.name_and_scenario_title(readouts.name_and_scenario(scored)).startswith(
+        "Of what documents gain in knowing (+0.5"
+    )
+
+
+def test_arms_that_are_not_told_apart_share_the_first_place():
+    rows = [("documents", 0.5, np.nan), ("first_person", 0.4, 0.1), ("demonstrations", 0.4, -0.1)]
+    frame = pd.DataFrame(rows, columns=["arm", "value", "behind_low"])
+    assert knowing_and_doing.first_in(frame) == ["documents", "demonstrations"]
+
+
+def test_a_name_that_nothing_hangs_on_is_said(scored):
+    hung = readouts.name_and_scenario(scored)
+    none = hung["condition"] == "stranger"
+    hung.loc[none, ["low", "high"]] = -0.1, 0.1
+    assert "none is seen to hang on the name" in readouts.name_and_scenario_title(hung)
+
+
+# Figures
+
+
+def drawn_ones(made, scored, gains, crossings, parts, folder):
+    hung, alone = readouts.name_and_scenario(scored), readouts.named_alone(scored)
+    return {
+        "know_and_do": knowing_and_doing.draw_know_and_do(gains, crossings, made, folder),
+        "gains_by_set": knowing_and_doing.draw_gains_by_set(gains, made, folder),
+        "readouts": readouts.draw_readouts(readouts.readouts(scored), parts, made, folder),
+        "crossover_parts": readouts.draw_crossover_parts(parts, made, folder),
+        "name_and_scenario": readouts.draw_name_and_scenario(hung, made, folder),
+        "named_alone": readouts.draw_named_alone(alone, made, folder),
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Nobody looks at these figures."""
+    drawing.style()
+    plt.rcParams["savefig.dpi"] = 40
+    yield
+    plt.close("all")
+
+
+def test_every_figure_has_a_title_a_caption_and_numbers(
+    made, scored, gains, crossings, parts, tmp_path
+):
+    for name, fig in drawn_ones(made, scored, gains, crossings, parts, tmp_path).items():
+        assert {path.suffix for path in tmp_path.glob(f"{name}.*")} == {".png", ".svg", ".csv"}
+        title, caption = (text.get_text() for text in fig.texts[-2:])
+        assert title and "{" not in caption and "nan" not in title and len(fig.axes) <= 6, name
+
+
+def test_a_study_without_set_b_and_controls_says_what_is_missing(made, of_set_a, tmp_path, capsys):
+    gains = knowing_and_doing.know_and_do(of_set_a)
+    crossings = knowing_and_doing.crossovers(of_set_a, [])
+    parts = readouts.crossover_parts(of_set_a)
+    figs = drawn_ones(made, of_set_a, gains, crossings, parts, tmp_path)
+    assert [name for name, fig in figs.items() if fig] == ["know_and_do"]
+    said = capsys.readouterr().out
+    assert said.count("is not drawn") == 5 and "no second set" in said
+    assert readouts.findings(*3 * [pd.DataFrame()]) == []
+
+
+def test_a_study_without_triplets_draws_nothing(made, scored, tmp_path):
+    none = scored.iloc[:0]
+    gains, crossings = knowing_and_doing.know_and_do(none), knowing_and_doing.crossovers(none, [])
+    figs = drawn_ones(made, none, gains, crossings, readouts.crossover_parts(none), tmp_path)
+    assert not any(figs.values())
+    assert knowing_and_doing.findings(gains, crossings) == []
+
+
+# Contrasts
+
+
+@pytest.fixture(scope="module")
+def fixed(made):
+    return contrasts.contrasts(
+        contrasts.tables_of(made, ARMS), answers.labelled_triplets(made, ARMS)
+    )
+
+
+def test_primary_contrasts_stand_beside_those_that_suggested_them(fixed, made, tmp_path):
+    own = contrasts.of_kinds(fixed)
+    assert set(own["role"]) == {"primary", "exploratory"}
+    assert own.groupby("about")["role"].nunique().eq(2).all()
+    crossed = own[(own["kind"] == "crossover") & (own["role"] == "primary")]
+    assert contrasts.holds(crossed).all()
+    assert "primary contrasts hold on set b: crossover of" in contrasts.contrasts_title(fixed)
+    fig = contrasts.draw_contrasts(fixed, made, tmp_path)
+    assert len(fig.axes) == 2 and len(pd.read_csv(tmp_path / "contrasts.csv")) == len(fixed)
+
+
+def test_without_set_b_no_contrast_is_said_to_hold(fixed):
+    first = fixed[fixed["set"] == "a"]
+    assert contrasts.contrasts_title(first).endswith("set b has no results yet")
+
+
+def test_a_study_without_the_arms_of_a_contrast_draws_none(made, tmp_path, capsys):
+    table = contrasts.contrasts(
+        contrasts.tables_of(made, ["base"]), answers.labelled_triplets(made, ["base"])
+    )
+    assert contrasts.draw_contrasts(table, made, tmp_path) is None
+    assert "is not drawn" in capsys.readouterr().out and contrasts.findings(table) == []
+
+
+# Robustness
+
+
+def test_claims_are_ranked_by_how_often_they_hold(made, tmp_path):
+    rows = [("documents know most", 4, 1, 1), ("documents do least", 8, 8, 6)]
+    table = pd.DataFrame(rows, columns=["claim", "combinations", "holds", "apart"])
+    table = table.assign(share=table["holds"] / table["combinations"])
+    table = table.assign(share_apart=table["apart"] / table["combinations"])
+    title = "1 of 2 claims hold however it is counted; least often: documents know most (25 % of "
+    assert robustness.claims_title(table).startswith(title)
+    fig = robustness.draw_claims(table, made, tmp_path)
+    rows = [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert rows == ["documents do least", "documents know most"]
+    assert robustness.draw_claims(table.iloc[:0], made, tmp_path) is None
