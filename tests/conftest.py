@@ -22,7 +22,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from helpers import files, pretrained
-from helpers.model import adapters, base, chat, dpo
+from helpers.model import adapters, base, chat, dpo, packed
 
 hypothesis.settings.register_profile("busy", deadline=None)  # other tests run beside these
 hypothesis.settings.load_profile("busy")
@@ -81,7 +81,7 @@ def tiny_base(tiny, monkeypatch):
 @pytest.fixture
 def float32(monkeypatch):
     """Compute in float32 whatever the machine, so that results can be compared exactly."""
-    for module in (pretrained, base, chat, dpo):
+    for module in (pretrained, base, chat, dpo, packed):
         monkeypatch.setattr(module, "compute_dtype", lambda: torch.float32)
 
 
