@@ -89,6 +89,8 @@ def test_an_arm_is_one_entry_and_a_line_in_a_study(copy, tmp_path):
     code = table.read_text()
     first = code.index('        Arm("persllm"')
     table.write_text(code[:first] + TOY + code[first:])
+    for corpus in (folder / "data" / "corpora").glob("*/documents.jsonl"):
+        shutil.copy(corpus, corpus.with_name("toy.jsonl"))
     (folder / "workflow" / "studies" / "toy.yaml").write_text(
         "extends: standard\ntitle: a toy\narms: [base, toy, persllm]\n"
     )
