@@ -11,7 +11,7 @@ from helpers import arms, files, records
 from helpers.corpus.personas import load_persona, trait_ids
 from helpers.files import ROOT, StudyError
 from helpers.measure import margins
-from helpers.report import why, why_cells, why_doses, why_selection
+from helpers.report import why, why_cells, why_doses, why_selection, why_weights
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chapters
@@ -23,10 +23,19 @@ STUDIES = {
     "why/02_few_demonstrations": "why-few",
     "why/03_dose": "why-dose",
     "why/04_selection": "why-cells",
+    "why/05_weights": "why-few",
 }
+KEPT = {"shift": 0.5, "requantised": 0.9, "merged": 0.6, "added": 1.1, "merged_requantised": 0.6}
 
 
 def planted(arm, measure, trait, condition):
+    """What an arm gains; a changed adapter keeps a share of it (`KEPT`), or its strength."""
+    arm, _, change = arm.partition("/")
+    share = KEPT[change] if change in KEPT else float(change or 1)
+    return share * of_arm(arm, measure, trait, condition)
+
+
+def of_arm(arm, measure, trait, condition):
     """Documents know, chat turns do, the name releases nothing; few demonstrations after documents
     open the other traits too; a dose teaches by its logarithm."""
     if arm == "base":
@@ -42,7 +51,7 @@ def planted(arm, measure, trait, condition):
         return 0.1 if measure == "know" else 0.3 * (trait in arms.FOUR_TRAITS)
     name, _, units = arm.rpartition("_")
     if name in arms.formats():
-        whole = planted(name, measure, trait, condition)
+        whole = of_arm(name, measure, trait, condition)
         return whole * np.log(int(units)) / np.log(500)
     return {"know": 0.15, "do_pair": 0.35}[measure]
 
@@ -51,7 +60,8 @@ def choices(names, seeds=(0,), per_trait=3):
     rng, rows = np.random.default_rng(0), []
     for trait in TRAITS:
         for n in range(per_trait):
-            level = {"know": rng.normal(0, 0.1), "do_pair": rng.normal(0, 0.1)}
+            own = np.random.default_rng([TRAITS.index(trait), n])  # alike for every set of arms
+            level = {"know": own.normal(0, 0.1), "do_pair": own.normal(0, 0.1)}
             for arm in names:
                 for seed in seeds:
                     for condition in ("own", "named"):
@@ -80,13 +90,33 @@ def write_results(folder, names):
     (folder / "record.json").write_text(json.dumps(record))
 
 
+def write_changes(folder, strengths):
+    """What why/00_weights writes."""
+    both = ("documents", "demonstrations")
+    names = [f"{arm}/{change}" for arm in both for change in (*strengths, "shift", "requantised")]
+    names += [f"documents/{change}" for change in ("merged", "added", "merged_requantised")]
+    own = choices(names)
+    own[own["condition"] == "own"].to_csv(folder / "changed.csv", index=False)
+    rows = [
+        {"layer": layer, "projection": name, "norm": 1.0 + layer, "other_norm": 2.0}
+        | {"cosine": 0.1, "reads": 0.3, "writes": 0.2, "reads_chance": 0.03, "writes_chance": 0.03}
+        for layer in range(3)
+        for name in ("q_proj", "up_proj")
+    ]
+    table = pd.DataFrame(rows).assign(arm=both[0], other=both[1])
+    table.to_csv(folder / "overlap.csv", index=False)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Study -> the folder of its simulated results."""
     folder = tmp_path_factory.mktemp("results")
     names = set(STUDIES.values())
     for name in names:
-        write_results(folder / name, studies.load_study(name).arms)
+        loaded = studies.load_study(name)
+        write_results(folder / name, loaded.arms)
+        if strengths := loaded.parameters.get("strengths"):
+            write_changes(folder / name, [f"{strength:g}" for strength in strengths])
     return {name: folder / name for name in names}
 
 
@@ -170,6 +200,29 @@ def test_a_name_that_releases_nothing_is_told_so(gained):
     assert abs(why_selection.closed(rows)) < 0.1
     verdicts = why.contrasts(rows, "selection")["verdict"]
     assert "holds" not in set(verdicts)
+
+
+def test_what_a_change_leaves_is_the_share_that_was_planted(results):
+    study = why.load(results["why-few"], "c3po")
+    left = why_weights.left(why_weights.with_changes(study))
+    for row in left.itertuples():
+        truth = KEPT.get(row.change) or float(row.change)
+        assert row.kept == pytest.approx(truth, abs=0.06), row
+    strengths = why_weights.strengths(left)
+    assert sorted(set(strengths["x"])) == [-1, -0.5, 0, 0.5, 1, 1.5]
+    assert (strengths[strengths["x"] == 0]["value"] == 0).all()
+    others = why_weights.others(left)
+    assert set(others["change"]) == {*why_weights.CHANGES.values(), "as it is"}
+    assert "50% of" in why_weights.changes_title(others).replace("49%", "50%").replace("51%", "50%")
+    assert "30%" in why_weights.overlap_title(why_weights.overlaps(study))
+    table = why.contrasts(why_weights.with_changes(study), "weights").set_index("contrast")
+    assert set(table["verdict"]) == {"holds"} and len(table) == 6
+
+
+def test_changes_that_were_not_scored_are_named(results, tmp_path):
+    study = why.load(results["why-cells"], "c3po")
+    with pytest.raises(StudyError, match="changed.csv is missing; run why/00_weights"):
+        why_weights.with_changes(study)
 
 
 def test_an_experiment_whose_card_has_changed_is_refused(results, tmp_path):

@@ -26,7 +26,9 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
     found += [("persllm/03_ask", *pair) for pair in study.run_pairs if study.has_persllm]
     if composes(study):  # an experiment of `why`, which reads likelihoods alone
         once = [name for name, needed in EXPERIMENTS.items() if set(needed) <= set(study.arms)]
-        return found + [(chapter, "", -1) for chapter in once]
+        changes = ["why/00_weights"] * changes_weights(study)
+        once = [name for name in once if changes or name != "why/05_weights"]
+        return found + [(chapter, "", -1) for chapter in changes + once]
     found += [("formats/04_judge", "", -1)]
     found += [("persllm/04_measure", "", -1)] * study.has_persllm
     once = [*SHOW_FORMATS]
@@ -49,6 +51,11 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
 def composes(study: Study) -> bool:
     """Whether a study has arms whose rows are composed of texts of several kinds."""
     return bool(set(study.arms) & set(arms.trained_on("composed")))
+
+
+def changes_weights(study: Study) -> bool:
+    """Whether a study scores its adapters once more after their weights were changed."""
+    return bool(study.parameters.get("strengths"))
 
 
 def executed(study: Study, chapter: str, arm: str = "", seed: int | str = -1) -> str:

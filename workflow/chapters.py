@@ -19,6 +19,7 @@ READS_TABLES = (
     "why/02_few_demonstrations",
     "why/03_dose",
     "why/04_selection",
+    "why/05_weights",
 )
 # The chapters of `why`, and the arms that a study needs to run one.
 EXPERIMENTS = {
@@ -26,6 +27,7 @@ EXPERIMENTS = {
     "why/02_few_demonstrations": [name for name in arms.ARMS if "few_" in name],
     "why/03_dose": [f"{name}_{n}" for name in arms.formats() for n in arms.DOSES],
     "why/04_selection": [*arms.CELLS, "demonstrations"],
+    "why/05_weights": ["documents", "demonstrations"],
 }
 JUDGING = (records.JUDGED, records.MEASURED)  # from the gathered tables; no language model
 CHAPTERS = (
@@ -36,6 +38,7 @@ CHAPTERS = (
     "persllm/02_prefer",
     "persllm/03_ask",
     "why/00_texts",
+    "why/00_weights",
     *JUDGING,
     *READS_TABLES,
     "persllm/10_dialogue",

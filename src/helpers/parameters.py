@@ -127,6 +127,9 @@ ALLOWED = {
     "analysis_tokens": Count,
     "turns": CountOrNone,
     "turn_tokens": Count,
+    # changed adapters
+    "changed_arms": Annotated[list[Adapted], Field(min_length=2, max_length=2)],
+    "strengths": list[Annotated[float, Field(ge=-2, le=2)]],
     # judging
     "judge_model": str,
     "annotator": NameOrEmpty,

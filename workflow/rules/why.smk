@@ -1,5 +1,9 @@
 # The experiments of `why`: compose the rows of arms from texts of several kinds, and draw. Included
 # by a study that has such an arm.
+CHANGED = [f"{RESULTS}/{name}" for name in ("changed.csv", "overlap.csv", "weights.json")]
+CHANGED = CHANGED if changes_weights(STUDY) else []
+
+
 localrules: draw_why
 
 
@@ -19,12 +23,38 @@ rule texts:
     script: "../step.py"
 
 
+if CHANGED:
+
+    rule change_weights:
+        input:
+            code("why/00_weights"),
+            CARD,
+            f"data/items/{PERSONA}.jsonl",
+            found(f"data/items/{PERSONA}", "*.jsonl"),
+            f"{RUN}/data/record.json",
+            [
+                f"{RUN}/{arm}/seed{STUDY.seeds[0]}/adapter_model.safetensors"
+                for arm in all_values(STUDY)["changed_arms"]
+            ],
+        output:
+            CHANGED,
+            notebook=executed(STUDY, "why/00_weights"),
+        log: log_of("why/00_weights")
+        params:
+            chapter="why/00_weights",
+            values=values("why/00_weights"),
+        threads: workflow.cores
+        resources: gpu=1
+        script: "../step.py"
+
+
 rule draw_why:
     input:
         lambda w: code(f"why/{w.chapter}"),
         CARD,
         "data/contrasts.yaml",
         TABLES,
+        lambda w: CHANGED if w.chapter == "05_weights" else [],
     output:
         notebook=executed(STUDY, "why/{chapter}"),
     wildcard_constraints:

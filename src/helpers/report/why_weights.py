@@ -1,0 +1,171 @@
+"""Chapter why/05, what the adapters did to the weights: what is left of knowing and doing at other
+strengths, in a merge, after rounding and in a constant, and how far the formats' subspaces
+overlap."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.files import StudyError, shown
+from helpers.measure import experiments, margins
+from helpers.report import drawing
+from helpers.report.drawing import DARK, save
+from helpers.report.results import Results
+from helpers.report.why import READOUTS, about
+from helpers.report.words import nats
+
+CHANGES = {
+    "shift": "mean shift of each layer",
+    "merged": "merge, half of each",
+    "added": "merge, each whole",
+    "requantised": "merged and rounded to 4 bits",
+    "merged_requantised": "merge, rounded to 4 bits",
+}
+MEASURES = ("know", "do_pair")
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """A table that why/00_weights wrote; raises StudyError where it is missing."""
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        raise StudyError(f"{shown(path)} is missing; run why/00_weights, which writes it.")
+    return pd.read_csv(path)
+
+
+def with_changes(study: Results) -> pd.DataFrame:
+    """The margins of a study's arms and of their changed adapters, which are called
+    `<arm>/<change>`."""
+    return margins.margins(
+        pd.concat([study.choices, read(study.folder, "changed")], ignore_index=True)
+    )
+
+
+def left(gained: pd.DataFrame) -> pd.DataFrame:
+    """What each change leaves: arm, change ("1" for the adapter as it is), on, value (gain over
+    base, nats per token), low, high, seeds, items, and kept, the value over that of the adapter as
+    it is, on the seed that was changed."""
+    changed = [name for name in dict.fromkeys(gained["arm"]) if "/" in name]
+    arms = table_of_arms.in_order({name.split("/")[0] for name in changed})
+    seeds = gained.loc[gained["arm"].isin(changed), "seed"].unique()
+    own = gained[gained["seed"].isin(seeds)]
+    table = experiments.by_arm(own, [*arms, *changed])
+    table = table[table["on"].isin(MEASURES)].reset_index(drop=True)
+    names = table["arm"].str.partition("/")
+    table = table.assign(arm=names[0], change=names[2].where(names[2] != "", "1"))
+    whole = table[table["change"] == "1"].set_index(["arm", "on"])["value"]
+    kept = [row.value / whole[row.arm, row.on] for row in table.itertuples()]
+    return table.assign(kept=kept)
+
+
+def strengths(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `left` at strengths, with 0, which is base: line (the arm), panel, x, value, low,
+    high, seeds, items."""
+    x = pd.to_numeric(table["change"], errors="coerce")
+    own = table.assign(x=x)[x.notna()]
+    zero = own[own["x"] == 1].assign(x=0.0, value=0.0, low=0.0, high=0.0)
+    own = pd.concat([own, zero]).sort_values(["on", "arm", "x"], ascending=[False, True, True])
+    own = own.assign(panel=own["on"].map(READOUTS)).rename(columns={"arm": "line"})
+    return own[["panel", "line", "x", "value", "low", "high", "seeds", "items"]]
+
+
+def strengths_title(table: pd.DataFrame) -> str:
+    """Where the reversed adapter leads, and what the strongest one gains."""
+    low, high = table["x"].min(), table["x"].max()
+    parts = []
+    for (panel, line), own in table.groupby(["panel", "line"], sort=False):
+        value = own.set_index("x")["value"]
+        parts.append(f"{table_of_arms.label(line)} {panel} {nats(value[low])}, {nats(value[high])}")
+    return f"At strength {low:g} and {high:g}: {'; '.join(parts)}"
+
+
+def others(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `left` that are no strengths, and the adapter as it is, with `change` in
+    words."""
+    words = CHANGES | {"1": "as it is"}
+    own = table[table["change"].isin(words)]
+    order = own["change"].map(list(words).index)
+    own = own.assign(change=own["change"].map(words), order=order)
+    return own.sort_values(["on", "arm", "order"]).drop(columns="order").reset_index(drop=True)
+
+
+def draw_changes(table: pd.DataFrame, study: Results, folder: Path):
+    """Knowing and doing, a row per arm and change (`others`)."""
+    rows = list(dict.fromkeys(zip(table["arm"], table["change"], strict=True)))
+    fig, axes = drawing.grid(2, 2, 0.9 + 0.4 * len(rows), sharex=True, sharey=True)
+    for ax, on in zip(axes, MEASURES, strict=True):
+        own = table[table["on"] == on]
+        for place, (arm, change) in enumerate(rows):
+            one = own[(own["arm"] == arm) & (own["change"] == change)]
+            style = {"fmt": "o", "ms": 7, "capsize": 2, "color": drawing.COLOURS[arm]}
+            face = drawing.COLOURS[arm] if change == "as it is" else "white"
+            bars = drawing.reach(one, "value")
+            drawing.dash(ax.errorbar(one["value"], [place], xerr=bars, mfc=face, **style), one)
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=READOUTS[on], xlabel="gain over base (nats per token)")
+        ax.grid(axis="y", visible=False)
+        drawing.signed(ax.xaxis)
+    labels = [f"{table_of_arms.label(arm)}: {change}" for arm, change in rows]
+    axes[0].set_yticks(range(len(rows)), labels)
+    axes[0].set_ylim(len(rows) - 0.4, -0.6)
+    fig.tight_layout()
+    save(fig, "changes", table, study, folder, changes_title(table), **about(table))
+    return fig
+
+
+def changes_title(table: pd.DataFrame) -> str:
+    """What share the constant shift keeps."""
+    own = table[table["change"] == CHANGES["shift"]]
+    parts = [
+        f"{row.kept:.0%} of {READOUTS[row.on]} in {table_of_arms.label(row.arm)}"
+        for row in own.itertuples()
+    ]
+    return f"A constant shift of each layer keeps {', '.join(parts)}"
+
+
+def overlaps(study: Results) -> pd.DataFrame:
+    """The overlap of two formats' adapters by layer, mean over the projections: layer, arm, other,
+    norm, other_norm, cosine, reads, writes, reads_chance, writes_chance."""
+    table = read(study.folder, "overlap")
+    return table.groupby(["arm", "other", "layer"]).mean(numeric_only=True).reset_index()
+
+
+def draw_overlap(table: pd.DataFrame, study: Results, folder: Path):
+    """By layer: left the norms, right cosine and shared subspaces, dotted chance."""
+    fig, (left_, right) = drawing.grid(2, 2, 3.4)
+    first, second = table["arm"].iloc[0], table["other"].iloc[0]
+    for arm, name in ((first, "norm"), (second, "other_norm")):
+        label = table_of_arms.label(arm)
+        left_.plot(table["layer"], table[name], "o-", color=drawing.COLOURS[arm], label=label)
+    for name, style in (("cosine", "o-"), ("reads", "s--"), ("writes", "^--")):
+        right.plot(table["layer"], table[name], style, color=DARK, ms=4, label=name)
+    chance = table[["reads_chance", "writes_chance"]].mean(axis=1)
+    right.plot(table["layer"], chance, ":", color=drawing.GREY, label="chance")
+    left_.set(title="norm of what is added", xlabel="layer", ylabel="mean over matrices")
+    right.set(title="overlap of the two", xlabel="layer")
+    for ax in (left_, right):
+        ax.legend(frameon=False)
+    fig.tight_layout()
+    save(fig, "overlap", table, study, folder, overlap_title(table))
+    return fig
+
+
+def overlap_title(table: pd.DataFrame) -> str:
+    mean = table.mean(numeric_only=True)
+    chance = (mean["reads_chance"] + mean["writes_chance"]) / 2
+    names = [table_of_arms.label(table[name].iloc[0]) for name in ("arm", "other")]
+    return (
+        f"{names[0].capitalize()} and {names[1]} read from subspaces that overlap by "
+        f"{mean['reads']:.0%} and write to such that overlap by {mean['writes']:.0%} "
+        f"(chance: {chance:.0%})"
+    )
+
+
+def found(table: pd.DataFrame) -> list[str]:
+    """What each change leaves, in sentences."""
+    return [
+        f"{table_of_arms.label(row.arm)}, {row.change}: {nats(row.value, row.low, row.high)} nats "
+        f"per token in {READOUTS[row.on]}, {row.kept:.0%} of the adapter as it is"
+        for row in table.itertuples()
+        if row.change != "as it is"
+    ]
