@@ -18,7 +18,7 @@ RATES = {"base": 0.0, "demonstrations": 0.9, "first_person": 0.6, "documents": 0
 def every_way(gains, rates, labels=None, **how):
     choices = gaining(gains, noise=0.5, **how)
     judged, labelled = showing(rates, choices, labels=labels)
-    return multiverse.ways(choices, judged, labelled, ["markers"])
+    return multiverse.ways(choices, judged, labelled, labelled, ["markers"])
 
 
 @pytest.fixture(scope="module")

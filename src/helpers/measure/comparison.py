@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.measure import margins as of_margins
+from helpers.measure.judges import by_the_rule
 from helpers.measure.stats import (
     cells,
     compare,
@@ -40,15 +41,13 @@ class Tables:
     answers: pd.DataFrame | None = None  # `answers_by_trait`
 
 
-def tables(
-    choices: pd.DataFrame, judged: pd.DataFrame, labelled: pd.DataFrame, judge: str
-) -> Tables:
-    """The tables of a study, from its scored options, judged answers and labelled ones."""
+def tables(choices: pd.DataFrame, judged: pd.DataFrame, read: pd.DataFrame, judge: str) -> Tables:
+    """The tables of a study, from its scored options, judged answers and those that were read."""
     return Tables(
         measures(judged, choose(choices), judge),
         of_margins.margins(choices),
         of_margins.hits(choices),
-        answers_by_trait(choices, judged, labelled, judge),
+        answers_by_trait(choices, judged, read, judge),
     )
 
 
@@ -56,19 +55,19 @@ def tables(
 
 
 def answers_by_trait(
-    choices: pd.DataFrame, judged: pd.DataFrame, labelled: pd.DataFrame, judge: str
+    choices: pd.DataFrame, judged: pd.DataFrame, read: pd.DataFrame, judge: str
 ) -> pd.DataFrame:
     """Every `do` answer trait by trait: `ANSWER`, trait, outcome, coherent, by.
 
-    `by` is the judge, READ (`labelled`, the answers that were read: 1 where the trait is shown) or
-    ABOUT (also 1 where the answer tells of the persona showing it; only where one does). Of
-    the answers that were read those `by_rule` count. `coherent` is, as read, no salad; as judged,
-    not `incoherent`.
+    `by` is the judge, READ (of `read`, the answers that were read: 1 where the trait is shown) or
+    ABOUT (also 1 where the answer tells of the persona showing it; only where one does). Of what
+    was read, `judges.by_the_rule` counts. `coherent` is, as read, no salad; as judged, not
+    `incoherent`.
     """
     own = judged[(judged["kind"] == "do") & (judged["scenario_trait"] != "")]
     by_judge = long(own, judge).assign(by=judge)
     by_judge["coherent"] = by_judge["incoherent"] == ""
-    read = by_rule(labelled[labelled["kind"] == "do"])
+    read = by_the_rule(read[read["kind"] == "do"])
     read = read.drop_duplicates(["arm", "seed", "item", "sample", "trait"])
     value = read.get("value", read["label"].map({1: "shows", 0: "no"}))
     coherence = read.get("coherence", pd.Series("", read.index))
@@ -80,14 +79,6 @@ def answers_by_trait(
         frames.append(read.assign(by=by, outcome=outcome, coherent=coherence != "salad"))
     found = with_sets(pd.concat(frames, ignore_index=True), choices)
     return found[[*ANSWER, "trait", "outcome", "coherent", "by"]]
-
-
-def by_rule(labelled: pd.DataFrame) -> pd.DataFrame:
-    """The answers that were read by the written rule, which have a coherence; where there are none,
-    all that were read."""
-    if "coherence" not in labelled or labelled["coherence"].isna().all():
-        return labelled
-    return labelled[labelled["coherence"].notna()]
 
 
 def with_sets(rows: pd.DataFrame, choices: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def beside_labels(judged: pd.DataFrame, label_ids: pd.Series, truth: pd.DataFram
 
 def by_the_rule(labelled: pd.DataFrame) -> pd.DataFrame:
     """The rows of `beside_labels` that were read by the rule; all where none was."""
-    ruled = labelled[labelled["coherence"].notna()]
+    ruled = labelled[labelled["coherence"].notna()] if "coherence" in labelled else labelled
     return ruled if len(ruled) else labelled
 
 

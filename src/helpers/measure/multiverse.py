@@ -15,10 +15,10 @@ from helpers.measure.comparison import (
     ABOUT,
     READ,
     answers_by_trait,
-    by_rule,
     own_and_others,
     with_sets,
 )
+from helpers.measure.judges import by_the_rule
 from helpers.measure.margins import DO, KNOW, hits, margins
 from helpers.measure.stats import components, effective_n
 
@@ -89,14 +89,19 @@ Sum = list[tuple[float, Way, str]]
 
 
 def ways(
-    choices: pd.DataFrame, judged: pd.DataFrame, labelled: pd.DataFrame, judges: list[str]
+    choices: pd.DataFrame,
+    judged: pd.DataFrame,
+    read: pd.DataFrame,
+    labelled: pd.DataFrame,
+    judges: list[str],
 ) -> list[Way]:
     """Every way of counting that the tables allow: scored options (`triplets.COLUMNS`), judged
-    answers, labelled ones (`judges.beside_labels`), by these judges."""
+    answers, those that were read (`reading.as_read`) and what these judges say of them
+    (`judges.beside_labels`)."""
     grid = tuple(sorted({*choices[name], *judged[name]}) for name in ("seed", "item"))
     found = [*by_likelihood(choices, grid)]
     for place, judge in enumerate(judges):
-        answers = answers_by_trait(choices, judged, labelled, judge)
+        answers = answers_by_trait(choices, judged, read, judge)
         if place:  # what was read is the same beside every judge
             answers = answers[answers["by"] == judge]
         found += by_answers(answers, grid)
@@ -169,7 +174,7 @@ def corrected(
     answers: pd.DataFrame, labelled: pd.DataFrame, judge: str, grid: Grid
 ) -> Iterator[Way]:
     """Doing by a judge, corrected by the labels of each arm as in `calibration.powered`."""
-    read = by_rule(labelled[labelled["kind"] == "do"])
+    read = by_the_rule(labelled[labelled["kind"] == "do"])
     answers, labelled = (
         rows[rows["trait"] == rows["scenario_trait"]].dropna(subset=["outcome"])
         for rows in (answers, read)
