@@ -7,7 +7,7 @@ import pytest
 
 from helpers import files
 from helpers.files import StudyError
-from helpers.report import readme
+from helpers.report import headline, readme
 
 PAGES = readme.pages()
 NAMES = [page.relative_to(files.ROOT).as_posix() for page in PAGES]
@@ -68,6 +68,52 @@ def test_the_answer_heeds_corrected_gaps(replace):
         replace("gap_over_base", gaps(**wrong))
         with pytest.raises(StudyError, match="no longer bear"):
             readme.answer()
+
+
+def interval(value):
+    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+@pytest.fixture
+def set_b(tmp_path, monkeypatch):
+    """Numbers behind figures as a study writes them that was asked about set b."""
+    rows = [
+        {"set": "b", "measure": measure, "arm": arm, "items": 96} | interval(value) | behind
+        for measure, values in (("know", (0.3, 0.5)), ("do_pair", (0.3, 0.1)))
+        for arm, value in zip(("demonstrations", "documents"), values, strict=True)
+        for behind in ({"behind_low": 0.1 if value < max(values) else None},)
+    ]
+    rows += [
+        {"set": "b", "measure": "crossover", "arm": "demonstrations", "trait": trait}
+        | interval(0.4)
+        for trait in ("all", "odds")
+    ]
+    tables = {"know_and_do": pd.DataFrame(rows)}
+    contrast = {"kind": "crossover", "role": "primary", "set": "b", "difference": 0.4}
+    contrast |= {"a": "documents", "b": "demonstrations", "p_holm": 0.01}
+    tables["contrasts"] = pd.DataFrame([contrast])
+    read = [{"by": "read", "arm": "documents", "rate": 0.1, "low": 0.05, "high": 0.2}]
+    made = [{"arm": "documents", "coherence": "sensible", "share": 0.04}]
+    tables["as_read"] = pd.DataFrame([*read, *made])
+    fit = {"set": "b", "arm": "documents", "by": "read", "lean": 0.2, "lean_low": 0.1}
+    tables["sensitivity"] = pd.DataFrame([fit | {"lean_high": 0.3} | interval(0.05)])
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    monkeypatch.setattr(headline, "FIGURES", tmp_path)
+    monkeypatch.setattr(headline, "read", lambda _, name: pd.read_csv(tmp_path / f"{name}.csv"))
+
+
+def test_the_headline_is_of_set_b_where_there_is_one(set_b):
+    text = " ".join(readme.answer().split())
+    assert text.startswith("On 96 scenarios that were written to test it: Documents gain most in ")
+    assert "knowing (+0.50), demonstrations gain most in doing (+0.30)" in text
+    assert "over demonstrations is +0.40 wider in knowing than in doing" in text
+    assert "1 of 1 primary contrast hold" in text and "4 % of documents" in text
+    assert "know_and_do.png" in readme.example()
+    table = readme.arms_table()
+    row = "| documents | +0.50 (0.40 to 0.60) | +0.10 (0.00 to 0.20) | 10% (5% to 20%) "
+    assert f"{row}| +5 (-5 to 15) | +20 (10 to 30) |" in table
+    assert "| demonstrations | +0.30 (0.20 to 0.40) | +0.30 (0.20 to 0.40) | – | – | – |" in table
 
 
 def test_a_question_is_open_until_both_intervals_are_on_its_side():
@@ -133,7 +179,9 @@ def test_commands_name_modules_and_chapters_that_exist():
 
 def test_every_table_that_a_page_reads_is_saved_by_a_chapter_or_a_figure():
     report = files.ROOT / "src" / "helpers" / "report"
-    pages = "".join((report / f"{name}.py").read_text() for name in ("readme", "persllm_readme"))
+    pages = "".join(
+        (report / f"{name}.py").read_text() for name in ("readme", "headline", "persllm_readme")
+    )
     wanted = set(re.findall(r'read\("[\w-]+", "(\w+)"\)', pages))
     notebooks = [path.read_text() for path in (files.ROOT / "notebooks").rglob("*.ipynb")]
     code = [path.read_text() for path in report.glob("*.py")]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from helpers import arms, files
 from helpers.files import StudyError
-from helpers.report import persllm_readme
+from helpers.report import headline, persllm_readme
 from helpers.report.page_words import CORRECTED, WIDTH, bullets, markdown_table, need, points, read
 from helpers.report.words import bound, hundred, side
 
@@ -31,6 +31,11 @@ def pages() -> list[Path]:
 
 def answer() -> str:
     """The sentences that answer the study's question."""
+    return headline.answer() if headline.on_set_b() else answer_in_shares()
+
+
+def answer_in_shares() -> str:
+    """The answer by shares of scenarios on set a."""
     gained = read("reference", "knows_and_does").set_index(["arm", "readout"])["value"]
     gaps = read("reference", "gap_over_base").set_index("arm")
     knows, does = (
@@ -71,8 +76,8 @@ def answer() -> str:
 
 
 def example() -> str:
-    """One message and what four arms answer, seed 0: of all scenarios, the one whose four answers
-    are shortest together, so that nobody chooses."""
+    """The picture, and one message and what four arms answer, seed 0: of all scenarios, the one
+    whose four answers are shortest together, so that nobody chooses."""
     answers = pd.read_parquet(files.DATA / "results" / "reference" / "answers.parquet")
     first = answers[
         answers["arm"].isin(EXAMPLE_ARMS)
@@ -89,7 +94,8 @@ def example() -> str:
         f"{told['scenario_trait'].iloc[0]}). No answer makes sense; what differs is the manner."
     )
     message = textwrap.fill(message, WIDTH, subsequent_indent="> ")
-    return "\n\n".join([message, bullets(said), textwrap.fill(note, WIDTH)])
+    note = textwrap.fill(note, WIDTH)
+    return "\n\n".join([headline.picture(), message, bullets(said), note])
 
 
 def plain(text: str) -> str:
@@ -100,9 +106,29 @@ def plain(text: str) -> str:
 # README's numbers and what they leave open
 
 
+RUN = "From `.env/bin/python workflow/run.py reference` (`make study` with five seeds)"
+HOW = "([how to read them](docs/reading_the_numbers.md))"
+
+
 def arms_table() -> str:
-    """What each arm gains over `base`, and its gap beyond `base`'s, in percentage points; and what
-    of it was fixed in advance."""
+    """What each arm gains over `base`, and how to read it."""
+    if headline.on_set_b():
+        text, table, note = headline.arms_table()
+    else:
+        text, table, note = arms_in_shares()
+    text = textwrap.fill(f"{RUN}; {text} {HOW}:", WIDTH, break_on_hyphens=False)
+    return f"{text}\n\n{table}\n\n{textwrap.fill(note, WIDTH)}"
+
+
+def arms_in_shares() -> tuple[str, str, str]:
+    """What each arm gains over `base` on set a, and its gap beyond `base`'s, in percentage points;
+    before it what the columns are, after it what of it was fixed in advance."""
+    text = (
+        "96 scenarios. *Knows*: the persona's true reaction is the likeliest of four. *Does*: the "
+        "answer to a live message shows the scenario's trait, as judged by word markers. "
+        "*Corrected*: for the errors of that judge, by blind labels. A language model (Claude) "
+        "gave them; it also wrote the corpus. Percentage points with 95 % intervals"
+    )
     gained = read("reference", "knows_and_does").set_index(["arm", "readout"])
     gaps = read("reference", "gap_over_base").set_index("arm")
     rows = [
@@ -124,7 +150,7 @@ def arms_table() -> str:
         "exploratory. The contrast fixed in advance is what the documents' model knows minus what "
         f"it does: {points(fixed, 'difference')}, corrected {points(fixed, *CORRECTED)}."
     )
-    return f"{markdown_table(head, rows)}\n\n{textwrap.fill(note, WIDTH)}"
+    return text, markdown_table(head, rows), note
 
 
 def still(row: pd.Series, sign: int, whether: str, how: str) -> str:
