@@ -7,7 +7,7 @@ import pytest
 from helpers import pretrained
 from helpers.files import StudyError, read_jsonl, write_jsonl
 from helpers.model import adapters, base, chat
-from helpers.persllm import dialogue
+from helpers.persllm import dialogue, interlocutor
 from helpers.report import widgets
 
 SETTINGS = {"max_new_tokens": 5, "temperature": 0.7, "top_p": 0.9, "seed": 3}
@@ -160,7 +160,7 @@ def test_two_adapters_on_one_base_answer_as_each_does_alone(
 
 
 def test_scripts_are_whole():
-    scripts = dialogue.load_scripts("c3po", 20)
+    scripts = interlocutor.load_scripts("c3po", 20)
     assert len(scripts) == 8 and all(len(script) == 20 for script in scripts)
     moves = [row["move"] for row in scripts[0]]
     assert {move: moves.count(move) for move in set(moves)} == {
@@ -169,21 +169,21 @@ def test_scripts_are_whole():
         "flatters": 4,
         "misleads": 4,
     }
-    assert dialogue.load_scripts("nobody", 0) == []
+    assert interlocutor.load_scripts("nobody", 0) == []
     assert dialogue.converse(None, None, [], "", None, SETTINGS, {}, None) == []
     with pytest.raises(StudyError, match="script 'i1': the turns must run from 1 to at least 21"):
-        dialogue.load_scripts("c3po", 21)
+        interlocutor.load_scripts("c3po", 21)
 
 
 def test_the_id_of_a_turn_is_its_script_and_its_turn(tmp_path, monkeypatch):
-    monkeypatch.setattr(dialogue, "persllm_folder", lambda _: tmp_path)
+    monkeypatch.setattr(interlocutor, "persllm_folder", lambda _: tmp_path)
     row = {"id": "i1-01", "script": "i1", "turn": 1, "move": "ordinary", "text": "Hello."}
     write_jsonl(tmp_path / "interlocutor.jsonl", [row])
-    assert dialogue.load_scripts("c3po", 1) == [[row]]
+    assert interlocutor.load_scripts("c3po", 1) == [[row]]
     for wrong in ({"id": "i1-1"}, {"turn": 2}, {"id": "i-1-01", "script": "i-1"}):
         write_jsonl(tmp_path / "interlocutor.jsonl", [row | wrong])
         with pytest.raises(StudyError, match="line 1, .*the id must be script and turn"):
-            dialogue.load_scripts("c3po", 1)
+            interlocutor.load_scripts("c3po", 1)
 
 
 def test_blind_ratings_are_saved_one_by_one_and_hide_the_side(tmp_path, monkeypatch):

@@ -219,3 +219,24 @@ def test_what_was_read_by_the_rule_goes_before_what_was_read_without():
     found = labels.settled(pd.concat([old, given([("c", "x", "about")])])).set_index("label_id")
     assert found["value"].to_dict() == {"x": "about", "y": "shows"}
     assert found["coherence"].fillna("").to_dict() == {"x": "off", "y": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"label_id,item\nx,y\n", "line 2, field 'arm': it is missing"),
+        (
+            b"label_id,arm,item\nx,base,y\nz,base\n",
+            "line 3, it has 2 cells, and the header",
+        ),
+        (b"label_id,arm,item\nx,,y\n", "line 2, field 'arm': a non-empty text is needed"),
+        (b"label_id,arm,arm\nx,base,y\n", "line 1, field 'arm': two columns have this name"),
+        (b'label_id,arm,item\n"x,base,y\n', "line 2: a quotation that begins here"),
+        (b"label_id,arm,item\nx,\x81,y\n", "line 2: it is neither UTF-8 nor Windows-1252"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_line(tmp_path, content, message):
+    (tmp_path / "key.csv").write_bytes(content)
+    with pytest.raises(StudyError, match=f"key.csv, {message}.*then run again"):
+        labels.load_key(tmp_path)
+    assert labels.load_key(tmp_path / "none").empty

@@ -9,9 +9,8 @@ from study import Study
 
 from helpers import arms
 from helpers.corpus import items, readouts
-from helpers.files import RUNS, read_jsonl, scan_jsonl
-from helpers.persllm import asking
-from helpers.persllm.life_stages import persllm_folder
+from helpers.files import RUNS, scan_jsonl
+from helpers.persllm import asking, interlocutor
 
 # Tokens a second, trained or generated, by model on two cores with bfloat16 units (half of it
 # without): the estimate for a step of a run that has not measured one like it yet.
@@ -110,7 +109,7 @@ def tokens(study: Study, step: str, arm: str, seed: int) -> float:
     if step == "formats/03_answer":
         return answers_of(study, arm, seed, asked=False) * (length + thought)
     if step == "persllm/03_ask":
-        talked = n_scripts(study.persona) * values["turns"]
+        talked = n_scripts(study.persona, values["turns"]) * values["turns"]
         asked = answers_of(study, arm, seed) - answers_of(study, arm, seed, asked=False) - talked
         return asked * (length + thought) + talked * (values["turn_tokens"] + thought)
     return 0
@@ -125,15 +124,14 @@ def answers_of(study: Study, arm: str, seed: int, asked: bool = True) -> int:
         counts = counts | {"elsewhen": 0}
     talked = 0
     if asked and seed == study.seeds[0]:
-        talked = n_scripts(study.persona) * values["turns"]
+        talked = n_scripts(study.persona, values["turns"]) * values["turns"]
     return talked + sum(n * values["samples"].get(kind, 0) for kind, n in counts.items())
 
 
 @cache
-def n_scripts(persona: str) -> int:
+def n_scripts(persona: str, turns: int) -> int:
     """How many scripts a persona's scripted interlocutor has."""
-    path = persllm_folder(persona) / "interlocutor.jsonl"
-    return len({row["script"] for row in read_jsonl(path)}) if path.exists() else 0
+    return len(interlocutor.load_scripts(persona, turns))
 
 
 @cache

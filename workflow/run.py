@@ -13,6 +13,7 @@ from pathlib import Path
 
 import publishing
 from chain import all_values, refuse_missing_others
+from inputs import check_inputs
 from plan import describe
 from study import Study, load_study
 
@@ -38,6 +39,7 @@ def main() -> None:
     began = time.time()
     try:
         study = load_study(args.study)
+        check_inputs(study)
         print(describe(study), flush=True)
         refuse_missing_others(study)
         planned_only = bool(DRY & set(more))

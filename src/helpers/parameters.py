@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field
 
 from helpers import arms
 from helpers.files import ROOT, StudyError, located, read_json, shown
-from helpers.rows import Text, first_error, named
+from helpers.rows import Text, adapter, first_error, named
 
 # The kinds of prompts that are answered freely: items, a triplet as `say` and `do`, and what
 # PersLLM's measures add (see `persllm.asking`).
@@ -137,6 +137,7 @@ ALLOWED = {
     "draw_labels": CountOrNone,
     "draw_premises": CountOrNone,
     "other_results": PathOrEmpty,
+    "smaller_results": Annotated[list[PathBelow], AfterValidator(all_different)],
     # a conversation
     "first_arm": Adapted,
     "other_arm": Adapted,
@@ -158,7 +159,7 @@ def first_wrong(known: list[str], given: dict) -> tuple[list[str | int], str]:
             near = get_close_matches(str(name), known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             return [name], f"there is no such parameter.{hint} There are {', '.join(known)}"
-        validate = partial(TypeAdapter(ALLOWED[name]).validate_python, strict=True)
+        validate = partial(adapter(ALLOWED[name]).validate_python, strict=True)
         place, wrong = first_error(validate, value)
         if wrong:
             return [name, *place], wrong

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic import ValidationInfo as Info
 
 from helpers.files import StudyError, read_yaml, scan_jsonl, shown, yaml_line
@@ -31,23 +32,25 @@ def has_words(text: str) -> str:
 
 
 NO_FIELD = "there is no such field here"
-Text = Annotated[str, AfterValidator(has_words)]
+# What a model says of its fields as a JSON schema serves the tests, which spoil them one by one.
+Text = Annotated[str, Field(json_schema_extra={"pattern": r"\S"}), AfterValidator(has_words)]
 
 
-def known(name: str, message: str) -> AfterValidator:
-    """A check for a field: its text is one of `context[name]`, else "'x' `message`"."""
+def known(name: str, message: str) -> Any:
+    """The type of a text that is one of `context[name]`, else "'x' `message`"."""
 
     def check(text: str, info: Info) -> str:
         if text not in info.context[name]:
             raise ValueError(f"{text!r} {message}")
         return text
 
-    return AfterValidator(check)
+    hint = Field(json_schema_extra={"pattern": r"\S", "known": name})
+    return Annotated[Text, hint, AfterValidator(check)]
 
 
 # A trait and a fact of the persona's card; the context gives `traits` and `facts`.
-TraitId = Annotated[Text, known("traits", "is not on the persona's card")]
-FactId = Annotated[Text, known("facts", "is not on the persona's card")]
+TraitId = known("traits", "is not on the persona's card")
+FactId = known("facts", "is not on the persona's card")
 
 
 def different_ids(entries: list) -> list:
@@ -60,6 +63,8 @@ def different_ids(entries: list) -> list:
 
 # Reading
 
+adapter = cache(TypeAdapter)  # to build one takes longer than to read a short file
+
 
 def read_rows(
     path: Path, model: Any, context: dict | None = None, key: str | None = "id"
@@ -70,7 +75,7 @@ def read_rows(
     `context` is what the checks of the model compare with, `key` the field whose value no two rows
     share (None: they may). Raises StudyError with file, line, field, what was expected and remedy.
     """
-    validate, rows, lines = TypeAdapter(model).validate_python, [], {}
+    validate, rows, lines = adapter(model).validate_python, [], {}
     for number, row in scan_jsonl(path):
         where = f"{shown(path)}, line {number}"
         if isinstance(row, str):
@@ -88,7 +93,7 @@ def read_mapping(path: Path, model: Any, context: dict | None = None) -> Any:
     """What a YAML file holds as it is written, checked against `model` (a `Row`, or a type made of
     some); raises StudyError with file, line, field, what was expected and remedy."""
     value = read_yaml(path)
-    place, wrong = first_error(TypeAdapter(model).validate_python, value, context)
+    place, wrong = first_error(adapter(model).validate_python, value, context)
     if wrong == NO_FIELD and len(place) == 1:
         wrong += f"; there are {', '.join(model.model_fields)}"
     if wrong:

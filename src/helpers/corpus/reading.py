@@ -9,10 +9,11 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from helpers.corpus.tables import read_csv
 from helpers.files import NO_OBJECT, StudyError, located, scan_lines, shown, unique_fields
-from helpers.rows import cut
+from helpers.rows import adapter, cut, row_error
 
 # A file, a line of it (or the number of a row or entry), and the row or the reason why it is none.
 Raw = tuple[str, int, dict | str]
@@ -155,6 +156,20 @@ def documents(text: str, whole: bool) -> Iterator[tuple[int, dict]]:
     for found in re.finditer(r"(?s).+" if whole else r"(?:.*\S.*\n?)+", text):
         line, after = line + text.count("\n", after, found.start()), found.start()
         yield line, {"text": found[0].strip()}
+
+
+def read_table(path: Path, model: Any) -> list[dict]:
+    """The rows of a table as texts, each checked against `model` (a `rows.Row`). Raises StudyError
+    with file, line, field and remedy."""
+    rows = []
+    for line, row in read_csv(shown(path), decoded(shown(path), path.read_bytes()), ".csv"):
+        wrong = row if isinstance(row, str) else row_error(adapter(model).validate_python, row)
+        if wrong:
+            raise StudyError(
+                f"{shown(path)}, line {line}, {wrong}. Repair the row, then run again."
+            )
+        rows.append(row)
+    return rows
 
 
 # JSON

@@ -21,16 +21,16 @@ from helpers.corpus.personas import load_persona, trait_ids
 from helpers.files import ROOT, StudyError, read_jsonl, shown, write_frame, write_jsonl
 from helpers.measure.labels import (
     COHERENCE,
+    KEY,
     VALUES,
     ToLabel,
     label_folder,
     label_ids,
+    load_key,
     load_to_label,
 )
 from helpers.measure.markers import without_words
-from helpers.rows import Row, Text, TraitId, known, read_rows
-
-KEY = ["label_id", "arm", "seed", "item", "kind", "scenario_trait", "sample"]
+from helpers.rows import Row, TraitId, known, read_rows
 
 
 class InBatch(ToLabel):
@@ -43,7 +43,7 @@ class Reading(Row, extra="forbid"):
     """What a reader found in an answer of a batch: a value for each of its traits, and its
     coherence. The context `asked` gives the traits by label_id."""
 
-    label_id: Annotated[Text, known("asked", "is the label_id of no answer in the batch")]
+    label_id: known("asked", "is the label_id of no answer in the batch")
     values: dict[str, Literal[*VALUES]]
     coherence: Literal[*COHERENCE]
 
@@ -159,17 +159,14 @@ def keep(
     """Put readings into a folder of labels: the texts into `to_label.jsonl`, the arms that gave
     them into `key.csv`, the readings into `by_<reader>.jsonl`, in place of those of the same
     draws that are there."""
-    texts, names = load_to_label(folder), list(ToLabel.model_fields)
+    texts, names, before = load_to_label(folder), list(ToLabel.model_fields), load_key(folder)
     there = {row["label_id"] for row in texts}
     new = {r["label_id"]: {n: r[n] for n in names} for r in asked if r["label_id"] not in there}
     write_jsonl(folder / "to_label.jsonl", [*texts, *new.values()])
-    path = folder / "key.csv"
     key = answers.assign(label_id=label_ids(answers))[KEY]
     key = key[key["label_id"].isin([row["label_id"] for row in asked])]
-    if path.exists():
-        before = pd.read_csv(path, keep_default_na=False)
-        key = pd.concat([before, key[~key["label_id"].isin(before["label_id"])]])
-    write_frame(path, key)
+    key = key[~key["label_id"].isin(before["label_id"])]
+    write_frame(folder / "key.csv", pd.concat([before, key]))
     path, draws = folder / f"by_{reader}.jsonl", {row["draw"] for row in found}
     before = read_jsonl(path) if path.exists() else []
     write_jsonl(path, [row for row in before if row.get("draw") not in draws] + found)

@@ -12,7 +12,7 @@ from helpers.alphabets import WITH_APOSTROPHES
 from helpers.alphabets import words as words_of
 from helpers.corpus.personas import trait_ids
 from helpers.files import StudyError, fingerprint
-from helpers.measure.labels import label_folder, load_labels, load_to_label, settled
+from helpers.measure.labels import label_folder, load_key, load_labels, load_to_label, settled
 from helpers.measure.markers import compile_markers, tag, without_words
 from helpers.pretrained import embed
 from helpers.rows import Row, Text, TraitId, read_rows
@@ -60,7 +60,7 @@ def load_examples(persona: str, card: dict) -> pd.DataFrame:
             columns=traits
         )
         texts = pd.DataFrame(load_to_label(label_folder(persona))).set_index("label_id")["answer"]
-        key = pd.read_csv(label_folder(persona) / "key.csv").drop_duplicates("label_id")
+        key = load_key(label_folder(persona)).drop_duplicates("label_id")
         group = key.set_index("label_id")["item"]
         read = wide.astype(float).assign(text=texts, group=group.reindex(wide.index))
         rows += read.assign(group=read["group"].fillna(read.index.to_series())).to_dict("records")

@@ -1,13 +1,14 @@
 """Blind labels: draw answers, hide what arm they come from, load what readers found in them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import pandas as pd
 from pydantic import model_validator
 
 from helpers import files
 from helpers.corpus.personas import trait_ids
+from helpers.corpus.reading import read_table
 from helpers.files import StudyError, fingerprint, shown, write_frame, write_jsonl
 from helpers.measure.markers import without_words
 from helpers.rows import Row, Text, TraitId, known, read_rows
@@ -15,6 +16,7 @@ from helpers.rows import Row, Text, TraitId, known, read_rows
 # The value of a trait in an answer, and how far the answer makes sense: the rule that says when is
 # data/labels/c3po/RULE.md.
 VALUES = ("shows", "about", "no")
+KEY = ["label_id", "arm", "seed", "item", "kind", "scenario_trait", "sample"]  # of key.csv
 COHERENCE = ("sensible", "off", "salad")
 
 
@@ -26,12 +28,20 @@ class ToLabel(Row):
     answer: Text
 
 
+class Key(Row):
+    """Which arm gave a drawn answer, and to what."""
+
+    label_id: Text
+    arm: Text
+    item: Text
+
+
 class Label(Row):
     """What a reader found in an answer: by the rule, a value for each trait that was looked for and
     the coherence (with the draw and the batch in which it was read, where it came in one); or, read
     before there was a rule, the `traits` that it shows."""
 
-    label_id: Annotated[Text, known("drawn", "is none of the answers drawn in to_label.jsonl")]
+    label_id: known("drawn", "is none of the answers drawn in to_label.jsonl")
     traits: list[TraitId] | None = None
     values: dict[TraitId, Literal[*VALUES]] | None = None
     coherence: Literal[*COHERENCE] | None = None
@@ -75,21 +85,19 @@ def write_blind(drawn: pd.DataFrame, folder: Path) -> None:
 
     Raises StudyError where there are none to add.
     """
-    path, before = folder / "key.csv", load_to_label(folder)
-    key = pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
-    if key is not None:
-        drawn = drawn[~drawn["arm"].isin(key["arm"]) & ~drawn["label_id"].isin(key["label_id"])]
+    path, before, key = folder / "key.csv", load_to_label(folder), load_key(folder)
+    drawn = drawn[~drawn["arm"].isin(key["arm"]) & ~drawn["label_id"].isin(key["label_id"])]
     if drawn.empty:
         raise StudyError(
             f"{shown(folder)} holds drawn answers of all these arms; move them and their labels "
             "away before you draw others."
         )
-    new = drawn[["label_id", "arm", "seed", "item", "kind", "scenario_trait", "sample"]]
+    new = drawn[KEY]
     # A kill between the two files leaves texts without a key: they are not written twice.
     written = {row["label_id"] for row in before}
     rows = drawn[~drawn["label_id"].isin(written)][list(ToLabel.model_fields)]
     write_jsonl(folder / "to_label.jsonl", before + rows.to_dict("records"))
-    write_frame(path, new if key is None else pd.concat([key, new]))
+    write_frame(path, pd.concat([key, new]))
 
 
 def load_to_label(folder: Path) -> list[dict]:
@@ -97,6 +105,13 @@ def load_to_label(folder: Path) -> list[dict]:
     StudyError with file, line and field."""
     path = folder / "to_label.jsonl"
     return read_rows(path, ToLabel, key="label_id") if path.exists() else []
+
+
+def load_key(folder: Path) -> pd.DataFrame:
+    """`key.csv` as texts, a row per drawn answer and arm: label_id, arm, item and more; no rows
+    where nothing was drawn. Raises StudyError with file, line and field."""
+    path = folder / "key.csv"
+    return pd.DataFrame(read_table(path, Key) if path.exists() else [], columns=KEY, dtype=str)
 
 
 def to_label(persona: str) -> set[str]:

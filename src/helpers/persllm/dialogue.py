@@ -2,69 +2,24 @@
 
 from pathlib import Path
 
-from pydantic import model_validator
 from tqdm import tqdm
 
 from helpers import arms
 from helpers.corpus.personas import load_persona
 from helpers.files import (
-    StudyError,
     append_jsonl,
     file_hash,
     fingerprint,
     resume_jsonl,
-    shown,
     write_jsonl,
 )
 from helpers.model.answer import VERSION
 from helpers.model.base import added_tokens, check_trained
 from helpers.model.chat import answer_chats, reply_as
 from helpers.persllm.asking import default_token
-from helpers.persllm.life_stages import persllm_folder
 from helpers.pretrained import load_tokenizer
-from helpers.rows import Row, Text, read_rows
 
 # A scripted interlocutor
-
-
-class Turn(Row):
-    """What the interlocutor of a script says in one turn; `move` is what it is meant to do."""
-
-    id: Text
-    script: Text
-    turn: int
-    move: Text
-    text: Text
-
-    @model_validator(mode="after")
-    def is_named_by_script_and_turn(self) -> "Turn":
-        """The tables tell script and turn by the id."""
-        if "-" in self.script or self.id != f"{self.script}-{self.turn:02d}":
-            wanted = f"'{self.script.replace('-', '_')}-{self.turn:02d}'"
-            raise ValueError(f"the id must be script and turn, {wanted}; found {self.id!r}")
-        return self
-
-
-def load_scripts(persona: str, turns: int) -> list[list[dict]]:
-    """The scripts of `data/persllm/<persona>/interlocutor.jsonl`, each the first `turns` rows {id,
-    script, turn, move, text} in order.
-
-    Raises StudyError with file, line and field of a wrong row, and with the script where a turn is
-    missing. No turns: no scripts, and no file is
-    needed.
-    """
-    if not turns:
-        return []
-    path, scripts = persllm_folder(persona) / "interlocutor.jsonl", {}
-    for row in read_rows(path, Turn):
-        scripts.setdefault(row["script"], []).append(row)
-    for name, rows in scripts.items():
-        rows.sort(key=lambda row: row["turn"])
-        if [row["turn"] for row in rows[:turns]] != list(range(1, turns + 1)):
-            raise StudyError(
-                f"{shown(path)}, script '{name}': the turns must run from 1 to at least {turns}."
-            )
-    return [rows[:turns] for rows in scripts.values()]
 
 
 def converse(

@@ -2,7 +2,7 @@
 chats."""
 
 import re
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -21,9 +21,9 @@ AIMS = ("knowledge", "attitude")
 ANALYSIS, RESPONSE = "[Analysis]", "[Response]"
 SAME_QUESTION = 0.95  # cosine from which two questions count as one (PersLLM, section 3.2)
 
-StageId = Annotated[Text, known("stages", "is no stage of stages.yaml")]
-KnowledgeId = Annotated[Text, known("knowledge", "is no passage of knowledge.jsonl")]
-SpeechId = Annotated[Text, known("speech", "is no passage of speech.jsonl")]
+StageId = known("stages", "is no stage of stages.yaml")
+KnowledgeId = known("knowledge", "is no passage of knowledge.jsonl")
+SpeechId = known("speech", "is no passage of speech.jsonl")
 
 
 class Knowledge(Row):
@@ -44,7 +44,8 @@ class Speech(Row):
 
 class Example(Row, extra="forbid"):
     """A question and the reasoned answer to it. `knowledge` and `speech` are the passages that it
-    rests on, `premise` is what is in fact so where the question has it wrong."""
+    rests on, `premise` is what is in fact so where the question has it wrong, `provenance` who
+    wrote it and when."""
 
     id: Text
     split: Literal[*SPLITS]
@@ -58,6 +59,7 @@ class Example(Row, extra="forbid"):
     speech: list[SpeechId] = Field(default_factory=list)
     analysis: Text
     response: Text
+    provenance: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("stance")
     @classmethod
