@@ -7,8 +7,10 @@ from helpers import arms
 from helpers.files import ROOT, StudyError, arm_folder, read_json
 from helpers.persllm.life_stages import persllm_folder
 
-# The chapters on the formats that read tables alone; every study has them.
-SHOW_FORMATS = [chapter for chapter in READS_TABLES if chapter.startswith("formats/")]
+# The chapters on the formats that read tables alone; every study has them, but not the last, which
+# compares base models.
+SIZE = "formats/08_size"
+SHOW_FORMATS = [name for name in READS_TABLES if name.startswith("formats/") and name != SIZE]
 
 
 def jobs(study: Study) -> list[tuple[str, str, int]]:
@@ -31,7 +33,7 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
         return found + [(chapter, "", -1) for chapter in changes + once]
     found += [("formats/04_judge", "", -1)]
     found += [("persllm/04_measure", "", -1)] * study.has_persllm
-    once = [*SHOW_FORMATS]
+    once = [*SHOW_FORMATS, *[SIZE] * bool(study.parameters.get("smaller_results"))]
     if study.has_persllm:
         others = set(study.arms) & set(arms.trained_on("reasoned", "preferences")) - {"persllm"}
         left_out = {
@@ -142,6 +144,12 @@ def refuse_missing_others(study: Study) -> None:
             f"study '{study.name}', parameter 'other_results': {other} has no answers.parquet. Run "
             "the study whose results these are first, or leave out the parameter."
         )
+    for folder in study.parameters.get("smaller_results", []):
+        if not (ROOT / folder / "record.json").exists():
+            raise StudyError(
+                f"study '{study.name}', parameter 'smaller_results': {folder} has no record.json. "
+                "Run the study whose results these are first."
+            )
     if ("persllm/10_dialogue", "", -1) not in jobs(study):
         return
     for run, arm in talkers(study):

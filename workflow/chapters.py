@@ -10,6 +10,7 @@ READS_TABLES = (
     "formats/05_expression",
     "formats/06_knowing_and_doing",
     "formats/07_persona_or_format",
+    "formats/08_size",
     "persllm/05_stages",
     "persllm/06_premises",
     "persllm/07_likeness",

@@ -9,6 +9,7 @@ STAGES = f"data/persllm/{PERSONA}/stages.yaml"
 SOURCES = ingest.check_sources(STUDY.parameters.get("sources", {})).values()
 OWN_DATA = [str(path) for source in SOURCES for path in reading.files_of(source["path"])]
 ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.run_pairs]
+SMALLER = [f"{one}/record.json" for one in all_values(STUDY)["smaller_results"]]
 ASKED = []
 TABLES = [f"{RESULTS}/{name}" for name in tables("gather")]
 if STUDY.has_persllm:
@@ -148,6 +149,7 @@ rule draw:
         "data/contrasts.yaml",
         TABLES,
         rules.judge.output,
+        lambda w: SMALLER if w.chapter == "08_size" else [],
     output:
         notebook=executed(STUDY, "formats/{chapter}"),
     wildcard_constraints:

@@ -1,0 +1,103 @@
+"""Chapter formats/08, what changes with the size of the base model: gains in knowing and in doing
+of studies that differ in their base model alone, the smallest first.
+
+The figure `gains_by_size` is three functions, as in the other chapters' modules.
+"""
+
+import pandas as pd
+
+from helpers import arms as table_of_arms
+from helpers.report import drawing
+from helpers.report.drawing import save
+from helpers.report.knowing_and_doing import (
+    ACTS,
+    LEADER,
+    SETS,
+    confirming,
+    crossovers,
+    know_and_do,
+    scored,
+)
+from helpers.report.results import Results, load
+from helpers.report.words import capital, listed, nats, verb
+
+
+def load_all(smaller: list[str], largest: Results) -> dict[str, Results]:
+    """Base model -> its study, of the folders `smaller`, in this order, and of the largest."""
+    every = [load(one, largest.persona, largest.control) for one in smaller] + [largest]
+    return {model_of(study): study for study in every}
+
+
+def model_of(study: Results) -> str:
+    """The base model of a study, as its parameter `model` names it."""
+    return next(iter(study.record["arms"].values()))["settings"]["model"]
+
+
+def gains_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataFrame:
+    """What each arm gains over the base of its own size: model, and the columns of
+    `knowing_and_doing.know_and_do`, for the set that the figure shows."""
+    frames = []
+    for model, study in studies.items():
+        gains = know_and_do(scored(study, study.among(arms)))
+        if len(gains):
+            shown = gains[gains["set"] == confirming(gains)]
+            frames.append(shown.assign(model=model))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def crossovers_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataFrame:
+    """The lead of documents over each other format in knowing, minus that in doing, over all
+    traits: model, set, arm (the other format), value (nats per token), low, high, seeds, items."""
+    frames = []
+    for model, study in studies.items():
+        found = crossovers(scored(study, study.among(arms)), [])
+        if len(found):
+            frames.append(found[found["set"] == confirming(found)].assign(model=model))
+    columns = ["model", "set", "arm", "value", "low", "high", "seeds", "items"]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame()
+
+
+def gains_by_size_title(gains: pd.DataFrame) -> str:
+    """What the documents' gain (else the first format's) is with the smallest and the largest
+    model."""
+    present = table_of_arms.in_order(set(gains["arm"]) & set(table_of_arms.formats()))
+    arm = LEADER if LEADER in present else present[0]
+    parts = []
+    for measure, act in ACTS.items():
+        own = gains[(gains["arm"] == arm) & (gains["measure"] == measure)]
+        ends = own.iloc[[0, -1]] if len(own) > 1 else own
+        told = [f"{nats(r.value, r.low, r.high)} with {r.model}" for r in ends.itertuples()]
+        parts.append(f"in {act} {listed(told)}")
+    what = f"what {table_of_arms.label(arm)} {verb([arm], 'gain')} over base"
+    return f"{capital(what)}: {'; '.join(parts)} (nats per token)"
+
+
+def draw_gains_by_size(gains: pd.DataFrame, study: Results, folder):
+    """Knowing and doing side by side, a group of dots per base model."""
+    if gains.empty:
+        return drawing.nothing("gains_by_size", "the studies have no triplets")
+    panels = {act: gains[gains["measure"] == measure] for measure, act in ACTS.items()}
+    fig = drawing.dots(panels, "model", "gain over base (nats per token)", None, line=0)
+    about = {"scenarios": gains["items"].max(), "which": SETS[gains["set"].iloc[-1]]}
+    save(fig, "gains_by_size", gains, study, folder, gains_by_size_title(gains), **about)
+    return fig
+
+
+def findings(gains: pd.DataFrame, crossings: pd.DataFrame) -> list[str]:
+    """What this module says in the summary of formats/08_size."""
+    if gains.empty:
+        return []
+    told = [gains_by_size_title(gains)]
+    for model, own in crossings.groupby("model", sort=False):
+        each = [
+            f"{nats(row.value, row.low, row.high)} over {table_of_arms.label(row.arm)}"
+            for row in own.itertuples()
+        ]
+        told.append(
+            f"With {model}, documents lead in knowing more than in doing by {listed(each)}, nats "
+            "per token"
+        )
+    seeds = gains.groupby("model", sort=False)["seeds"].max()
+    if single := list(seeds.index[seeds == 1]):
+        told.append(f"Intervals are about one seed and no other with {listed(single)}")
+    return told

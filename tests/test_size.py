@@ -1,0 +1,82 @@
+"""The chapter on sizes: studies of several base models side by side, from made numbers."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import made_results
+import matplotlib.pyplot as plt
+import pytest
+
+from helpers.report import drawing, results, size
+
+ARMS = made_results.ARMS
+
+
+def of_model(model, seed, seeds=made_results.SEEDS, gained=1.0):
+    """A made study of a base model, with a part of its seeds and of what its arms gain."""
+    made = made_results.study(seed)
+    record = deepcopy(made.record)
+    for own in record["arms"].values():
+        own["settings"]["model"] = model
+    study = replace(made, record=record)
+    choices = made.choices[made.choices["seed"].isin(seeds)]
+    true = (choices["option"] == 0) & (choices["arm"] == "documents")
+    added = (gained - 1) * 0.5 * choices["n_tokens"] * (choices["measure"] == "know")
+    study.__dict__["choices"] = choices.assign(nll=choices["nll"] - added.where(true, 0))
+    study.__dict__["answers"] = made.answers
+    return study
+
+
+@pytest.fixture(scope="module")
+def studies():
+    """A small model, and a larger one with one seed whose documents know twice as much."""
+    both = {"embedded": of_model("embedded", 0)}
+    return both | {"embedded-1.5b": of_model("embedded-1.5b", 1, (0,), gained=2.0)}
+
+
+@pytest.fixture(scope="module")
+def gains(studies):
+    return size.gains_by_size(studies, ARMS)
+
+
+def test_gains_are_those_of_each_size_over_its_own_base(gains):
+    assert gains["model"].unique().tolist() == ["embedded", "embedded-1.5b"]
+    assert set(gains["set"]) == {"b"} and "base" not in set(gains["arm"])
+    found = gains.set_index(["model", "measure", "arm"])["value"]
+    assert found["embedded", "know", "documents"] == pytest.approx(0.5, abs=0.06)
+    assert found["embedded-1.5b", "know", "documents"] == pytest.approx(1.0, abs=0.06)
+    assert found["embedded-1.5b", "do_pair", "documents"] == pytest.approx(0.1, abs=0.06)
+
+
+def test_the_crossover_grows_where_documents_know_more(studies):
+    crossings = size.crossovers_by_size(studies, ARMS).set_index(["model", "arm"])["value"]
+    assert crossings["embedded", "demonstrations"] == pytest.approx(0.4, abs=0.08)
+    assert crossings["embedded-1.5b", "demonstrations"] == pytest.approx(0.9, abs=0.08)
+
+
+def test_the_title_goes_from_the_smallest_model_to_the_largest(gains):
+    title = size.gains_by_size_title(gains)
+    assert title.startswith("What documents gain over base: in knowing +0.")
+    assert title.index("with embedded and") < title.index("with embedded-1.5b")
+    alone = size.gains_by_size_title(gains[gains["arm"] == "first_person"])
+    assert alone.startswith("What first person gains over base: in knowing +0.")
+
+
+def test_models_of_one_seed_are_named(studies, gains):
+    told = size.findings(gains, size.crossovers_by_size(studies, ARMS))
+    assert told[-1] == "Intervals are about one seed and no other with embedded-1.5b"
+    assert sum("documents lead in knowing more than in doing" in text for text in told) == 2
+
+
+def test_the_figure_comes_with_its_numbers(studies, gains, tmp_path):
+    drawing.style()
+    size.draw_gains_by_size(gains, studies["embedded-1.5b"], tmp_path)
+    plt.close("all")
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg", ".csv"}
+
+
+def test_studies_are_named_by_their_base_models(studies, monkeypatch):
+    largest = studies["embedded-1.5b"]
+    monkeypatch.setattr(size, "load", lambda folder, persona, control: studies[folder])
+    assert list(size.load_all(["embedded"], largest)) == ["embedded", "embedded-1.5b"]
+    assert isinstance(largest, results.Results)
