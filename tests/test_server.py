@@ -256,6 +256,13 @@ def test_a_judge_that_thinks_is_read_after_its_thoughts(scripted):
     assert model_judge.score(call()) == 85
 
 
+def test_a_judge_that_only_thinks_is_one_clear_error(scripted, tmp_path):
+    scripted.replies = [(200, body("", "length", reasoning_content="Hm."))]
+    settings = {"model": "m", "max_tokens": 5, "concurrency": 1, "timeout": 5.0, "tries": 1}
+    with pytest.raises(StudyError, match="'m' used all of its 5 tokens to think"):
+        model_judge.replies([{"text": "Why?"}], model_judge.score, settings, tmp_path / "j.jsonl")
+
+
 def test_a_short_key_is_not_told_either(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "abc")
     assert servers.words("Bad key abc!") == "Bad key [key]"

@@ -190,11 +190,17 @@ def test_a_default_system_message_is_there_and_gives_way_to_another(tmp_path):
     assert "Qwen" not in told and told.startswith("<|im_start|>system\nBe kind.")
 
 
-@pytest.mark.parametrize(
-    "template", [trl_template("gemma"), NO_PROMPT.replace("{{", "{% if m.role != 'system' %}{{", 1)]
+NO_SYSTEM = "{% for m in messages if m.role != 'system' %}{{ " + TURN + " }}{% endfor %}"
+LAST_ONLY = (  # as Mistral-7B-Instruct-v0.3's: the system message stands in a last user's message
+    "{% for m in messages if m.role != 'system' %}{{ '<|im_start|>' + m['role'] + '\n' }}"
+    "{% if loop.last and m.role == 'user' and messages[0].role == 'system' %}"
+    "{{ messages[0].content + '\n\n' }}{% endif %}"
+    "{{ m['content'] + '<|im_end|>\n' }}{% endfor %}"
 )
+
+
+@pytest.mark.parametrize("template", [trl_template("gemma"), NO_SYSTEM, LAST_ONLY])
 def test_a_system_message_that_a_template_refuses_or_drops_opens_the_users(tmp_path, template):
-    template = template.replace("}}{% endfor", "}}{% endif %}{% endfor", "endif" not in template)
     tokenizer = loaded(tmp_path, template, (*QWEN_TOKENS, *GEMMA_TOKENS), bos="<bos>")
     told = tokenizer.decode(answer.prompt_ids("Who?", "Be kind.", tokenizer))
     assert "user\nBe kind.\n\nWho?<" in told

@@ -184,12 +184,18 @@ def unsaid(completion) -> str:
         return f"the model refused ({words(refusal)})"
     if choice.finish_reason == "content_filter":
         return "the server's filter stopped the answer"
-    if choice.finish_reason != "length":
-        return ""
-    thought = any(getattr(choice.message, n, None) for n in ("reasoning_content", "reasoning"))
-    if not said(completion).strip() and (thought or "<think>" in str(choice.message.content)):
+    if thought_only(completion):
         return "the model used all of max_tokens to think: raise it, or switch thinking off"
-    return "the answer was cut off: be shorter"
+    return "the answer was cut off: be shorter" if choice.finish_reason == "length" else ""
+
+
+def thought_only(completion) -> bool:
+    """Whether the model used all its tokens to think before an answer."""
+    message = completion.choices[0].message
+    thought = any(getattr(message, name, None) for name in ("reasoning_content", "reasoning"))
+    thought = thought or "<think>" in str(message.content)
+    cut_off = getattr(completion.choices[0], "finish_reason", None) == "length"
+    return cut_off and thought and not said(completion).strip()
 
 
 def in_parallel(work: Callable, items: Iterable, concurrency: int) -> None:

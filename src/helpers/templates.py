@@ -89,9 +89,11 @@ def fitted(messages: list[dict], tokenizer) -> list[dict]:
 
 
 def takes_system(tokenizer) -> bool:
+    """Whether a template writes a system message, also in a chat that is answered (Mistral's puts
+    it into a last message of the user's only)."""
     system = {"role": "system", "content": MARK}
     try:
-        return MARK in render([system, USER], tokenizer)
+        return render([system, USER, REPLY], tokenizer).count(MARK) == 2
     except StudyError:
         return False
 

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.files import append_jsonl, fingerprint, resume_jsonl
+from helpers.files import StudyError, append_jsonl, fingerprint, resume_jsonl
 from helpers.measure.markers import without_words
-from helpers.server import complete, connect, in_parallel, render, said
+from helpers.server import complete, connect, in_parallel, render, said, thought_only
 
 THRESHOLD = 50  # a score above this counts as a yes
 MASS = 0.25  # probability that the numbers among the likeliest tokens must have together
@@ -62,7 +62,7 @@ def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> li
 
     Every finding is kept in `path`, by what was asked of which model, so that nothing is asked
     twice. `settings` has model, max_tokens, concurrency, timeout and tries. Raises
-    StudyError when the server refuses or stays away.
+    StudyError when the server refuses or stays away, or its model only thinks.
     """
     ids = [fingerprint([row["text"], settings["model"]]) for row in asked]
     kept = {row["id"]: row["found"] for row in resume_jsonl(path)}
@@ -78,6 +78,12 @@ def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> li
             messages = [{"role": "user", "content": row["text"]}]
             greedy = settings | {"temperature": 0}
             done = complete(client, messages, greedy, logprobs=True, top_logprobs=20)
+            if thought_only(done):
+                raise StudyError(
+                    f"The model '{settings['model']}' used all of its {settings['max_tokens']} "
+                    "tokens to think before it answered. Switch its thinking off at the server, or "
+                    "judge with another model."
+                )
             found = read(done)
             with guard:
                 append_jsonl(path, [{"id": row_id, "found": found}])
