@@ -138,3 +138,11 @@ def test_every_shipped_contrast_is_computed_where_its_tables_are_there():
     assert {one["kind"] for one in contrasts.load_contrasts(kinds)} == set(kinds)
     without = comparison.Tables(study(np.random.default_rng(0), 0, 0, items=3).measured)
     assert comparison.contrast_table([CROSSED, GAP, SENSITIVE], without).empty
+
+
+def test_an_interval_from_two_seeds_that_differ_stays_within_what_is_possible():
+    labels = [("documents", 0, str(item), "shows", "no", "no") for item in range(30)]
+    labels += [("documents", 1, str(item), "no", "no", "no") for item in range(30)]
+    scored = [("documents", 0, str(item), "know", LEVEL) for item in range(30)]
+    found = comparison.contrast_table([SENSITIVE], tables(scored, labels)).iloc[0]
+    assert (found["difference"], found["low"], found["high"]) == (0.5, -1, 1)

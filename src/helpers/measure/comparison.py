@@ -131,7 +131,7 @@ def sensitivity(answers: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
                 row = {"set": name, "arm": arm, "by": by}
                 row |= {"own": components(own.to_numpy())["mean"]}
                 row |= {"others": components(others.to_numpy())["mean"]}
-                found, lean = counted(table), compare(paired(others, base).to_numpy())
+                found, lean = counted(table, 1), compare(paired(others, base).to_numpy())
                 row |= {"value": found["difference"]} | found
                 row |= {"lean": lean["difference"], "lean_low": lean["low"]}
                 rows.append(row | {"lean_high": lean["high"]})
@@ -143,10 +143,12 @@ def sensitivity(answers: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 # Contrasts
 
 
-def counted(table: pd.DataFrame) -> dict:
+def counted(table: pd.DataFrame, most: float = np.inf) -> dict:
     """What is said of differences per seed and scenario: the columns of `stats.compare` and
-    `stats.over_scenarios`."""
-    return compare(table.to_numpy()) | over_scenarios(table.to_numpy())
+    `stats.over_scenarios`. No difference is larger than `most`: where two seeds differ, an interval
+    over seeds would go beyond."""
+    found = compare(table.to_numpy()) | over_scenarios(table.to_numpy())
+    return found | {end: float(np.clip(found[end], -most, most)) for end in ("low", "high")}
 
 
 def of_sides(contrast: dict, own: Tables) -> dict:
@@ -179,7 +181,7 @@ def beyond_base(contrast: dict, own: Tables, by: str = READ) -> dict:
     gaps = [knows_minus_does(hits, answers, name, by) for name in (arm, "base")]
     read = gaps[0].index.intersection(gaps[1].index)
     table = paired(*(gap.loc[read] for gap in gaps))
-    return {"a": arm, "b": "base", "by": by} | counted(table) if table.size else {}
+    return {"a": arm, "b": "base", "by": by} | counted(table, 2) if table.size else {}
 
 
 def knows_minus_does(hits: pd.DataFrame, answers: pd.DataFrame, arm: str, by: str) -> pd.DataFrame:
@@ -202,7 +204,7 @@ def of_traits(contrast: dict, own: Tables) -> dict:
         table = per_cell(own_and_others(rows, by), "value")
         if table.size:
             names = {"a": f"{arm}, own trait", "b": f"{arm}, other traits"}
-            return names | {"by": by} | counted(table)
+            return names | {"by": by} | counted(table, 1)
     return {}
 
 
