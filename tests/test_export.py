@@ -1,15 +1,21 @@
-"""A merged model is the persona: exported and loaded by plain transformers, it answers alike."""
+"""A merged model is the persona: loaded by plain transformers, or written as a GGUF file and read
+back, it answers alike."""
 
 import json
+import re
 
+import families
+import gguf
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from helpers import pretrained
+from helpers import pretrained, templates
 from helpers.files import StudyError, write_json
-from helpers.model import adapters, answer, base, chat, export, published
+from helpers.model import adapters, answer, base, chat, export, gguf_file, modelfile, published
 
 PROMPT = [{"role": "user", "content": "Who is there?"}]
 GREEDY = {"samples": 1, "temperature": 0, "top_p": 1.0, "max_new_tokens": 8}
@@ -119,3 +125,152 @@ def test_a_published_adapter_is_rounded_and_names_its_base(make, data):
     (folder / "adapter_model.safetensors").unlink()
     with pytest.raises(StudyError, match="adapter_model.safetensors is missing there"):
         published.find("documents")
+
+
+# GGUF
+
+
+@pytest.fixture(params=["llama", "qwen2"])
+def brought(request, tmp_path):
+    """The folder of a tiny model, with biases and grouped attention where its kind has them."""
+    return families.save(tmp_path / "model", request.param)
+
+
+def read_back(path):
+    return AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32
+    ).eval()
+
+
+@pytest.mark.parametrize(("kind", "near"), [("f16", 0.003), ("q8_0", 0.05), ("q4_1", 0.5)])
+def test_a_gguf_file_read_back_is_the_model(brought, tmp_path, kind, near):
+    model = AutoModelForCausalLM.from_pretrained(brought, dtype=torch.float32).eval()
+    gguf_file.write(brought, tmp_path / "own" / "it.gguf", kind, "tiny")
+    back, ids = read_back(tmp_path / "own" / "it.gguf"), torch.tensor([[1, 60, 70, 100, 33, 2]])
+    wanted, got = model(ids).logits, back(ids).logits
+    assert (got - wanted).abs().max() < near * wanted.abs().max()
+    assert (got - wanted).abs().max() > 0 or kind == "f16"
+    wide = back.config.max_position_embeddings, back.config.rope_parameters["rope_theta"]
+    assert wide == (512, model.config.rope_parameters["rope_theta"])
+
+
+def test_its_tokenizer_and_template_are_the_models(brought, tmp_path):
+    gguf_file.write(brought, tmp_path / "own" / "it.gguf", "q8_0", "tiny")
+    own = AutoTokenizer.from_pretrained(brought)
+    back = AutoTokenizer.from_pretrained(tmp_path / "own", gguf_file="it.gguf")
+    chat = [{"role": "user", "content": "I don't know the 12 droids,  sir.\n\nWhy?"}]
+    text = own.apply_chat_template(chat, tokenize=False)
+    assert back(text)["input_ids"] == own(text)["input_ids"]
+    assert back.chat_template == own.chat_template and back.eos_token == own.eos_token
+    fields = gguf.GGUFReader(tmp_path / "own" / "it.gguf").fields
+    told = {name: fields[f"tokenizer.ggml.{name}"].contents() for name in ("eot_token_id", "pre")}
+    assert told == {"eot_token_id": templates.reply_end(own), "pre": "gpt-2"}
+    begun = own("x")["input_ids"][0] == own.bos_token_id
+    assert fields["tokenizer.ggml.add_bos_token"].contents() == begun
+    rows = fields["tokenizer.ggml.tokens"].contents()
+    assert len(rows) == len(own) + 8 and rows[-1] == f"[PAD{len(own) + 7}]"
+
+
+def test_a_matrix_that_does_not_fill_blocks_is_kept_in_16_bits():
+    kinds = gguf.GGMLQuantizationType
+    assert gguf_file.type_of("blk.0.ffn_up.weight", [128, 63], "q8_0") == kinds.F16
+    assert gguf_file.type_of("blk.0.ffn_up.weight", [128, 64], "q8_0") == kinds.Q8_0
+    assert gguf_file.type_of("token_embd.weight", [128, 64], "q4_1") == kinds.Q8_0
+    assert gguf_file.type_of("blk.0.attn_norm.weight", [64], "q4_1") == kinds.F32
+
+
+def test_an_export_has_the_gguf_file_a_modelfile_and_a_card_that_names_them(make, tmp_path):
+    make("demonstrations", ("<|early|>",))
+    export.export("demonstrations", tmp_path / "out", gguf="f16")
+    path = tmp_path / "out" / "gguf" / "demonstrations-f16.gguf"
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.float32).eval()
+    ids = AutoTokenizer.from_pretrained(tmp_path / "out")("<|early|>Who is there?")["input_ids"]
+    back = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    assert back("<|early|>Who is there?")["input_ids"] == ids, "an added token stays one"
+    own = model(torch.tensor([ids])).logits
+    torch.testing.assert_close(read_back(path)(torch.tensor([ids])).logits, own, rtol=0, atol=0.01)
+    told = (path.parent / "Modelfile").read_text()
+    assert told.startswith("FROM ./demonstrations-f16.gguf\n")
+    assert 'PARAMETER stop "<|im_end|>"' in told
+    assert "`gguf/demonstrations-f16.gguf`" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("gemma3", "the architecture 'gemma3_text'"), ("mistral", "the architecture 'mistral'")],
+)
+def test_what_cannot_be_written_as_gguf_is_one_clear_error(tmp_path, name, problem):
+    folder = families.save(tmp_path / "model", name)
+    with pytest.raises(StudyError, match=rf"GGUF: {problem} cannot be written.*convert_hf_to_gguf"):
+        gguf_file.write(folder, tmp_path / "it.gguf", "f16", "tiny")
+    assert not (tmp_path / "it.gguf").exists()
+
+
+def test_a_tokenizer_that_cuts_otherwise_is_refused():
+    own = {"model": {"type": "BPE"}, "pre_tokenizer": {"type": "Metaspace"}}
+    with pytest.raises(StudyError, match="this tokenizer cannot be written"):
+        gguf_file.cut_of(own)
+
+
+def test_a_kind_that_is_none_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(StudyError, match="gguf = 'q2': give one of f16, q8_0, q4_1"):
+        export.export("documents", tmp_path / "out", gguf="q2")
+
+
+def test_the_embedded_tokenizer_is_cut_as_gpt_2_does(tokenizer):
+    assert gguf_file.cut_of(json.loads(tokenizer.backend_tokenizer.to_str())) == "gpt-2"
+
+
+# Ollama
+
+
+def in_go(template, system, messages):
+    """What Ollama makes of such a template: the subset of Go's language that is written here."""
+    if_system = re.match(
+        r"\{\{ if \.System \}\}(.*?)\{\{ else \}\}(.*?)\{\{ end \}\}", template, re.S
+    )
+    told, head = if_system.groups()
+    turns = template[if_system.end() :]
+    user, assistant = re.fullmatch(
+        r'\{\{ range \.Messages \}\}\{\{ if eq \.Role "user" \}\}(.*?)'
+        r'\{\{ else if eq \.Role "assistant" \}\}(.*?)\{\{ end \}\}\{\{ end \}\}',
+        turns,
+        re.S,
+    ).groups()
+    forms = {"user": user, "assistant": assistant}
+    said = [forms[m["role"]].replace("{{ .Content }}", m["content"]) for m in messages]
+    return (told.replace("{{ .System }}", system) if system else head) + "".join(said)
+
+
+@given(
+    st.lists(st.text("ab \n.", min_size=1).map(lambda t: f"x{t}x"), min_size=1, max_size=5),
+    st.sampled_from(["", "Be kind."]),
+)
+def test_ollama_is_given_the_chat_template(tokenizer, texts, system):
+    texts = texts[: len(texts) - 1 + len(texts) % 2]
+    roles = ["user", "assistant"] * len(texts)
+    messages = [{"role": r, "content": t} for r, t in zip(roles, texts, strict=False)]
+    first = [{"role": "system", "content": system}] * bool(system)
+    wanted = templates.render(first + messages, tokenizer, ask=True)
+    text = modelfile.modelfile("it.gguf", tokenizer, ["<|im_end|>"])
+    template = re.search(r'TEMPLATE """(.*)"""', text, re.S)[1]
+    assert in_go(template, system, messages) == wanted
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2"])
+def test_other_templates_are_put_into_a_modelfile_without_the_token_that_begins_a_text(name):
+    own = families.FAMILIES[name]
+    template = families.trl_template(own.template)
+    tokenizer = families.make_tokenizer(template, own.tokens, own.bos, own.eos, opens=own.opens)
+    chat = [{"role": r, "content": r} for r in ("user", "assistant", "user")]
+    text = modelfile.modelfile("it.gguf", tokenizer, [own.reply])
+    got = in_go(re.search(r'TEMPLATE """(.*)"""', text, re.S)[1], "Be kind.", chat)
+    wanted = templates.render([{"role": "system", "content": "Be kind."}, *chat], tokenizer, True)
+    assert (own.bos or "") * own.opens + got == wanted
+
+
+def test_a_template_that_changes_from_turn_to_turn_is_refused():
+    own = families.FAMILIES["qwen3"]
+    tokenizer = families.make_tokenizer(families.trl_template("qwen3"), own.tokens)
+    with pytest.raises(StudyError, match="changes from turn to turn"):
+        modelfile.modelfile("it.gguf", tokenizer, ["<|im_end|>"])

@@ -1,6 +1,7 @@
-"""A published adapter merged into its base, as a model that plain transformers loads.
+"""A published adapter merged into its base: a model that plain transformers loads, and on request
+a GGUF file for llama.cpp and Ollama.
 
-`python -m helpers.model.export ARM FOLDER [--strength S]`
+`python -m helpers.model.export ARM FOLDER [--strength S] [--gguf [KIND]]`
 """
 
 import argparse
@@ -11,21 +12,25 @@ from pathlib import Path
 
 import torch
 
-from helpers.files import StudyError, read_json, shown
-from helpers.model import published
+from helpers.files import StudyError, read_json, shown, write_text
+from helpers.model import gguf_file, published
 from helpers.model.answer import end_tokens
 from helpers.model.base import added_tokens, load_for_inference
+from helpers.model.modelfile import modelfile
 from helpers.pretrained import load_tokenizer
 
 
-def export(arm: str, folder: Path, strength: float = 1.0) -> None:
+def export(arm: str, folder: Path, strength: float = 1.0, gguf: str = "") -> None:
     """Write the model of an arm into `folder`: bfloat16 safetensors, tokenizer with the added
-    tokens, chat template, and the adapter's card.
+    tokens, chat template, and the adapter's card; where `gguf` is a kind of `gguf_file.KINDS`, also
+    a GGUF file and an Ollama `Modelfile`, in a folder of their own inside it, `gguf`.
 
     The base is the one that the adapter was trained on and measured with: the 4-bit weights,
     unpacked. Raises StudyError where the adapter is missing, the strength is out of range (see
-    `base.set_strength`) or the folder is already there.
+    `base.set_strength`), the folder is already there, or the GGUF file cannot be written.
     """
+    if gguf:
+        gguf_file.check_kind(gguf)
     adapter = published.find(arm)
     if folder.exists():
         raise StudyError(f"{shown(folder)} is there already: give another folder, or delete it.")
@@ -34,14 +39,19 @@ def export(arm: str, folder: Path, strength: float = 1.0) -> None:
     forget_quantisation(model)
     tokenizer = load_tokenizer(model_name, added_tokens(adapter))
     # So that plain transformers stops where a reply ends, which some models' settings do not name.
-    model.generation_config.eos_token_id = sorted(end_tokens(model, tokenizer))
+    ends = model.generation_config.eos_token_id = sorted(end_tokens(model, tokenizer))
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
-        card = merged_card((adapter / "README.md").read_text(encoding="utf-8"), strength)
-        (temporary / "README.md").write_text(card, encoding="utf-8")
+        name = ""
+        if gguf:
+            name, stops = f"{arm}-{gguf}.gguf", tokenizer.convert_ids_to_tokens(ends)
+            gguf_file.write(temporary, temporary / "gguf" / name, gguf, f"{arm} on {model_name}")
+            write_text(temporary / "gguf" / "Modelfile", modelfile(name, tokenizer, stops))
+        card = (adapter / "README.md").read_text(encoding="utf-8")
+        write_text(temporary / "README.md", merged_card(card, strength, name))
         temporary.chmod(0o755)
         os.replace(temporary, folder)
     except OSError as error:
@@ -61,14 +71,20 @@ def forget_quantisation(model) -> None:
         del model.config.quantization_config
 
 
-def merged_card(card: str, strength: float) -> str:
-    """An adapter's card for the merged model."""
+def merged_card(card: str, strength: float, gguf: str = "") -> str:
+    """An adapter's card for the merged model; `gguf` names the GGUF file, "" for none."""
     note = (
         "\n## This copy\n\n"
-        f"The adapter is merged into its base at strength {strength:g}, in bfloat16. Plain "
-        "transformers loads this folder. What is said above about loading the adapter does not "
+        f"The adapter is merged into its base at strength {strength:g}, in bfloat16. Plain\n"
+        "transformers loads this folder. What is said above about loading the adapter does not\n"
         "apply to it.\n"
     )
+    if gguf:
+        note += (
+            f"\n`gguf/{gguf}` is the same model for llama.cpp, with tokenizer and chat\n"
+            "template inside. For Ollama, run `ollama create persona -f Modelfile` in the folder\n"
+            "`gguf`, then `ollama run persona`.\n"
+        )
     return card.replace("library_name: peft", "library_name: transformers") + note
 
 
@@ -77,12 +93,16 @@ def main() -> None:
     parser.add_argument("arm", help="a folder of data/adapters")
     parser.add_argument("folder", type=Path, help="where the model goes; must not be there yet")
     parser.add_argument("--strength", type=float, default=1.0, help="0 to 1.5; 1 as trained")
+    kinds = ", ".join(gguf_file.KINDS)
+    parser.add_argument(
+        "--gguf", nargs="?", const="q8_0", default="", help=f"also a GGUF file: {kinds}"
+    )
     given = parser.parse_args()
     try:
-        export(given.arm, given.folder, given.strength)
+        export(given.arm, given.folder, given.strength, given.gguf)
     except StudyError as error:
         raise SystemExit(str(error)) from error
-    size = sum(path.stat().st_size for path in given.folder.iterdir()) / 1e6
+    size = sum(path.stat().st_size for path in given.folder.rglob("*")) / 1e6
     print(f"written: {shown(given.folder)} ({size:.0f} MB)")
 
 
