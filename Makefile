@@ -24,6 +24,7 @@ why: setup ## run the experiments on what separates knowing from doing (hours)
 	$(PY) workflow/run.py why-cells
 	$(PY) workflow/run.py why-few
 	$(PY) workflow/run.py why-dose
+	$(PY) -m helpers.report.why_explanations
 
 quick: setup ## the same chain at small size, in minutes
 	$(PY) workflow/run.py quick

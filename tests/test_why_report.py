@@ -1,6 +1,7 @@
 """The chapters of `why` on simulated results: without a model, they say what was planted."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -11,7 +12,8 @@ from helpers import arms, files, records
 from helpers.corpus.personas import load_persona, trait_ids
 from helpers.files import ROOT, StudyError
 from helpers.measure import margins
-from helpers.report import why, why_cells, why_doses, why_selection, why_weights
+from helpers.measure.contrasts import load_contrasts
+from helpers.report import why, why_cells, why_doses, why_explanations, why_selection, why_weights
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chapters
@@ -219,6 +221,18 @@ def test_what_a_change_leaves_is_the_share_that_was_planted(results):
     verdicts = table["verdict"].to_dict()
     assert len(verdicts) == 6 and verdicts.pop("merged_does") == "reversed"
     assert set(verdicts.values()) == {"holds"}
+
+
+def test_the_page_has_every_explanation_and_every_contrast(results):
+    tables = why_explanations.verdicts(results, "c3po")
+    assert sum(map(len, tables)) == len(load_contrasts(("means",)))
+    text = why_explanations.page(tables)
+    assert "not run" not in text and "nan" not in text
+    for one in why_explanations.load_explanations():
+        assert " ".join(one["explanation"].split()) in text
+    verdicts = dict(re.findall(r"^\| (.{20}).*\| \*\*(\w+)\*\* \|$", text, re.M))
+    assert verdicts["Doing is learnt throu"[:20]] == "stands"  # the channel, as planted
+    assert text.count("\n- ") + 1 >= sum(map(len, tables))
 
 
 def test_changes_that_were_not_scored_are_named(results, tmp_path):

@@ -1,0 +1,144 @@
+"""Explanations of knowing without doing (`data/explanations.yaml`), held against the contrasts of
+the experiments of `why`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import AfterValidator, Field
+
+from helpers import files
+from helpers.files import StudyError, atomic, shown
+from helpers.measure import margins
+from helpers.measure.contrasts import load_contrasts
+from helpers.report import why, why_weights
+from helpers.report.words import bullets, capital, listed
+from helpers.rows import Row, Text, different_ids, read_mapping
+
+PAGE = "docs/why.md"
+# Experiment -> the study whose results it is read from.
+STUDIES = {
+    "voice_person_wrapper": "why-cells",
+    "few_demonstrations": "why-few",
+    "dose": "why-dose",
+    "selection": "why-cells",
+    "weights": "why-few",
+}
+VERDICTS = ("holds", "reversed", "open")
+OPPOSITE = {"holds": "reversed", "reversed": "holds"}
+
+
+class Explanation(Row, extra="forbid"):
+    """An explanation, and how it predicts contrasts to come out."""
+
+    id: Text
+    explanation: Text
+    predicts: Annotated[dict[Text, Literal[*VERDICTS]], Field(min_length=1)]
+
+
+def load_explanations() -> list[dict]:
+    """The explanations {id, explanation, predicts}; raises StudyError with the entry and the field
+    of a wrong one, and for a prediction of a contrast that is not there."""
+    path = files.DATA / "explanations.yaml"
+    found = read_mapping(path, Annotated[list[Explanation], AfterValidator(different_ids)])
+    known = {contrast["id"] for contrast in load_contrasts(("means",))}
+    for one in found:
+        if odd := sorted(set(one["predicts"]) - known):
+            raise StudyError(
+                f"{shown(path)}, {one['id']!r}, field 'predicts': {odd[0]!r} is no contrast of an "
+                "experiment in contrasts.yaml. Correct the name, then run again."
+            )
+    return found
+
+
+def standing(predicts: dict[str, str], seen: dict[str, str]) -> str:
+    """`stands` where every prediction came true, `falls` where one came out the other way, `open`
+    otherwise, also where a contrast has not been seen."""
+    if any(seen.get(name) == OPPOSITE.get(verdict, "") for name, verdict in predicts.items()):
+        return "falls"
+    return "stands" if all(seen.get(n) == verdict for n, verdict in predicts.items()) else "open"
+
+
+def explanations(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Each explanation, what it predicts, what was seen and whether it stands. `tables` are those
+    of `why.contrasts`, of all experiments."""
+    seen = {row.contrast: row.verdict for table in tables for row in table.itertuples()}
+    rows = []
+    for one in load_explanations():
+        names = one["predicts"]
+        rows.append(
+            {
+                "explanation": one["explanation"],
+                "predicted": in_words(names),
+                "seen": in_words({name: seen.get(name, "not run") for name in names}),
+                "verdict": standing(names, seen),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def in_words(verdicts: dict[str, str]) -> str:
+    """`voice in doing: holds; ...`."""
+    return "; ".join(f"{name.replace('_', ' ')}: {what}" for name, what in verdicts.items())
+
+
+def found(table: pd.DataFrame) -> str:
+    """How many explanations stand, fall or are left open."""
+    counts = table["verdict"].value_counts()
+    words = {"stands": "stand", "falls": "fall", "open": "are left open"}
+    parts = [f"{counts[name]} {what}" for name, what in words.items() if counts.get(name)]
+    return capital(f"of {len(table)} explanations, {listed(parts)}")
+
+
+# The page
+
+
+def verdicts(folders: dict[str, Path], persona: str) -> list[pd.DataFrame]:
+    """The contrasts of every experiment whose study has results (study -> folder)."""
+    found_tables = []
+    for experiment, name in STUDIES.items():
+        if name in folders:
+            study = why.load(folders[name], persona)
+            changed = experiment == "weights" and (study.folder / "changed.csv").exists()
+            gained = why_weights.with_changes(study) if changed else margins.margins(study.choices)
+            table = why.contrasts(gained, experiment)
+            found_tables += [table] * (len(table) > 0)
+    return found_tables
+
+
+def page(tables: list[pd.DataFrame]) -> str:
+    """The page on the experiments: every explanation, and every contrast as it was answered."""
+    table = explanations(tables)
+    lines = [
+        "# What separates knowing from doing",
+        "",
+        f"{found(table)}. A contrast was fixed, and",
+    ]
+    lines += ["each prediction written, before anything was trained for these experiments.", ""]
+    lines += ["| explanation | predicted | seen | verdict |", "|---|---|---|---|"]
+    lines += [
+        f"| {row.explanation} | {row.predicted} | {row.seen} | **{row.verdict}** |"
+        for row in table.itertuples()
+    ]
+    lines += ["", "## The contrasts", ""]
+    lines += [bullets(why.answered(one)) for one in tables]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the page from the results of the studies that have any, published ones first."""
+    folders = {}
+    for name in set(STUDIES.values()):
+        for path in (files.DATA / "results" / name, files.RUNS / name / "results"):
+            if name not in folders and (path / "record.json").exists():
+                folders[name] = path
+    if not folders:
+        sys.exit(f"error: none of {', '.join(sorted(set(STUDIES.values())))} has results.")
+    with atomic(files.ROOT / PAGE) as temporary:
+        temporary.write_text(page(verdicts(folders, "c3po")), encoding="utf-8")
+    print(f"written: {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
