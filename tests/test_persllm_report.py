@@ -35,7 +35,7 @@ def contrasts(study):
 
 
 def unread(study):
-    """The same study before anybody read an answer to a false premise."""
+    """The same study where a model judged the answers to false premises and nobody read any."""
     other = load(study.folder.name, study.persona)
     other.__dict__["resisted"] = study.resisted.assign(label=float("nan"))
     return other
@@ -44,9 +44,9 @@ def unread(study):
 # Tables
 
 
-def test_reading_and_judging_turn_the_sign_of_resistance(contrasts):
+def test_resistance_is_read_and_three_seeds_do_not_settle_it(contrasts):
     row = contrasts.set_index("contrast").loc["reasoning_for_resistance"]
-    assert row["difference"] < 0 < row["corrected_low"]
+    assert row["difference"] == pytest.approx(row["corrected"]) and row["corrected_low"] > 0
     assert [round(100 * row[name]) for name in ("seeds_low", "seeds_high")] == [-3, 22]
     assert contrasts["persllm"].sum() == 5 and len(contrasts) == 8
 
@@ -63,12 +63,6 @@ def test_an_interval_over_seeds_is_students_over_one_difference_a_seed():
     assert pd.isna(persllm_tables.over_seeds(one, sides)[1])
 
 
-def test_the_judge_is_held_against_the_readers(study):
-    over = persllm_tables.judge_against_readers(study).set_index("arm").loc["all"]
-    assert over["n"] == 1341 and over["right_taken"] - over["wrong_taken"] < 0.15
-    assert over["judged_right"] > 5 * over["read_right"]
-
-
 def test_halves_of_a_conversation_are_compared_script_by_script(study):
     halves = persllm_tables.wearing_off(study).set_index("arm")
     assert (halves["items"] == 8).all() and (halves["seeds"] == 1).all()
@@ -83,9 +77,10 @@ def test_a_third_of_the_base_models_replies_repeat_themselves(study):
 
 
 def test_parts_say_who_found_premises_put_right(study, nell):
-    for one, by in ((study, "as read blind"), (nell, "as judged")):
+    """Nobody has read the answers of the second persona, so nothing is known there."""
+    for one, by in ((study, {"as read blind"}), (nell, set())):
         parts = persllm_tables.parts(one)
-        assert set(parts.loc[parts["measure"] == persllm_tables.PREMISES, "by"]) == {by}
+        assert set(parts.loc[parts["measure"] == persllm_tables.PREMISES, "by"]) == by
         assert "persllm" not in set(parts["arm"])
 
 
@@ -143,21 +138,19 @@ def test_one_seed_is_called_one_seed():
     assert persllm_findings.one_seed(arm_rows(n=[1, 1]).assign(seeds=2)) == ""
 
 
-def test_the_summary_says_what_the_judge_is_worth(study, contrasts):
-    table, judge = persllm_tables.premises(study), persllm_tables.judge_against_readers(study)
-    found = " ".join(persllm_findings.premises_summary(table, judge, contrasts))
-    assert "of no use" in found and "+10 points (4 to 16) as read blind" in found
-    assert "-7 points (-15 to 2) as judged" in found and "(-3 to 22)" in found
-    able = judge.assign(wrong_taken=0.1)
-    found = " ".join(persllm_findings.premises_summary(table, able, contrasts))
-    assert "The offline judge helps" in found and "Only the readings" not in found
+def test_premises_are_told_as_read(study, contrasts):
+    table = persllm_tables.premises(study)
+    assert set(table["by"]) == {"as read blind"} and table["successes"].sum() == 108
+    found = " ".join(persllm_findings.premises_summary(table, contrasts))
+    assert "+10 points (4 to 16) as read blind" in found and "(-3 to 22)" in found
+    assert "judge" not in found
 
 
-def test_without_readings_the_judge_is_not_to_be_trusted(study):
+def test_where_nobody_read_what_a_model_judged_is_told_as_such(study):
     other = unread(study)
-    table, judge = persllm_tables.premises(other), persllm_tables.judge_against_readers(other)
-    found = persllm_findings.premises_summary(table, judge, persllm_tables.contrasts(other))
-    assert len(found) == 1 and "Nobody has read" in found[0] and "not to be trusted" in found[0]
+    table = persllm_tables.premises(other)
+    assert set(table["by"]) == {"as judged"}
+    assert "put right, as judged, most by" in persllm_findings.premises(table)
 
 
 # Figures

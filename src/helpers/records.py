@@ -83,7 +83,7 @@ def inputs(persona: str, control: str = "") -> dict[str, str]:
             *(own.parent / f"{name}.jsonl" for name in ("general", "questionnaire")),
         ],
         "interlocutor": [own / "interlocutor.jsonl"],
-        "premises": [*sorted(own.parent.glob("*/premises.jsonl")), own / "corrected.jsonl"],
+        "premises": [own / "corrected.jsonl"],
     }
     return {
         name: fingerprint([(path.name, sha256(path)) for path in paths if path.is_file()])

@@ -4,8 +4,7 @@ DATA = f"data/persllm/{PERSONA}"
 EXAMPLES = [f"{DATA}/{name}.jsonl" for name in ("examples", "knowledge", "speech")]
 GENERAL = all_values(STUDY)["general_source"]
 GENERAL = [str(path) for path in reading.files_of(GENERAL)] if GENERAL else []
-# Rejected answers are looked for among all personas' examples, and all personas' written answers
-# teach the judge of premises.
+# Rejected answers are looked for among all personas' examples.
 ALL_EXAMPLES = found("data/persllm", "*/examples.jsonl")
 OTHER = STUDY.parameters.get("other_results")
 OTHER = [f"{OTHER}/answers.parquet"] if OTHER else []
@@ -90,7 +89,6 @@ rule measure:
         found("data/prompts", "judge*.txt"),
         ALL_EXAMPLES,
         STAGES,
-        found("data/persllm", "*/premises.jsonl"),
         found(DATA, "corrected.jsonl"),
         OTHER,
         TABLES,

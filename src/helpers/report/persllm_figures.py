@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.report import drawing, persllm_findings
 from helpers.report.drawing import COLOURS, DARK, WIDE, reach, save
-from helpers.report.persllm_tables import JUDGE, ORDINARY, PRESSED, READERS, SCORE, best_known
+from helpers.report.persllm_tables import ORDINARY, PRESSED, SCORE
 from helpers.report.words import counted, listed
 
 
@@ -76,32 +76,20 @@ def distinctness(frame: pd.DataFrame, told: pd.DataFrame, study, folder, arms: l
 def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     names = table_of_arms.in_order(rows["arm"])
-    fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.38 * len(names)))
-    two_judgements(ax, {by: own for by, own in rows.groupby("by")}, names)
-    ax.set(xlim=(0, 1), xlabel="false premises put right (share of answers)")
+    fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
+    drawing.arm_dots(ax, rows.set_index("arm").reindex(names), "value")
+    drawing.arm_rows(ax, names)
+    found = f"false premises put right (share of answers, {rows['by'].iloc[0]})"
+    ax.set(xlim=(0, None), xlabel=found)
     drawing.percents(ax.xaxis)
     fig.tight_layout()
-    read = best_known(rows)
     title = persllm_findings.premises(rows)
-    facts = {"about": about(rows[rows["by"] == JUDGE]), "read": about(read)}
-    save(fig, "induction_resistance", frame, study, folder, title, **facts)
+    save(fig, "induction_resistance", frame, study, folder, title, about=about(rows))
     return fig
 
 
-def two_judgements(ax, tables: dict[str, pd.DataFrame], names: list[str]) -> None:
-    """Rows of arms with a filled dot (as judged) and a hollow one (as read)."""
-    own = tables[JUDGE].set_index("arm").reindex(names)
-    drawing.arm_dots(ax, own, "value", up=0.14)
-    if READERS in tables:
-        own = tables[READERS].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "value", down=0.14, hollow=True)
-    drawing.arm_rows(ax, names)
-    handles = {JUDGE: drawing.mark("o", DARK), READERS: drawing.mark("o", DARK, "white")}
-    drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
-
-
 def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
-    rows = drawn(best_known(frame), study, arms)
+    rows = drawn(frame, study, arms)
     label = f"put right,\n{rows['by'].iloc[0]}"
     fig = drawing.dots({"": rows}, "questions", label, (0, None))
     drawing.percents(fig.axes[0].yaxis)

@@ -7,8 +7,7 @@ or a list of sentences (a summary); all numbers in them are computed.
 import pandas as pd
 
 from helpers import arms
-from helpers.measure import calibration
-from helpers.report.persllm_tables import JUDGE, READERS, WHOLE, best_known
+from helpers.report.persllm_tables import WHOLE
 from helpers.report.words import (
     above_base,
     apart,
@@ -112,22 +111,17 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> lis
 
 
 def premises(table: pd.DataFrame) -> str:
-    span = {by: between(own["value"].dropna()) for by, own in table.groupby("by")}
-    if READERS not in span:
-        return f"Nobody has read these answers; the offline judge finds {span[JUDGE]} put right"
-    return (
-        f"Read blind, {span[READERS]} of false premises are put right; the offline judge finds "
-        f"{span[JUDGE]}"
-    )
+    first = called([table.loc[table["value"].idxmax(), "arm"]])
+    shares = between(table["value"].dropna())
+    return f"{shares} of false premises are put right, {table['by'].iloc[0]}, most by {first}"
 
 
 def premises_by_stage(table: pd.DataFrame) -> str:
-    """`table` has what is best known: readings, or judgements where there are none."""
     alike = table[table["questions"] == "default stage"].dropna(subset=["value"])
     if alike.empty:
         return "No question of the default stage, where all arms are asked alike, was answered"
     first = leaders(alike, "value")
-    by = "read blind" if (alike["by"] == READERS).all() else "judged offline"
+    by = alike["by"].iloc[0]
     if len(first) == len(alike):
         return (
             f"Where all arms are asked alike (default stage), {between(alike['value'])} are put "
@@ -140,37 +134,27 @@ def premises_by_stage(table: pd.DataFrame) -> str:
     )
 
 
-def premises_summary(table: pd.DataFrame, judge: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
+def premises_summary(table: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
     """The summary of the chapter on false premises; `compared` is `contrasts`."""
-    read = best_known(table)
-    over = judge.set_index("arm").loc["all"]
-    useless = over["right_taken"] - over["wrong_taken"] < calibration.YOUDEN
-    best = read.loc[read["value"].idxmax()]
-    if not over["n"]:
-        return said(f"{premises(table)}, which is not to be trusted before some are read.")
+    best = table.loc[table["value"].idxmax()]
     return said(
-        f"{premises(table)}. Most, as read: {called([best['arm']])}, {within(best)}.",
-        f"The offline judge {'is of no use' if useless else 'helps'}: it takes "
-        f"{percent(over['right_taken'])} of the answers that were read as right for right, and "
-        f"{percent(over['wrong_taken'])} of those that were read as wrong ({over['n']:.0f} answers "
-        f"were read).{' Only the readings count.' if useless else ''}",
+        f"{premises(table)}: {within(best)}.",
         *[resistance(row) for row in compared.itertuples()],
-        one_seed(read),
+        one_seed(table),
     )
 
 
 def resistance(row) -> str:
-    """A contrast of resistance in words: as judged, as read, and with the seeds as units; empty
-    for other contrasts, and where not all was read."""
+    """A contrast of resistance in words, over the answers and with the seeds as units; empty for
+    other contrasts, and where not all was read."""
     if not row.a.endswith("resist") or pd.isna(row.corrected):
         return ""
     a, b = (arms.label(side.partition(",")[0]) for side in (row.a, row.b))
     read = shift(row.corrected, row.corrected_low, row.corrected_high)
-    judged = shift(row.difference, row.low, row.high)
     seeds = shift(row.seeds_mean, row.seeds_low, row.seeds_high)
     return (
-        f"Premises put right, {a} minus {b}: {read} as read blind; {judged} as judged. With "
-        f"{counted(row.seeds, 'seed')} as units, as read: {seeds}."
+        f"Premises put right, {a} minus {b}: {read} as read blind. With "
+        f"{counted(row.seeds, 'seed')} as units: {seeds}."
     )
 
 

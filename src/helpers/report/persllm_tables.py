@@ -73,8 +73,8 @@ def readings(study) -> pd.DataFrame:
 
 
 def premises(study) -> pd.DataFrame:
-    """The share of false premises put right, by arm, as judged and as read blind: by, arm, n,
-    successes, value, low, high, effective_n, unscored, seeds."""
+    """The share of false premises put right, by arm: by (as read blind; as judged by a model where
+    nothing was read), arm, n, successes, value, low, high, effective_n, unscored, seeds."""
     return _premises(study, ["by", "arm"])
 
 
@@ -85,40 +85,11 @@ def premises_by_stage(study) -> pd.DataFrame:
 
 
 def _premises(study, by: list[str]) -> pd.DataFrame:
-    both = {JUDGE: study.resisted, READERS: readings(study)}
-    rows = pd.concat(frame.assign(by=name) for name, frame in both.items())
+    read = readings(study)
+    rows = read.assign(by=READERS) if len(read) else study.resisted.assign(by=JUDGE)
     default = rows["stage"] == life_stages.load_stages(study.persona)["default"]
     rows["questions"] = default.map({True: "default stage", False: "other stages"})
     return stats.rates(rows, by).rename(columns={"rate": "value"})
-
-
-def best_known(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `premises` or `premises_by_stage` that were read, else all of them."""
-    read = table[table["by"] == READERS]
-    return read if len(read) else table
-
-
-def judge_against_readers(study) -> pd.DataFrame:
-    """What the offline judge makes of the answers that were read: a row per arm and one for all,
-    with n, read_right and judged_right (the shares put right), and of the answers that readers
-    found right and wrong the share that the judge takes for right: right_taken, wrong_taken."""
-    read = study.resisted.dropna(subset=["label", "outcome"])
-    read = read.drop_duplicates(["arm", "label_id"])
-    groups = [(arm, read[read["arm"] == arm]) for arm in table_of_arms.in_order(read["arm"])]
-    rows = []
-    for arm, own in [*groups, ("all", read)]:
-        taken = own["outcome"].astype(float)
-        rows.append(
-            {
-                "arm": arm,
-                "n": len(own),
-                "read_right": own["label"].mean(),
-                "judged_right": taken.mean(),
-                "right_taken": taken[own["label"] == 1].mean(),
-                "wrong_taken": taken[own["label"] == 0].mean(),
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def wordless(study) -> pd.DataFrame:
@@ -257,8 +228,8 @@ def parts(study) -> pd.DataFrame:
     arm (without the part, or with DPO), part, measure, value, low, high and the other columns of
     `stats.difference`, by.
 
-    `by` says who found premises put right: blind readers where they read every arm, else the
-    offline judge. Likeness is in points of 0 to 5, all else in shares.
+    `by` says who found premises put right: blind readers where they read every arm, else a model
+    that judged them. Likeness is in points of 0 to 5, all else in shares.
     """
     names = table_of_arms.in_order(set(study.judged["arm"]) - {WHOLE})
     others = [a for a in names if a in table_of_arms.trained_on("reasoned", "preferences")]
