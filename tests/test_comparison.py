@@ -146,3 +146,20 @@ def test_an_interval_from_two_seeds_that_differ_stays_within_what_is_possible():
     scored = [("documents", 0, str(item), "know", LEVEL) for item in range(30)]
     found = comparison.contrast_table([SENSITIVE], tables(scored, labels)).iloc[0]
     assert (found["difference"], found["low"], found["high"]) == (0.5, -1, 1)
+
+
+def test_scenarios_tell_contrasts_apart_that_few_seeds_cannot():
+    rng, frames = np.random.default_rng(0), []
+    for arm, share in (("a", 0.8), ("b", 0.3), ("c", 0.3)):
+        on = np.tile(np.arange(50) < share * 50, (3, 1)) ^ (rng.random((3, 50)) < 0.02)
+        index = pd.MultiIndex.from_product([range(3), range(50)], names=["seed", "item"])
+        frame = pd.DataFrame({"outcome": on.astype(int).ravel()}, index=index).reset_index()
+        frames.append(frame.assign(arm=arm, measure="do", setting="everyday", trait="odds"))
+    sides = {name: {"arm": name, "measure": "do"} for name in "abc"}
+    about = {"question": "?", "role": "earlier", "set": "a", "kind": "difference", "a": sides["a"]}
+    listed = [about | {"id": f"a{x}", "b": sides[x]} for x in "bc"]
+    found = comparison.contrast_table(listed, comparison.Tables(pd.concat(frames)))
+    assert (found["p"] == 2 / 2**3).all() and (found["p_scenarios"] < 0.001).all()
+    assert found["p_holm"].tolist() == pytest.approx((2 * found["p_scenarios"]).tolist())
+    assert (found["detectable_scenarios"] < 0.3).all()
+    assert found["a"].tolist() == ["a, do"] * 2

@@ -27,9 +27,7 @@ def test_a_study_of_everyday_prompts_alone_has_no_triplets_and_no_fault():
     about = {"seed": 0, "scenario_trait": "", "setting": "", "markers_odds": 1}
     judged, choices = pd.DataFrame([answer | about]), pd.DataFrame(columns=options)
     measured = triplets.measures(judged, triplets.choose(choices), "markers")
-    sides = {name: {"arm": "base", "measure": name} for name in ("do", "know")}
-    contrast = {"id": "x", "a": sides["do"], "b": sides["know"]}
-    assert measured.empty and triplets.contrast_table(measured, [contrast]).empty
+    assert measured.empty and triplets.side(measured, "base", "know").empty
     assert stats.rates(measured, ["arm", "trait"]).empty
 
 
@@ -72,16 +70,6 @@ def test_a_gap_is_held_against_that_of_base():
     assert found.loc["documents", "difference"] == pytest.approx(0.4, abs=0.05)
     assert found.loc["documents", "low"] > 0
     assert found.loc["demonstrations", "low"] < 0 < found.loc["demonstrations", "high"]
-
-
-def test_scenarios_tell_contrasts_apart_that_few_seeds_cannot():
-    measured = pd.concat([shares("a", "do", 0.8), shares("b", "do", 0.3), shares("c", "do", 0.3)])
-    sides = {name: {"arm": name, "measure": "do"} for name in "abc"}
-    contrasts = [{"id": f"a{x}", "a": sides["a"], "b": sides[x]} for x in "bc"]
-    found = triplets.contrast_table(measured, contrasts)
-    assert (found["p"] == 2 / 2**3).all() and (found["p_scenarios"] < 0.001).all()
-    assert found["p_holm"].tolist() == pytest.approx((2 * found["p_scenarios"]).tolist())
-    assert (found["detectable_scenarios"] < 0.3).all()
 
 
 def test_a_gap_is_what_its_columns_give_where_answers_are_unscored():

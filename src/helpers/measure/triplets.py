@@ -9,7 +9,6 @@ from helpers.measure.stats import (
     cells,
     compare,
     difference,
-    holm,
     long,
     over_scenarios,
     paired,
@@ -134,18 +133,3 @@ def gaps_over_base(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
             table = paired(gap_cells(measured, arm), base).to_numpy()
             rows.append({"arm": arm} | compare(table) | over_scenarios(table))
     return pd.DataFrame(rows)
-
-
-def contrast_table(measured: pd.DataFrame, contrasts: list[dict]) -> pd.DataFrame:
-    """The contrasts of `data/contrasts.yaml` whose arms were measured: contrast, a, b, the columns
-    of `stats.difference` and `stats.over_scenarios`, and `p_holm`, p_scenarios corrected over
-    these."""
-    rows = []
-    for contrast in contrasts:
-        sides = [side(measured, **contrast[name]) for name in ("a", "b")]
-        if all(len(frame) for frame in sides):
-            names = {n: f"{contrast[n]['arm']}, {contrast[n]['measure']}" for n in ("a", "b")}
-            found = difference(*sides) | over_scenarios(paired(*map(cells, sides)).to_numpy())
-            rows.append({"contrast": contrast["id"], **names, **found})
-    table = pd.DataFrame(rows)
-    return table.assign(p_holm=holm(table["p_scenarios"].tolist())) if rows else table
