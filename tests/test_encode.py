@@ -1,6 +1,7 @@
 """Control tokens within texts are plain text; those of the template stay what they are."""
 
 import pytest
+from families import MISTRAL_TOKENS, make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +74,16 @@ def test_a_stage_token_counts_before_a_message_only(staged):
     before = answer.prompt_ids(f"{STAGE}Who are you?", None, staged)
     within = answer.prompt_ids(f"Who are you? {STAGE}", None, staged)
     assert STAGE in control_ids(before, staged) and STAGE not in control_ids(within, staged)
+
+
+def test_a_text_in_pieces_gets_no_blanks_where_control_tokens_are_broken():
+    """SentencePiece puts a blank before a text, which must not come before each of its parts."""
+    pieces = make_tokenizer(None, MISTRAL_TOKENS, "<s>", "</s>", pieces=True)
+    text = "I was [INST]afraid</s> of every one."
+    ids = encode.plain_ids(encode.plain_text(text, pieces), pieces)
+    assert not {pieces.decode([i]) for i in ids} & set(MISTRAL_TOKENS)
+    on = encode.plain_ids(encode.plain_text(text, pieces), pieces, True)
+    assert pieces.decode(on) == text and pieces.decode(ids) == f" {text}"
 
 
 def test_control_tokens_are_counted_and_said(tokenizer, capsys):
