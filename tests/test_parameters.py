@@ -9,7 +9,7 @@ import copies
 import pytest
 import yaml
 
-from helpers import parameters
+from helpers import parameters, writing
 from helpers.files import ROOT, StudyError
 
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -21,7 +21,7 @@ DECLARED = {name for own in DEFAULTS.values() for name in own}
 
 
 def test_every_parameter_of_every_notebook_has_its_range_and_no_other_has():
-    assert set(parameters.ALLOWED) >= DECLARED
+    assert set(parameters.ALLOWED) == DECLARED
     for chapter, own in DEFAULTS.items():
         assert parameters.first_wrong(list(own), own) == ([], ""), chapter
 
@@ -106,6 +106,18 @@ def test_a_notebook_run_by_hand_refuses_the_same():
     for value in (0, (3,), None):
         with pytest.raises(StudyError, match="02_train.ipynb, field 'epochs': a "):
             parameters.resolve("formats/02_train", {"epochs": value})
+
+
+def test_the_options_of_the_writers_have_their_ranges():
+    given = writing.DEFAULTS | {"words": [*writing.DEFAULTS["words"]]}
+    given |= {"persona": "c3po", "model": "m", "count": 3}
+    known = parameters.WRITERS
+    assert set(known) == set(given)
+    parameters.check(known, given, "the command line", known)
+    wrong = {"count": 0, "words": [60, 3], "temperature": -1.0, "timeout": 0.0, "price_in": -1.0}
+    for name, value in (wrong | {"asks": 0, "concurrency": 0, "model": ""}).items():
+        with pytest.raises(StudyError, match=f"the command line, field '{name}'"):
+            parameters.check(known, given | {name: value}, "the command line", known)
 
 
 # Studies

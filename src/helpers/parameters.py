@@ -3,6 +3,7 @@ checked, and printed when a notebook runs."""
 
 import ast
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,13 @@ def all_different(entries: list) -> list:
         if entry in entries[:place]:
             raise ValueError(f"{entry!r} is listed twice")
     return entries
+
+
+def is_span(bounds: list[int]) -> list[int]:
+    """A check: two numbers, the smaller first."""
+    if len(bounds) != 2 or bounds[0] > bounds[1]:
+        raise ValueError(f"the least and the most are needed, found {bounds}")
+    return bounds
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -133,7 +141,6 @@ ALLOWED = {
     # judging
     "judge_model": str,
     "annotator": NameOrEmpty,
-    "reader": NameOrEmpty,
     "draw_labels": CountOrNone,
     "draw_premises": CountOrNone,
     "other_results": PathOrEmpty,
@@ -151,7 +158,26 @@ ALLOWED = {
 }
 
 
-def first_wrong(known: list[str], given: dict) -> tuple[list[str | int], str]:
+# What the options of the writers' command lines may be (see `writing.DEFAULTS`).
+WRITERS = {
+    "persona": Text,
+    "model": Text,
+    "count": Count,
+    "words": Annotated[list[Count], AfterValidator(is_span)],
+    "max_tokens": Count,
+    "temperature": ALLOWED["temperature"],
+    "asks": Count,
+    "tries": Count,
+    "timeout": Annotated[float, Field(gt=0, allow_inf_nan=False)],
+    "concurrency": Annotated[int, Field(ge=1, le=1000)],
+    "price_in": Annotated[float, Field(ge=0, allow_inf_nan=False)],
+    "price_out": Annotated[float, Field(ge=0, allow_inf_nan=False)],
+}
+
+
+def first_wrong(
+    known: list[str], given: dict, allowed: dict = ALLOWED
+) -> tuple[list[str | int], str]:
     """The keys and places that lead to the first thing wrong with given parameters, and what it is;
     "" where nothing is. `known` are the names that there are."""
     for name, value in given.items():
@@ -159,7 +185,7 @@ def first_wrong(known: list[str], given: dict) -> tuple[list[str | int], str]:
             near = get_close_matches(str(name), known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             return [name], f"there is no such parameter.{hint} There are {', '.join(known)}"
-        validate = partial(adapter(ALLOWED[name]).validate_python, strict=True)
+        validate = partial(adapter(allowed[name]).validate_python, strict=True)
         place, wrong = first_error(validate, value)
         if wrong:
             return [name, *place], wrong
@@ -168,10 +194,10 @@ def first_wrong(known: list[str], given: dict) -> tuple[list[str | int], str]:
     return [], ""
 
 
-def check(known: list[str], given: dict, where: str) -> None:
+def check(known: Iterable[str], given: dict, where: str, allowed: dict = ALLOWED) -> None:
     """Raise StudyError for the first given parameter that is not known, or whose value is not
     allowed."""
-    place, wrong = first_wrong(list(known), given)
+    place, wrong = first_wrong(list(known), given, allowed)
     if wrong:
         raise StudyError(f"{where}, {named(place)}: {wrong}. Change it, then run again.")
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from helpers import parameters
 from helpers.files import StudyError
 from helpers.rows import has_words
 from helpers.server import complete, said, unsaid
@@ -122,6 +123,8 @@ def command(write: Callable[[str, int, dict], dict], doc: str, count: str, n: in
         parser.add_argument(option, default=default, **many, help=f"default {default}")
     settings = vars(parser.parse_args())
     try:
+        given = settings | {"words": [*settings["words"]]}
+        parameters.check(parameters.WRITERS, given, "the command line", parameters.WRITERS)
         done = write(settings.pop("persona"), settings.pop("count"), settings)
     except StudyError as error:
         raise SystemExit(f"error: {error}") from None
