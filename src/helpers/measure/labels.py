@@ -144,27 +144,16 @@ def load_labels(persona: str, card: dict) -> pd.DataFrame:
 
 def settled(labels: pd.DataFrame) -> pd.DataFrame:
     """One value per answer and trait: label_id, trait, value, label (1 where it `shows`), coherence
-    (missing where no reading has one). What was read by the rule goes before what was read without;
-    then the majority of the readers counts, and a tie goes to the one of them who has read most."""
-    ruled = labels[labels["coherence"].notna()]
-    first = ruled.set_index(["label_id", "trait"]).index.unique()
-    others = labels[~labels.set_index(["label_id", "trait"]).index.isin(first)]
-    found = pd.concat([majority(part, ["label_id", "trait"], "value") for part in (ruled, others)])
-    read = ruled.drop_duplicates(["reader", "label_id"])
-    coherence = majority(read, ["label_id"], "coherence")
-    found = found.assign(label=(found["value"] == "shows").astype(int))
-    return found.merge(coherence, on="label_id", how="left")
-
-
-def majority(labels: pd.DataFrame, keys: list[str], column: str) -> pd.DataFrame:
-    """What most readers found in `column` per `keys`, which it keeps; a tie goes to the reader with
-    most labels."""
-    votes = labels.groupby([*keys, column])["reader"].transform("size")
-    most = labels["reader"].map(labels["reader"].value_counts())
-    ranked = labels.assign(votes=votes, most=most).sort_values(
-        ["votes", "most"], ascending=False, kind="stable"
-    )
-    return ranked.drop_duplicates(keys)[[*keys, column]]
+    (missing where no reading has one). What was read by the rule goes before what was read without,
+    then the reading of the reader who has read most answers."""
+    answers_read = labels.groupby("reader")["label_id"].nunique()
+    ranked = labels.assign(
+        ruled=labels["coherence"].notna(), most=labels["reader"].map(answers_read)
+    ).sort_values(["ruled", "most"], ascending=False, kind="stable")
+    values = ranked.drop_duplicates(["label_id", "trait"])[["label_id", "trait", "value"]]
+    values["label"] = (values["value"] == "shows").astype(int)
+    whole = ranked.drop_duplicates("label_id")[["label_id", "coherence"]]
+    return values.merge(whole, on="label_id")
 
 
 def twice(labels: pd.DataFrame) -> pd.DataFrame:
