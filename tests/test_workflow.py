@@ -312,6 +312,7 @@ def test_drawing_and_statistics_train_nothing():
         own = chapters.code(chapter)
         assert "src/helpers/model/answer.py" in own
         assert not [p for p in own if p.startswith(("src/helpers/report", "src/helpers/measure"))]
+        assert not {"src/helpers/records.py", "src/helpers/embedded.py"} & set(own)
     assert REPORT in chapters.code("formats/05_expression")
 
 

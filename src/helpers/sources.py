@@ -8,14 +8,13 @@ from helpers.files import ROOT, fingerprint, read_json
 
 HELPERS = ROOT / "src" / "helpers"
 # What no chapter that trains or answers rests on though it imports it: the table of arms, whose
-# entries are parameters of a rule; drawing, where the chapter does more than draw; and statistics
-# that sum up what was answered. So a changed figure trains nothing again.
-BESIDE = ("arms.py", "report/")
+# entries are parameters of a rule; drawing, where the chapter does more than draw; what fetches
+# weights and keeps records; and statistics that sum up what was answered. So a changed figure
+# trains nothing again.
+BESIDE = ("arms.py", "report/", "embedded.py", "records.py", "repository.py", "sources.py")
 BESIDE_TOO = {"formats/03_answer": ("measure/",)}
-# What reads, writes and checks, and decides no number: what was read is hashed as data, and what
-# weights were fetched stands in the record by their own hash.
-CARRIES = ("embedded.py", "files.py", "parameters.py", "records.py", "repository.py", "rows.py")
-CARRIES += ("server.py", "sources.py", "writing.py")
+# What reads, writes and checks, and decides no number: what was read is hashed as data.
+CARRIES = ("files.py", "parameters.py", "rows.py", "server.py", "writing.py")
 
 
 def modules(chapter: str, left_out: tuple[str, ...] = ()) -> list[str]:
