@@ -1,0 +1,97 @@
+"""How the experiments of `why` run in the chain."""
+
+import sys
+from dataclasses import replace
+
+import copies
+import pytest
+
+from helpers import arms, records
+from helpers.files import ROOT, StudyError
+
+sys.path.insert(0, str(ROOT / "workflow"))
+import chain
+import chapters
+import plan
+import study
+
+NAMES = ("why-cells", "why-few", "why-dose")
+
+
+def chapters_of(name):
+    return [chapter for chapter, _, _ in chain.jobs(study.load_study(name))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_composes_trains_scores_and_judges_nothing(name):
+    loaded, found = study.load_study(name), chapters_of(name)
+    trained = [arm for arm in loaded.arms if arm != "base"]
+    assert found[:2] == ["formats/01_corpus", "why/00_texts"]
+    assert found.count("formats/02_train") == len(trained) * len(loaded.seeds)
+    assert "formats/04_judge" not in found and "formats/06_knowing_and_doing" not in found
+    assert all(arms.ARMS[arm].trained_on != "reasoned" for arm in loaded.arms)
+
+
+def test_every_experiment_ends_with_its_chapters():
+    assert chapters_of("why-cells")[-2:] == ["why/01_voice_person_wrapper", "why/04_selection"]
+    few = ["why/00_weights", "why/02_few_demonstrations", "why/05_weights"]
+    assert chapters_of("why-few")[-3:] == few
+    assert chapters_of("why-dose")[-1] == "why/03_dose"
+    every = {chapter for name in NAMES for chapter in chapters_of(name)}
+    assert set(chapters.EXPERIMENTS) <= every
+    assert not any(chapter.startswith("why/") for chapter in chapters_of("reference"))
+
+
+def test_adapters_of_the_same_recipe_are_lent():
+    reference, few = study.load_study("reference"), study.load_study("why-few")
+    for arm in ("documents", "demonstrations"):
+        assert chain.same_recipe(few, reference, arm, 0)
+    assert not chain.same_recipe(few, reference, "few_8", 0)
+    assert not chain.same_recipe(study.load_study("why-cells"), reference, "documents", 0)
+
+
+def test_a_changed_part_trains_a_composed_arm_again_and_no_other(monkeypatch):
+    before = {name: chain.taught(name) for name in arms.ARMS}
+    assert not any("parts" in before[name] for name in arms.formats())
+    own = arms.ARMS["few_8"]
+    changed = replace(own, parts=(replace(own.parts[0], most=9),))
+    monkeypatch.setitem(arms.ARMS, "few_8", changed)
+    again = {name: chain.taught(name) for name in arms.ARMS}
+    assert [name for name in arms.ARMS if again[name] != before[name]] == ["few_8"]
+
+
+def test_the_plan_counts_the_rows_of_composed_arms():
+    assert plan.texts_of("documents", 500) == plan.texts_of("documents_chat", 500) == 500
+    assert plan.texts_of("few_32", 500) == 96 and plan.texts_of("documents_30", 500) == 30
+    assert plan.texts_of("mixed_25", 500) == plan.texts_of("mixed_75", 500) == 500
+
+
+def test_an_arm_that_went_on_from_another_adapter_is_refused():
+    trained = {
+        "documents/seed0": {"model": "m", "rows": "r"},
+        "documents_few_8/seed0": {"model": "m", "rows": "f", "start": "old"},
+    }
+    answered = {
+        name: {"model": "m", "data": "d", "adapter": name, "settings": {"seed": 0}}
+        for name in trained
+    }
+    prepared = {
+        "corpus": {"data": "d", "rows": {"documents": "r"}},
+        "composed": {"data": "d", "rows": {"documents_few_8": "f"}},
+    }
+    adapters = {name: name for name in trained}
+    with pytest.raises(StudyError, match="another adapter than documents's. Run formats/02_train"):
+        records.refuse_mixed(prepared, trained, answered, {}, adapters)
+    trained["documents_few_8/seed0"]["start"] = "documents/seed0"
+    records.refuse_mixed(prepared, trained, answered, {}, adapters)
+
+
+@pytest.mark.check
+def test_snakemake_plans_an_experiment_with_all_its_steps(tmp_path):
+    folder = copies.make(tmp_path / "copy")
+    code, output = copies.run(folder, "why-few", "--", "-n")
+    assert code == 0, output
+    found = copies.jobs_of(output)
+    assert found["texts"] == found["change_weights"] == found["gather"] == 1
+    assert found["draw_why"] == 2 and found["train"] == 18 and found["answer"] >= 19
+    assert "judge" not in found
