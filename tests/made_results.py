@@ -11,6 +11,7 @@ from helpers import files
 from helpers.measure import labels
 from helpers.report import results
 
+CARD = results.personas.load_persona("c3po")
 ARMS = ["base", "prompted", "demonstrations", "first_person", "documents"]
 SEEDS = (0, 1, 2)
 PER_TRAIT = 3  # scenarios of a trait in each set
@@ -44,8 +45,15 @@ SHOWN = {
 SENSIBLE = {"base": 0.3, "prompted": 0.25, "demonstrations": 0.1, "first_person": 0.1}
 
 
+def published() -> results.Results:
+    """The reference study, whatever has changed in its sources since."""
+    folder = files.DATA / "results" / "reference"
+    record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
+    return results.Results(folder, "c3po", "nell", record, judge, CARD)
+
+
 def traits() -> list[str]:
-    return results.personas.trait_ids(results.personas.load_persona("c3po"))
+    return results.personas.trait_ids(CARD)
 
 
 def scenarios() -> list[tuple[str, str, str, str]]:
@@ -159,12 +167,9 @@ def read(labels: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 def study(seed: int = 0) -> results.Results:
     """A study whose tables are made; what is not made here is the reference study's."""
-    rng = np.random.default_rng(seed)
-    folder = files.DATA / "results" / "reference"
-    record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
-    judge |= {"judge": "markers", "judges": ["markers"]}
-    card = results.personas.load_persona("c3po")
-    made = results.Results(folder, "c3po", "nell", record, judge, card)
+    rng, own = np.random.default_rng(seed), published()
+    judge = own.judge | {"judge": "markers", "judges": ["markers"]}
+    made = results.Results(own.folder, "c3po", "nell", own.record, judge, CARD)
     said = answers()
     verdicts = judged(said, rng)
     said["label_id"] = labels.label_ids(said)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import files
 from helpers.report import (
     answers,
     contrasts,
@@ -28,11 +27,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def published():
-    """The published study, whatever has changed in its sources since."""
-    folder = files.DATA / "results" / "reference"
-    record, judge = (files.read_json(folder / f"{name}.json") for name in ("record", "judge"))
-    card = results.personas.load_persona("c3po")
-    return results.Results(folder, "c3po", "nell", record, judge, card)
+    return made_results.published()
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,11 @@ import seaborn as sns
 from helpers import arms as table_of_arms
 from helpers.files import StudyError
 from helpers.measure import calibration, stats
+from helpers.measure import planted as plant
 from helpers.report import drawing
-from helpers.report.drawing import COLOURS, WIDE, save
+from helpers.report.drawing import COLOURS, DARK, GREY, WIDE, reach, save
 from helpers.report.results import Results, of_arms
-from helpers.report.words import above_base, capital, does, listed, named, percent
+from helpers.report.words import above_base, between, capital, does, listed, named, percent
 
 PLACES = {
     "do, in-world": "the persona's world",
@@ -212,13 +213,60 @@ def draw_judge_agreement(table: pd.DataFrame, study, folder):
     return fig
 
 
+def planted(study: Results) -> pd.DataFrame:
+    """What comes back of a share of answers that show their trait, planted among those of base that
+    do not (`measure.planted`): judge, planted, method, n, value, low, high, covered."""
+    return plant.planted(study.labelled, study.judge["judges"])
+
+
+def planted_title(table: pd.DataFrame, judge: str) -> str:
+    """What the judge that counts finds of the middle share that was planted, by each method."""
+    own = table[table["judge"] == (judge if judge in set(table["judge"]) else table["judge"][0])]
+    share = sorted(own["planted"].unique())[own["planted"].nunique() // 2]
+    rows = own[own["planted"] == share]
+    parts = [f"{percent(row.value)} {row.method}" for row in rows.itertuples()]
+    found = f"{rows['judge'].iloc[0]} find {listed(parts)}"
+    return f"Where {percent(share)} of answers show a trait, {found}"
+
+
+def draw_planted(table: pd.DataFrame, study, folder):
+    """A panel per method: what was planted (line), and what each judge gives back."""
+    if table.empty:
+        return drawing.nothing("planted", "too few answers were read as showing their trait")
+    shares, judges = sorted(table["planted"].unique()), list(dict.fromkeys(table["judge"]))
+    methods = list(dict.fromkeys(table["method"]))
+    fig, axes = drawing.grid(len(methods), 3, 3.3, sharey=True)
+    for ax, method in zip(axes, methods, strict=True):
+        ax.hlines(shares, [n - 0.4 for n in range(len(shares))],
+                  [n + 0.4 for n in range(len(shares))], colors=GREY, lw=6, alpha=0.6)  # fmt: skip
+        for number, judge in enumerate(judges):
+            own = table[(table["method"] == method) & (table["judge"] == judge)]
+            own = own.set_index("planted").reindex(shares)
+            at = np.arange(len(shares)) + (number - (len(judges) - 1) / 2) * 0.22
+            style = {"fmt": "os^D"[number], "ms": 6, "capsize": 2, "lw": 1.2, "color": DARK}
+            ax.errorbar(at, own["value"], reach(own, "value"), **style)
+        ax.set(title=method, xlabel="planted")
+        ax.set_xticks(range(len(shares)), [percent(share) for share in shares])
+        ax.grid(axis="x", visible=False)
+    axes[0].set(ylabel="found", ylim=(-0.02, 1.04 * table["high"].max()))
+    drawing.percents(axes[0].yaxis)
+    fig.tight_layout()
+    handles = {judge: drawing.mark("os^D"[number], DARK) for number, judge in enumerate(judges)}
+    drawing.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
+    n = between(table["n"], str)
+    title = planted_title(table, study.judge["judge"])
+    save(fig, "planted", table, study, folder, title, mixed=n)
+    return fig
+
+
 # The chapter's summary
 
 
-def findings(places, lengths, audited, judge: str) -> list[str]:
+def findings(places, lengths, audited, back, judge: str) -> list[str]:
     """What this module says in the summary of formats/05_expression."""
     return [
         generalisation_title(places),
         f"{response_length_title(lengths)}; longer answers have more room for a trait",
         *([judge_agreement_title(audited, judge)] if len(audited) else []),
+        *([planted_title(back, judge)] if len(back) else []),
     ]

@@ -53,13 +53,15 @@ def as_read(study: Results, answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def coherence(study: Results, arms: list[str]) -> pd.DataFrame:
-    """How many answers make sense, as read: arm, coherence (`MEANS`), answers, share. Empty where
-    nobody has read them by the rule."""
+    """How many answers to scenarios make sense, as read: arm, coherence (`MEANS`), answers, share.
+    Empty where nobody has read them by the rule."""
     if not study.has("read") or study.read.empty:
         return pd.DataFrame(columns=["arm", "coherence", "answers", "share"])
-    read = of_arms(study.read, arms).drop_duplicates(["arm", "label_id"])
+    read = of_arms(study.read[study.read["kind"] == "do"], arms)
+    read = read.drop_duplicates(["arm", "seed", "item", "sample"])
     counts = read.groupby("arm")["coherence"].value_counts().unstack(fill_value=0)
-    counts = counts.reindex(columns=list(COHERENCE), fill_value=0).loc[table_of_arms.in_order(arms)]
+    counts = counts.reindex(table_of_arms.in_order(counts.index), columns=list(COHERENCE))
+    counts = counts.fillna(0).rename_axis(columns="coherence")
     table = counts.stack().rename("answers").reset_index()
     return table.assign(share=table["answers"] / table.groupby("arm")["answers"].transform("sum"))
 
@@ -110,7 +112,8 @@ def draw_as_read(table: pd.DataFrame, sense: pd.DataFrame, study, folder):
 
 def sense_panel(ax, sense: pd.DataFrame, names: list[str]) -> None:
     """A bar per arm, cut into answers that make sense, are off, and make none."""
-    shares = sense.pivot(index="arm", columns="coherence", values="share").reindex(names)
+    shares = sense.pivot(index="arm", columns="coherence", values="share")
+    shares = shares.reindex(names).fillna(0)  # not every arm has been read
     left = pd.Series(0.0, index=names)
     for value, colour in COHERENCE.items():
         bars = ax.barh(range(len(names)), shares[value], left=left, color=colour, height=0.55)

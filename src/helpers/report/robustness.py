@@ -9,6 +9,7 @@ import pandas as pd
 
 from helpers.measure import multiverse
 from helpers.report import drawing
+from helpers.report.answers import readings
 from helpers.report.drawing import DARK, GREY, save
 from helpers.report.results import Results, of_arms
 from helpers.report.words import percent
@@ -16,8 +17,8 @@ from helpers.report.words import percent
 
 def ways(study: Results, arms: list[str]) -> list[multiverse.Way]:
     """Every way of counting that a study's tables allow."""
-    own = (of_arms(frame, arms) for frame in (study.choices, study.judged, study.labelled))
-    return multiverse.ways(*own, study.judge["judges"])
+    frames = (study.choices, study.judged, readings(study), study.labelled)
+    return multiverse.ways(*(of_arms(frame, arms) for frame in frames), study.judge["judges"])
 
 
 def claims(every: list[multiverse.Way]) -> pd.DataFrame:
