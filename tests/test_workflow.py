@@ -236,6 +236,20 @@ def test_the_results_to_compare_with_must_be_there(tmp_path, monkeypatch):
     chain.refuse_missing_others(study.load_study("persllm-nell"))
 
 
+def test_the_largest_of_the_studies_of_sizes_compares_them(tmp_path, monkeypatch):
+    names = ("scale-135m", "scale-0.5b", "scale-1.5b")
+    ladder = [study.load_study(name) for name in names]
+    every = [{chapter for chapter, _, _ in chain.jobs(loaded)} for loaded in ladder]
+    assert ["formats/08_size" in chapters_of for chapters_of in every] == [False, False, True]
+    own = [loaded.parameters for loaded in ladder]
+    assert own[2]["smaller_results"] == [loaded.results for loaded in ladder[:2]]
+    alike = [{n: v for n, v in one.items() if n not in ("model", "smaller_results")} for one in own]
+    assert alike[0] == alike[1] == alike[2]
+    monkeypatch.setattr(chain, "ROOT", tmp_path)
+    with pytest.raises(StudyError, match="'smaller_results': .*scale-135m/results has no record"):
+        chain.refuse_missing_others(ladder[2])
+
+
 # Adapters of another study
 
 
