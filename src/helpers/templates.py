@@ -70,7 +70,7 @@ def around(messages: list[dict], tokenizer) -> tuple[str, str, str]:
     asked = render(messages, tokenizer, ask=True)
     before, mark, after = render([*messages, REPLY], tokenizer).rpartition(MARK)
     if not mark:
-        raise StudyError("the model's chat template drops the reply; give it another template.")
+        raise StudyError("the model's chat template drops the reply.")
     if before.startswith(asked) and not before[len(asked) :].strip():
         prompt = asked
     else:  # it asks for something else than a reply: for nothing, or for thinking
@@ -179,15 +179,13 @@ def prepare(tokenizer, model: str) -> None:
         named = ", ".join(sorted(template))
         refuse(model, f"has several chat templates ({named}) and no default", "Choose one of them")
     try:
-        asked = written([USER], tokenizer)
+        asked, answered = written([USER], tokenizer, True), written([USER, REPLY], tokenizer)
     except FAULTS as error:
         refuse(model, f"has a chat template that fails ({reason(error)})", "Repair it")
-    if QUESTION not in asked:
-        refuse(model, "has a chat template that drops the user's message", "Give it another one")
-    try:
-        _, _, after = around([USER], tokenizer)
-    except StudyError as error:
-        refuse(model, f"cannot be used: {error}", "Give it another template")
+    for mark, text, lost in ((QUESTION, asked, "user's message"), (MARK, answered, "reply")):
+        if mark not in text:
+            refuse(model, f"has a chat template that drops the {lost}", "Give it another one")
+    after = around([USER], tokenizer)[2]
     end = closing(after, tokenizer).lstrip()
     if after.strip() and not end:
         problem = f"has a chat template that ends a reply with {after.strip()!r}, which is no token"
