@@ -1,6 +1,7 @@
 """What all chapters share: results, words, captions; and every figure of the formats chapters,
 drawn on the published study."""
 
+import re
 import shutil
 
 import made_results
@@ -19,7 +20,6 @@ from helpers.report import (
     drawing,
     expression,
     knowing_and_doing,
-    persllm_figures,
     persona_or_format,
     reading,
     readouts,
@@ -202,17 +202,16 @@ def test_every_figure_has_a_title_a_caption_numbers_and_at_most_six_panels(drawn
 
 
 def test_every_caption_is_of_a_figure_that_can_be_drawn():
-    """A figure `x` is drawn by `draw_x` of a chapter's module, or by `persllm_figures.x`."""
+    """A figure `x` of the formats' chapters is drawn by `draw_x` of the chapter's module; every
+    figure is saved by its name somewhere."""
     chapters = (answers, contrasts, expression, knowing_and_doing)
     chapters += (persona_or_format, reading, readouts, robustness, shares)
     names = {name for module in chapters for name in vars(module) if name.startswith("draw_")}
     own = {name.removeprefix("draw_") for name in names}
-    theirs = {name for name in drawing.templates() if hasattr(persllm_figures, name)}
-    rest = set(drawing.templates()) - own - theirs - {"expression_over_turns_ablations"}
-    folders = (files.ROOT / "notebooks/why", files.ROOT / "src/helpers/report")
-    of_why = "".join(p.read_text() for p in folders[1].glob("why*.py"))
-    of_why += "".join(p.read_text() for p in folders[0].glob("*.ipynb"))
-    rest = {name for name in rest if name not in of_why}
+    places = [*(files.ROOT / "src/helpers/report").glob("*.py")]
+    places += (files.ROOT / "notebooks").rglob("*.ipynb")
+    code = "".join(path.read_text() for path in places)
+    rest = {name for name in drawing.templates() if not re.search(rf'"{name}\\?"', code)}
     assert own <= set(drawing.templates()) and not rest
 
 
