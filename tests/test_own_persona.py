@@ -144,4 +144,4 @@ def test_the_page_leads_to_a_study_of_persllm_that_can_run(copy, server):
     assert read_jsonl(copy / "data" / "persllm" / "robin" / "examples.jsonl")
     (copy / "workflow" / "studies" / "robin-persllm.yaml").write_text(PERSLLM)
     code, output = carry_out(PLAN.replace("robin", "robin-persllm"), copy)
-    assert code == 0 and copies.jobs_of(output)["prefer"] == 3, output
+    assert code == 0 and copies.jobs_of(output)["prefer"] == 1, output
