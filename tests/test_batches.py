@@ -95,6 +95,9 @@ def test_a_second_draw_takes_answers_of_the_first_with_the_traits_turned(
     ids = [{row["label_id"] for rows in part for row in rows} for part in (first, again)]
     assert len(ids[0]) == 36 and len(ids[1]) == 18 and ids[1] < ids[0]
     assert first[0][0]["traits"] == TRAITS and again[0][0]["traits"] == TRAITS[::-1]
+    whole = drawn(monkeypatch, results, tmp_path / "whole", "--again", tmp_path / "all")
+    assert {row["label_id"] for rows in whole for row in rows} == ids[0]
+    assert whole[0][0]["traits"] == TRAITS[::-1]
 
 
 def test_what_cannot_be_drawn_is_named(monkeypatch, results, tmp_path):

@@ -93,8 +93,11 @@ def test_the_tables_have_the_promised_columns(made):
     judged = pd.read_csv(results / "judged.csv")
     wanted = ["arm", "seed", "item", "kind", "scenario_trait", "setting", "sample", "incoherent"]
     assert list(judged.columns[:8]) == wanted
-    n_judged = [len(judged.filter(like=f"{name}_").columns) for name in ("markers", "classifier")]
-    assert n_judged == [8, 8]
+    n_judged = [
+        len(judged.filter(like=f"{name}_").columns)
+        for name in ("markers", "classifier", "combined")
+    ]
+    assert n_judged == [8, 8, 8]
     counts = judged["arm"].value_counts().to_dict()
     assert counts == {"base": ANSWERS, "persllm": ANSWERS + 4, "persllm_dpo": ANSWERS + 4}
     for name, columns in COLUMNS.items():

@@ -185,7 +185,7 @@ def draw(given: argparse.Namespace) -> str:
         answers, traits = answers[answers["label_id"].isin(before)], traits[::-1]
     drawn = evenly(answers, given.count) if given.count else answers
     own = [[trait] for trait in drawn["scenario_trait"]]
-    look_for = [traits] * len(drawn) if given.count else own
+    look_for = [traits] * len(drawn) if given.count or given.again else own
     number = write_batches(drawn, look_for, ROOT / given.folder, given.size)
     shares = drawn.groupby("arm").size().to_dict()
     return (
