@@ -9,7 +9,7 @@ import pytest
 from helpers import arms, files, pretrained
 from helpers.arms import Part
 from helpers.corpus import certificate, formats, kinds
-from helpers.files import StudyError, write_jsonl
+from helpers.files import StudyError, write_json, write_jsonl
 
 RAW = kinds.RAW_CELLS
 COMPOSED = arms.trained_on("composed")
@@ -186,3 +186,22 @@ def test_what_a_part_says_is_what_is_taken(texts, questions):
     assert json.dumps(plain[:3]) == json.dumps(texts["documents"][:3])
     half = kinds.rows_of("x", Part("documents", share=(0.5, 1)), texts, questions)
     assert half[0] == [r for r in texts["documents"] if r["split"] == "train"][250]
+
+
+@pytest.mark.check
+def test_the_chapter_writes_the_rows_of_the_arms_that_are_composed(folder, runs, monkeypatch):
+    """Its cells run as they stand, on the run of few units."""
+    write_json(folder / "small" / "data" / "record.json", {"data": "d"})
+    cells = files.read_json(files.ROOT / "notebooks" / "why" / "00_texts.ipynb")["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    names = {"__name__": "chapter"}
+    exec(code[0], names)
+    names |= {"run": "small", "arms": ["base", "documents", "voice_third", "documents_10"]}
+    for cell in code[1:]:
+        exec(cell, names)
+    record = files.read_json(folder / "small" / "data" / "composed_record.json")
+    assert set(record["rows"]) == {"voice_third", "documents_10"}
+    for arm, value in record["rows"].items():
+        rows = formats.prepared("small", arm)
+        assert certificate.hash_rows(rows) == value
+        assert sum(row["split"] == "train" for row in rows) == {"voice_third": 16}.get(arm, 10)

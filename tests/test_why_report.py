@@ -105,8 +105,10 @@ def write_changes(folder, strengths):
         for layer in range(3)
         for name in ("q_proj", "up_proj")
     ]
-    table = pd.DataFrame(rows).assign(arm=both[0], other=both[1])
-    table.to_csv(folder / "overlap.csv", index=False)
+    table = pd.DataFrame(rows).assign(arm=both[0])
+    alike = table.assign(other=both[0], cosine=0.4, writes=0.5)
+    whole = pd.concat([alike, table.assign(other=both[1])])
+    whole.to_csv(folder / "overlap.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +218,9 @@ def test_what_a_change_leaves_is_the_share_that_was_planted(results):
     others = why_weights.others(left)
     assert set(others["change"]) == {*why_weights.CHANGES.values(), "as it is"}
     assert "50% of" in why_weights.changes_title(others).replace("49%", "50%").replace("51%", "50%")
-    assert "30%" in why_weights.overlap_title(why_weights.overlaps(study))
+    title = why_weights.overlap_title(why_weights.overlaps(study))
+    assert "cosine of 0.10 (two seeds of documents: 0.40)" in title
+    assert "overlap by 20% (50%; chance 3%)" in title
     table = why.contrasts(why_weights.with_changes(study), "weights").set_index("contrast")
     verdicts = table["verdict"].to_dict()
     assert len(verdicts) == 6 and verdicts.pop("merged_does") == "reversed"

@@ -138,6 +138,7 @@ ALLOWED = {
     # changed adapters
     "changed_arms": Annotated[list[Adapted], Field(min_length=2, max_length=2)],
     "strengths": list[Annotated[float, Field(ge=-2, le=2)]],
+    "other_seed": Seed,
     # judging
     "judge_model": str,
     "annotator": NameOrEmpty,

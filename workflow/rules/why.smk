@@ -33,8 +33,9 @@ if CHANGED:
             found(f"data/items/{PERSONA}", "*.jsonl"),
             f"{RUN}/data/record.json",
             [
-                f"{RUN}/{arm}/seed{STUDY.seeds[0]}/adapter_model.safetensors"
+                f"{RUN}/{arm}/seed{all_values(STUDY)[seed]}/adapter_model.safetensors"
                 for arm in all_values(STUDY)["changed_arms"]
+                for seed in ("seed", "other_seed")
             ],
         output:
             CHANGED,

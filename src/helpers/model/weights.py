@@ -173,7 +173,8 @@ def overlap(first: Path, second: Path) -> list[dict]:
     `norm` is the Frobenius norm of what an adapter adds to a matrix, `cosine` that of the two
     additions. `reads` and `writes` are the mean squared cosine of the principal angles between what
     the two read from (row spaces) and write to (column spaces), 1 for the same subspace; chance is
-    that of random subspaces, rank over size.
+    that of random subspaces, rank over size. Adapters of one seed begin with the same A and share
+    most of it still, so that `reads` tells something of different seeds alone.
     """
     rows, others = [], factors(second)
     for (layer, projection), (a, b) in factors(first).items():

@@ -13,7 +13,7 @@ from helpers.report import drawing
 from helpers.report.drawing import DARK, save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about
-from helpers.report.words import nats
+from helpers.report.words import named, nats
 
 CHANGES = {
     "shift": "mean shift of each layer",
@@ -124,40 +124,52 @@ def changes_title(table: pd.DataFrame) -> str:
 
 
 def overlaps(study: Results) -> pd.DataFrame:
-    """The overlap of two formats' adapters by layer, mean over the projections: layer, arm, other,
-    norm, other_norm, cosine, reads, writes, reads_chance, writes_chance."""
+    """The overlap of two adapters of different seeds by layer, mean over the projections: arm,
+    other (the same format for a first row per layer), layer, norm, other_norm, cosine, reads,
+    writes, reads_chance, writes_chance."""
     table = read(study.folder, "overlap")
-    return table.groupby(["arm", "other", "layer"]).mean(numeric_only=True).reset_index()
+    return (
+        table.groupby(["arm", "other", "layer"], sort=False).mean(numeric_only=True).reset_index()
+    )
 
 
 def draw_overlap(table: pd.DataFrame, study: Results, folder: Path):
-    """By layer: left the norms, right cosine and shared subspaces, dotted chance."""
-    fig, (left_, right) = drawing.grid(2, 2, 3.4)
-    first, second = table["arm"].iloc[0], table["other"].iloc[0]
-    for arm, name in ((first, "norm"), (second, "other_norm")):
+    """By layer: left the norms, right cosine and shared subspaces, pale those of one format's two
+    seeds, dotted chance."""
+    fig, (norms, right) = drawing.grid(2, 2, 3.4)
+    alike, other = of_one_format(table)
+    for rows, name in ((other, "norm"), (other, "other_norm")):
+        arm = rows["arm" if name == "norm" else "other"].iloc[0]
         label = table_of_arms.label(arm)
-        left_.plot(table["layer"], table[name], "o-", color=drawing.COLOURS[arm], label=label)
+        norms.plot(rows["layer"], rows[name], "o-", color=drawing.COLOURS[arm], label=label)
     for name, style in (("cosine", "o-"), ("reads", "s--"), ("writes", "^--")):
-        right.plot(table["layer"], table[name], style, color=DARK, ms=4, label=name)
-    chance = table[["reads_chance", "writes_chance"]].mean(axis=1)
-    right.plot(table["layer"], chance, ":", color=drawing.GREY, label="chance")
-    left_.set(title="norm of what is added", xlabel="layer", ylabel="mean over matrices")
+        right.plot(other["layer"], other[name], style, color=DARK, ms=4, label=name)
+        right.plot(alike["layer"], alike[name], style, color=DARK, ms=4, alpha=drawing.PALE)
+    chance = other[["reads_chance", "writes_chance"]].mean(axis=1)
+    right.plot(other["layer"], chance, ":", color=drawing.GREY, label="chance")
+    norms.set(title="norm of what is added", xlabel="layer", ylabel="mean over matrices")
     right.set(title="overlap of the two", xlabel="layer")
-    for ax in (left_, right):
+    for ax in (norms, right):
         ax.legend(frameon=False)
     fig.tight_layout()
     save(fig, "overlap", table, study, folder, overlap_title(table))
     return fig
 
 
+def of_one_format(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of two seeds of one format, and those of two formats."""
+    same = table["arm"] == table["other"]
+    return table[same], table[~same]
+
+
 def overlap_title(table: pd.DataFrame) -> str:
-    mean = table.mean(numeric_only=True)
-    chance = (mean["reads_chance"] + mean["writes_chance"]) / 2
-    names = [table_of_arms.label(table[name].iloc[0]) for name in ("arm", "other")]
+    alike, other = (rows.mean(numeric_only=True) for rows in of_one_format(table))
+    names = [of_one_format(table)[1][column].iloc[0] for column in ("arm", "other")]
     return (
-        f"{names[0].capitalize()} and {names[1]} read from subspaces that overlap by "
-        f"{mean['reads']:.0%} and write to such that overlap by {mean['writes']:.0%} "
-        f"(chance: {chance:.0%})"
+        f"What {named(names)} add to the weights has a cosine of {other['cosine']:.2f} (two seeds "
+        f"of {table_of_arms.label(names[0])}: {alike['cosine']:.2f}); they write to subspaces that "
+        f"overlap by {other['writes']:.0%} ({alike['writes']:.0%}; chance "
+        f"{other['writes_chance']:.0%})"
     )
 
 
