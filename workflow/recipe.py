@@ -66,8 +66,9 @@ def refuse_other_settings(study: Study, chapter: str, name: str, settings: dict)
     for field_name in sorted(wanted.keys() | settings.keys()):
         # A parameter that came later was at its default then.
         had = settings.get(field_name, defaults(chapter).get(field_name))
-        # The run's name alone may differ: an adapter can come from another study's run.
-        if field_name != "run" and wanted.get(field_name) != had:
+        # The run's name may differ, as an adapter can come from another study's run; and the
+        # options of an untrained arm may have been scored again with every seed.
+        if field_name not in ("run", "score_options") and wanted.get(field_name) != had:
             raise StudyError(
                 f"the results of study '{study.name}' are stale: {name} was made with "
                 f"{field_name} = {had!r}, the study has {wanted.get(field_name)!r}. "
