@@ -13,7 +13,7 @@ import pandas as pd
 
 from helpers import arms, files
 from helpers.files import StudyError
-from helpers.report import headline, persllm_readme
+from helpers.report import exported, headline, persllm_readme
 from helpers.report.page_words import CORRECTED, WIDTH, bullets, markdown_table, need, points, read
 from helpers.report.words import bound, hundred, side
 
@@ -250,6 +250,7 @@ BLOCKS = {
     "persllm_questions": persllm_readme.questions,
     "persllm_findings": persllm_readme.findings,
     "bench": bench,
+    "export": exported.block,
 }
 BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
