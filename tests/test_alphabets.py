@@ -1,4 +1,4 @@
-"""Words, sentences and alphabets of texts, with spaces between words and without."""
+"""Words and alphabets of texts, with spaces between words and without."""
 
 import pandas as pd
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from helpers import alphabets
 from helpers.corpus import certificate, personas
-from helpers.measure import encoder_judge, markers
+from helpers.measure import markers
 from helpers.persllm import fidelity, reasoned
 
 # A persona's answer in each alphabet, a marker in it, one that is only a part of a word of it (""
@@ -68,30 +68,17 @@ def test_one_character_can_be_an_answer():
 def test_no_letter_is_lost_and_nothing_fails(text):
     assert regex.sub(r"\W", "", text) == "".join(alphabets.words(text))
     assert 0 <= alphabets.share_in(text, alphabets.alphabets([text])) <= 1
-    assert "".join("".join(alphabets.sentences(text)).split()) == "".join(text.split())
     assert alphabets.length(text) >= len(text.split())
 
 
-def test_words_and_sentences():
+def test_words():
     assert alphabets.words("I don't 知道了") == ["I", "don", "t", "知", "道", "了"]
     assert certificate.words("I don't 知道") == ["i", "don't", "知", "道"]
     assert certificate.ngrams("你好世界", 3) == [("你", "好", "世"), ("好", "世", "界")]
     assert alphabets.words("मुझे डर है") == ["मुझे", "डर", "है"]
-    assert alphabets.sentences("你好。我怕！ Why? No 3.5.") == [
-        "你好。",
-        "我怕！",
-        "Why?",
-        "No 3.5.",
-    ]
-    assert alphabets.sentences("क्यों? यह है। हाँ") == ["क्यों?", "यह है।", "हाँ"]
     assert alphabets.length("三个 words") == 3
     assert reasoned.whole_sentences("第一句。第二句没有写") == "第一句。"
     assert reasoned.whole_sentences("यह है। और") == "यह है।"
-
-
-def test_long_texts_without_spaces_are_cut_for_the_second_judge():
-    pieces = encoder_judge.chunks("这句话一共有十二个汉字而已呢。" * 9)
-    assert len(pieces) > 2 and max(map(alphabets.length, pieces)) <= encoder_judge.CHUNK
 
 
 def test_answers_without_spaces_are_compared_by_their_characters():

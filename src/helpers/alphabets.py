@@ -1,4 +1,4 @@
-"""Texts in any alphabet: their words, their sentences, and which alphabets they are written in.
+"""Texts in any alphabet: their words, and which alphabets they are written in.
 
 Some scripts have no spaces between words (Chinese, Japanese, Thai, ...): there each character
 counts as a word, and a word may begin or end anywhere.
@@ -16,8 +16,6 @@ SPACELESS += r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 BEFORE, AFTER = rf"(?<![^\W{SPACELESS}])", rf"(?![^\W{SPACELESS}])"
 WORD = regex.compile(rf"[{SPACELESS}]\p{{M}}*|[^\W{SPACELESS}]+")
 WITH_APOSTROPHES = regex.compile(rf"[{SPACELESS}]\p{{M}}*|(?:[^\W{SPACELESS}]|')+")
-# A sentence ends before a space, in scripts without spaces anywhere.
-END = regex.compile(r"(?<=[.!?؟۔।॥])\s+|(?<=[。！？｡])\s*(?=\S)")
 LATIN = frozenset({"LATIN"})
 WITHOUT_SPACES = frozenset(
     {"CJK", "KANA", "BOPOMOFO", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN"}
@@ -28,11 +26,6 @@ SHARE = 0.1  # of the words of some texts that an alphabet must have to be one o
 def words(text: str, pattern: regex.Pattern = WORD) -> list[str]:
     """The words of a text; `don't` is two, or one where `pattern` is WITH_APOSTROPHES."""
     return pattern.findall(text)
-
-
-def sentences(text: str) -> list[str]:
-    """A text cut after every sentence; [] for a blank one."""
-    return [sentence for sentence in END.split(text.strip()) if sentence]
 
 
 def spaced(text: str) -> str:
