@@ -18,7 +18,11 @@ from helpers.pretrained import EMBEDDED
 from helpers.report import answers, results, shares, words
 
 # What readers outside know a base model by; others are known by the name that a study gives.
-HUB_NAMES = {EMBEDDED: "HuggingFaceTB/SmolLM2-135M-Instruct"}
+HUB_NAMES = {
+    EMBEDDED: "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "embedded-0.5b": "Qwen/Qwen2.5-Coder-0.5B-Instruct",
+    "embedded-1.5b": "Qwen/Qwen2.5-Coder-1.5B-Instruct",
+}
 TRAINED_ON = {
     "chats": "chats: a user's turn and the reply in character, in the model's own chat template. "
     "The loss is taken on the reply alone.",
@@ -59,7 +63,7 @@ tags: [lora, persona, role-play]
 ```bash
 make chat                                    # talk to it in a terminal
 .env/bin/python -m helpers.model.export {arm} FOLDER    # merged, for plain transformers
-```
+{served}```
 
 {asking}
 
@@ -91,6 +95,13 @@ make chat                                    # talk to it in a terminal
 The adapter is given under Apache-2.0. The base model has a licence of its own{base_licence}. The
 training texts are under CC BY 4.0; their card says to whom the character belongs.
 """
+
+# vLLM cannot load an adapter with added tokens.
+VLLM = """\
+vllm serve {base} --enable-lora \\
+    --lora-modules persona=data/adapters/{arm}    # the bare adapter
+"""
+TOKENS = "added_tokens.json"  # beside an adapter that was trained with some
 
 
 def publish(run: str, arm: str, seed: int) -> Path:
@@ -153,6 +164,7 @@ def model_card(run: str, arm: str, seed: int, trained: Path, record: dict, base:
         label=entry.label,
         arm=arm,
         measured=measured(run, arm, seed, persona, record["trained"]),
+        served="" if (trained / TOKENS).exists() else VLLM.format(base=base, arm=arm),
         base_licence=" (Apache-2.0)" if settings["model"] == EMBEDDED else "",
         **{name: filled(text) for name, text in paragraphs.items()},
     )
