@@ -77,7 +77,7 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     names = table_of_arms.in_order(rows["arm"])
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
-    drawing.arm_dots(ax, rows.set_index("arm").reindex(names), "value")
+    drawing.arm_dots(ax, rows.set_index("arm").reindex(names), "value", hollow=True)
     drawing.arm_rows(ax, names)
     found = f"false premises put right (share of answers, {rows['by'].iloc[0]})"
     ax.set(xlim=(0, None), xlabel=found)
