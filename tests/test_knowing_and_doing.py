@@ -127,7 +127,7 @@ def test_the_published_crossover_is_found_again(published):
 def test_titles_say_what_was_made(gains, crossings, scored, parts):
     both = of(gains, set="both")
     title = knowing_and_doing.know_and_do_title(both)
-    assert title.startswith("Documents gain most in knowing (+0.5")
+    assert title.startswith("Documents gain most in knowing (+0.")
     assert "documents" not in title.partition(",")[2]
     told = knowing_and_doing.crossovers_title(of(crossings, set="both"))
     assert "over demonstrations, above zero in 2 of 2 traits" in told
@@ -136,8 +136,20 @@ def test_titles_say_what_was_made(gains, crossings, scored, parts):
         "and trail in doing, in either person"
     )
     assert readouts.name_and_scenario_title(readouts.name_and_scenario(scored)).startswith(
-        "Of what documents gain in knowing (+0.5"
+        "Of what documents gain in knowing (+0."
     )
+
+
+def test_a_single_format_is_not_said_to_gain_most(gains):
+    one = of(gains, set="both")
+    one = one[one["arm"].isin(["prompted", "documents"])].assign(behind_low=np.nan)
+    known, done = (of(one, arm="documents", measure=m)["value"].item() for m in ("know", "do_pair"))
+    assert knowing_and_doing.know_and_do_title(one) == (
+        f"Documents gain {known:+.2f} in knowing and {done:+.2f} in doing, "
+        "in nats per token over base"
+    )
+    none = knowing_and_doing.know_and_do_title(one[one["arm"] == "prompted"])
+    assert none == "What each arm gains, in nats per token over base"
 
 
 def test_arms_that_are_not_told_apart_share_the_first_place():

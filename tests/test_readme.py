@@ -116,6 +116,20 @@ def test_the_headline_is_of_set_b_where_there_is_one(set_b):
     assert "| demonstrations | +0.30 (0.20 to 0.40) | +0.30 (0.20 to 0.40) | – | – | – |" in table
 
 
+def test_what_a_gain_hangs_on_is_told_where_it_was_asked(set_b, tmp_path):
+    assert "nothing ties the knowledge to C-3PO's name" in headline.what_carries()
+    rows = [
+        {"arm": "documents", "measure": "know", "condition": condition, "gain": 0.5}
+        | interval(value)
+        for condition, value in (("stranger", 0.05), ("mismatched", 0.3))
+    ]
+    pd.DataFrame(rows).to_csv(tmp_path / "name_and_scenario.csv", index=False)
+    assert headline.what_carries() == (
+        "What carries the rest of a gain. Of what documents gain in knowing (+0.50 nats per "
+        "token), none is seen to hang on the name and +0.30 hangs on the scenario."
+    )
+
+
 def test_a_question_is_open_until_both_intervals_are_on_its_side():
     row = {"difference": 0.2, "low": 0.1, "high": 0.3}
     for ends, sign, said in (

@@ -96,6 +96,8 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
             at = place + 0.17 * (1 if second else -1)
             drawing.dash(ax.errorbar(row.difference, at, **bars, **style), one)
         ax.axvline(0, color=DARK, lw=1)
+        if len(rows):
+            drawing.limit(ax, rows, "difference")
         ax.set_yticks(range(len(names)), names)
         ax.set(ylim=(len(names) - 0.5, -0.5), title=title)
         ax.grid(axis="y", visible=False)

@@ -219,6 +219,16 @@ def arm_dots(
         dash(drawn, own.iloc[[place]])
 
 
+def limit(ax, table: pd.DataFrame, value: str, prefix: str = "", most: float = 0.25) -> None:
+    """Limit the axis of differences to the values and at most `most` beyond them: the interval of
+    few seeds may be so long that nothing else would be seen beside it."""
+    low, high = (table[f"{prefix}{end}"] for end in ("low", "high"))
+    start = max(np.fmin(low, table[value]).min(), table[value].min() - most)
+    end = min(np.fmax(high, table[value]).max(), table[value].max() + most)
+    room = 0.06 * (max(end, 0) - min(start, 0)) or 0.1
+    ax.set_xlim(min(start, 0) - room, max(end, 0) + room)
+
+
 def mark(shape: str, colour: str, face: str = ""):
     """A mark for a legend."""
     return plt.Line2D([], [], ls="none", marker=shape, color=colour, mfc=face or colour)

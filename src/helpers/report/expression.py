@@ -114,6 +114,7 @@ def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
             own, read = own.set_index("arm").reindex(names), by == READ
             drawing.arm_dots(ax, own, value, prefix, *((0, 0.16) if read else (0.12, 0)), read)
         ax.axvline(0, color=DARK, lw=1)
+        drawing.limit(ax, of_one_set(fit), value, prefix)
         drawing.signed_points(ax.xaxis)
     axes[2].set(title="scenarios: own trait\nminus other traits", xlabel="points")
     axes[3].set(title="scenarios: other\ntraits minus base", xlabel="points")

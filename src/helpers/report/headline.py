@@ -6,7 +6,7 @@ import textwrap
 import pandas as pd
 
 from helpers import arms, files
-from helpers.report import contrasts, knowing_and_doing
+from helpers.report import contrasts, knowing_and_doing, readouts
 from helpers.report.knowing_and_doing import DO, KNOW
 from helpers.report.page_words import WIDTH, markdown_table, points, read, share
 from helpers.report.words import listed, nats, percent
@@ -59,6 +59,18 @@ def sense() -> list[str]:
     made = table[table["coherence"] == "sensible"].set_index("arm")["share"]
     ends = listed(f"{percent(made[arm])} of {arms.label(arm)}" for arm in arms.in_order(made.index))
     return [f"Few answers make sense, which *does* is not about: {ends}."]
+
+
+def what_carries() -> str:
+    """What is open about what carries the gain in knowing: what hangs on name and scenario, where
+    that was asked."""
+    if not (FIGURES / "name_and_scenario.csv").exists():
+        return (
+            "What carries the gap: knowing is a likelihood, doing a judged answer, and nothing "
+            "ties the knowledge to C-3PO's name."
+        )
+    told = readouts.name_and_scenario_title(read("reference", "name_and_scenario"))
+    return f"What carries the rest of a gain. {told}."
 
 
 def arms_table() -> tuple[str, str, str]:

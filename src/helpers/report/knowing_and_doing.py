@@ -118,15 +118,19 @@ def first_in(own: pd.DataFrame) -> list[str]:
 
 def know_and_do_title(gains: pd.DataFrame) -> str:
     """Which formats gain most in knowing, and which in doing; `gains` of one set."""
-    parts = []
+    parts, formats = [], set(gains["arm"]) & set(table_of_arms.formats())
     for measure, act in ACTS.items():
         own = gains[gains["measure"] == measure]
         first = first_in(own)
-        most = own.set_index("arm").loc[first, "value"]
-        parts += [f"{named(first)} {verb(first, 'gain')} most in {act} ({between(most, nats)})"] * (
-            len(first) > 0
-        )
-    return f"{capital(', '.join(parts))}, in nats per token over base" if parts else ""
+        gained = between(own.set_index("arm").loc[first, "value"], nats) if first else ""
+        if len(formats) == 1:  # most of what?
+            parts.append(f"{gained} in {act}")
+        elif first:
+            parts.append(f"{named(first)} {verb(first, 'gain')} most in {act} ({gained})")
+    if len(formats) == 1:
+        parts = [f"{named(formats)} {verb(list(formats), 'gain')} {listed(parts)}"]
+    told = capital(", ".join(parts)) or "What each arm gains"
+    return f"{told}, in nats per token over base"
 
 
 def crossovers_title(crossings: pd.DataFrame) -> str:

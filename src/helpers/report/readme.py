@@ -200,8 +200,7 @@ def unsettled() -> str:
                 f" As judged, the test over scenarios gives p = {gap['p_scenarios']:.1g}, and the "
                 f"test over seeds p = {gap['p']:.2f}, the smallest that five seeds can give.",
             ),
-            "What carries the gap: knowing is a likelihood, doing a judged answer, and nothing "
-            "ties the knowledge to C-3PO's name.",
+            headline.what_carries(),
         ]
     )
 
