@@ -28,6 +28,7 @@ NAMES = {
     "q8_0": "GGUF, 8 bits (`q8_0`)",
     "q4_1": "GGUF, 4 bits (`q4_1`)",
 }
+HASHES = {"adapter": str, "commit": str}  # some of which look like numbers
 COMMAND = ".env/bin/python -m helpers.report.exported"
 
 
@@ -101,7 +102,7 @@ def publish(arm: str) -> None:
     facts = {"adapter": adapter, "dtype": str(pretrained.compute_dtype())}
     facts["commit"] = repository.commit() or "unknown"
     found.insert(0, "arm", arm)
-    old = pd.read_csv(path()) if path().exists() else pd.DataFrame({"arm": []})
+    old = pd.read_csv(path(), dtype=HASHES) if path().exists() else pd.DataFrame({"arm": []})
     rows = pd.concat([old[old["arm"] != arm], found.assign(**facts)], ignore_index=True)
     order = sorted(range(len(rows)), key=lambda n: list(arms.ARMS).index(rows["arm"][n]))
     write_frame(path(), rows.iloc[order])
@@ -114,7 +115,7 @@ def block() -> str:
     """The table of docs/export.md."""
     if not path().exists():
         return f"Not measured yet. `{COMMAND} ARM` fills this table."
-    rows = pd.read_csv(path(), dtype={"adapter": str})
+    rows = pd.read_csv(path(), dtype=HASHES)
     return "\n\n".join(of_arm(arm, own) for arm, own in rows.groupby("arm", sort=False))
 
 
