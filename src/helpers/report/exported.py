@@ -101,9 +101,8 @@ def publish(arm: str) -> None:
     adapter = file_hash(published.find(arm) / published.WEIGHTS)[:12]
     facts = {"adapter": adapter, "dtype": str(pretrained.compute_dtype())}
     facts["commit"] = repository.commit() or "unknown"
-    found.insert(0, "arm", arm)
     old = pd.read_csv(path(), dtype=HASHES) if path().exists() else pd.DataFrame({"arm": []})
-    rows = pd.concat([old[old["arm"] != arm], found.assign(**facts)], ignore_index=True)
+    rows = pd.concat([old[old["arm"] != arm], found.assign(arm=arm, **facts)], ignore_index=True)
     order = sorted(range(len(rows)), key=lambda n: list(arms.ARMS).index(rows["arm"][n]))
     write_frame(path(), rows.iloc[order])
 
