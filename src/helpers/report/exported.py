@@ -127,7 +127,9 @@ def of_arm(arm: str, rows: pd.DataFrame) -> str:
         lines.append([NAMES[form], *told])
     head = ["form", *(f"{said}{more}" for said in MEASURES.values() for more in ("", ", change"))]
     first = rows.iloc[0]
-    what = f"**{arms.label(arm)}** ({first['scenarios']} scenarios, computed in {first['dtype']})"
+    what = (
+        f"**{arms.label(arm)}** ({first['scenarios']:.0f} scenarios, computed in {first['dtype']})"
+    )
     return f"{what}\n\n{markdown_table(head, lines)}"
 
 
