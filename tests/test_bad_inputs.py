@@ -20,6 +20,7 @@ from helpers.corpus import formats, ingest, items, kinds, personas, readouts
 from helpers.files import ROOT, StudyError
 from helpers.measure import batches, contrasts, encoder_judge, labels, markers
 from helpers.persllm import interlocutor, life_stages, premises, reasoned
+from helpers.report import why_explanations
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chapters
@@ -124,6 +125,8 @@ def readers():
                files.read_yaml(DATA / "contrasts.yaml")),
         Reader("published.yaml", dict[str, contrasts.Reported],
                of(contrasts.load_reported, "c3po"), files.read_yaml(DATA / "published.yaml")),
+        Reader("explanations.yaml", list[why_explanations.Explanation],
+               why_explanations.load_explanations, files.read_yaml(DATA / "explanations.yaml")),
         Reader("models.yaml", dict[str, embedded.Model], embedded.models.__wrapped__,
                files.read_yaml(DATA / "models.yaml")),
         Reader(f"{p}/stages.yaml", life_stages.Stages, of(life_stages.load_stages, "c3po"),

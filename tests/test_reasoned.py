@@ -224,7 +224,7 @@ def test_wrong_life_stages_are_named_with_their_field(data, change, message):
     change(table)
     path = life_stages.persllm_folder("c3po") / "stages.yaml"
     files.write_text(path, yaml.safe_dump(table))
-    with pytest.raises(StudyError, match=f"stages.yaml, field .*{message}.*Repair"):
+    with pytest.raises(StudyError, match=f"stages.yaml, line \\d+, field .*{message}.*Repair"):
         life_stages.load_stages("c3po")
 
 
