@@ -142,6 +142,43 @@ def test_every_change_is_made_of_the_adapters_as_they_are(trained, loaded):
     assert len({tuple(logits.flatten().tolist()) for logits in found.values()}) == len(found) - 1
 
 
+@pytest.fixture
+def stopping(monkeypatch):
+    """Scoring that ends with an error after as many changes as the list has places; it notes what
+    it scored in the list that the fixture is."""
+
+    def score(model, _, options, system):
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        with torch.inference_mode():
+            nll = model(IDS).logits.double().abs().sum().item()
+        return [{"item": option["item"], "nll": nll} for option in options]
+
+    left = []
+    monkeypatch.setattr(weights, "score_choices", score)
+    return left
+
+
+def test_a_stopped_scoring_goes_on_with_the_change_that_it_was_at(trained, stopping, tmp_path):
+    folders = dict(zip(("documents", "demonstrations"), trained, strict=True))
+    asked = "", None, folders, [-1.0], EXAMPLES, [{"item": "a"}, {"item": "b"}]
+    stopping += range(9)
+    whole = weights.score_changed(*asked, {"code": "x"}, tmp_path / "whole.jsonl")
+    assert len(whole) == 18 and not stopping and set(whole[0]) == {"arm", "item", "nll"}
+    for first in (0, 1, 2, 5, 8):
+        kept = tmp_path / f"{first}.jsonl"
+        stopping += range(first)
+        with pytest.raises(KeyboardInterrupt):
+            weights.score_changed(*asked, {"code": "x"}, kept)
+        stopping += range(9 - first)
+        assert weights.score_changed(*asked, {"code": "x"}, kept) == whole and not stopping
+    assert weights.score_changed(*asked, {"code": "x"}, kept) == whole  # nothing is scored again
+    with pytest.raises(KeyboardInterrupt):
+        weights.score_changed(*asked, {"code": "other"}, kept)
+    assert kept.read_text() == ""
+
+
 # Overlaps
 
 

@@ -2,7 +2,7 @@
 replaced by a constant shift of each layer, and how far the subspaces of two adapters overlap."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import torch
@@ -11,8 +11,17 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from scipy.linalg import subspace_angles
 
-from helpers.files import StudyError, read_json, shown
+from helpers.files import (
+    StudyError,
+    append_jsonl,
+    fingerprint,
+    read_json,
+    resume_jsonl,
+    shown,
+    write_jsonl,
+)
 from helpers.model.base import autocast, bare, check_trained, load_base, use_attention
+from helpers.model.score import score_choices
 from helpers.pretrained import compute_dtype
 
 BLOCK = 64  # weights that share a scale in NF4, as when the base is loaded
@@ -57,31 +66,65 @@ def requantise(merged):
 
 
 def changed(
-    model: str, adapters: dict[str, Path], strengths: list[float], examples: list[dict]
+    model: str,
+    adapters: dict[str, Path],
+    strengths: list[float],
+    examples: list[dict],
+    done: Collection[str] = (),
 ) -> Iterator[tuple[str, object]]:
-    """Every change of two arms' adapters, one model at a time: (`<arm>/<change>`, model).
+    """Every change of two arms' adapters but those named in `done`, one model at a time:
+    (`<arm>/<change>`, model).
 
     Of each arm: its strengths, `shift` (base with the adapter's mean shift of each layer over the
     examples) and `requantised`. Of both, called after the first: `merged` (half of each), `added`
     (each whole) and `merged_requantised`.
     """
-    plain = load_base(model).dequantize().to(compute_dtype()).eval()
-    of_base = mean_contributions(plain, examples)
     for arm, folder in adapters.items():
         for strength in strengths:
-            yield f"{arm}/{strength:g}", load_weighted(model, [(folder, strength)])
-        own = load_weighted(model, [(folder, 1.0)])
-        handles = add_shift(plain, mean_contributions(own, examples) - of_base)
-        yield f"{arm}/shift", plain
-        for handle in handles:
-            handle.remove()
-        yield f"{arm}/requantised", requantise(own)
+            if (name := f"{arm}/{strength:g}") not in done:
+                yield name, load_weighted(model, [(folder, strength)])
+        if (name := f"{arm}/shift") not in done:
+            own = mean_contributions(load_weighted(model, [(folder, 1.0)]), examples)
+            plain = load_base(model).dequantize().to(compute_dtype()).eval()
+            add_shift(plain, own - mean_contributions(plain, examples))
+            yield name, plain
+        if (name := f"{arm}/requantised") not in done:
+            yield name, requantise(load_weighted(model, [(folder, 1.0)]))
     first, both = next(iter(adapters)), adapters.values()
-    for change, weight in (("merged", 0.5), ("added", 1.0)):
-        merge = load_weighted(model, [(folder, weight) for folder in both])
-        yield f"{first}/{change}", merge
-    merge = load_weighted(model, [(folder, 0.5) for folder in both])
-    yield f"{first}/merged_requantised", requantise(merge)
+    for change, weight in (("merged", 0.5), ("added", 1.0), ("merged_requantised", 0.5)):
+        if (name := f"{first}/{change}") not in done:
+            merge = load_weighted(model, [(folder, weight) for folder in both])
+            yield name, requantise(merge) if change.endswith("requantised") else merge
+
+
+def score_changed(
+    model: str,
+    tokenizer,
+    adapters: dict[str, Path],
+    strengths: list[float],
+    examples: list[dict],
+    options: list[dict],
+    made_from: dict,
+    kept: Path,
+) -> list[dict]:
+    """The options (`readouts.choices`) scored under every change (`changed`): the rows of
+    `score_choices` with `arm`, change after change.
+
+    Each change is on the disk, in the file `kept`, before the next one is made, so that a stopped
+    step goes on with the change that it was at. Rows that were made from anything else (options,
+    examples, or what `made_from` names: weights, settings, code) are made anew.
+    """
+    identity = fingerprint([made_from, options, examples])
+    rows = [row for row in resume_jsonl(kept) if row["made_from"] == identity]
+    write_jsonl(kept, rows)
+    done = {row["arm"] for row in rows}
+    for name, changed_model in changed(model, adapters, strengths, examples, done):
+        scored = score_choices(changed_model, tokenizer, options, None)
+        new = [{"arm": name, "made_from": identity} | row for row in scored]
+        append_jsonl(kept, new)
+        rows += new
+        print(f"{name}: {len(new)} options")
+    return [{key: value for key, value in row.items() if key != "made_from"} for row in rows]
 
 
 # Mean shifts
