@@ -61,7 +61,7 @@ WRONG = {
     "top_p": [0, 2, -1, "0.9"],
     "analysis": ["hiden", "", None, True],
     "turns": [-1, "20"],
-    "annotator": ["a/b", "..", 3],
+    "reader": ["a/b", "..", 3],
     "draw_labels": [-1, True],
     "first_arm": ["base", "prompted", ""],
     "rated_arms": [["persllm", "persllm"], []],

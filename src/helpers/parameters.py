@@ -141,7 +141,7 @@ ALLOWED = {
     "other_seed": Seed,
     # judging
     "judge_model": str,
-    "annotator": NameOrEmpty,
+    "reader": NameOrEmpty,
     "draw_labels": CountOrNone,
     "draw_premises": CountOrNone,
     "other_results": PathOrEmpty,

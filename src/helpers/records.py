@@ -45,7 +45,7 @@ def table_file(table: str) -> str:
 def record(**facts: object) -> dict:
     """What a result must carry to be judged later: the given facts with commit, versions, machine
     and time. The versions are read from the installed packages, of which none is imported. A step
-    that trains or answers gives `code`, its `sources.code_hash`."""
+    that trains, answers, judges or measures gives `code`, its `sources.code_hash`."""
     return {
         "commit": repository.commit() or "unknown",
         "versions": {"python": platform.python_version()}

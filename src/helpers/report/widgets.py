@@ -49,14 +49,14 @@ def chat_box(model, one: dict, settings: dict) -> None:
     display(widgets.VBox([shown_chat, widgets.HBox([text, send])]))
 
 
-def rate_blind(answers: dict[str, list[dict]], annotator: str, path: Path) -> None:
+def rate_blind(answers: dict[str, list[dict]], reader: str, path: Path) -> None:
     """Show the answers of two sides (name -> rows {item, sample, prompt, answer}) to the same
     prompt side by side in random order; the choice is on the disk before the next pair appears, and
     the same cell goes on where it was left. Which side is which is hidden until it is written, in
-    `path`: annotator, item, sample, left, right, preferred (a side's name, or `tie`)."""
+    `path`: reader, item, sample, left, right, preferred (a side's name, or `tie`)."""
     pairs = blind_pairs(answers)
     done = {
-        (row["item"], row["sample"]) for row in resume_jsonl(path) if row["annotator"] == annotator
+        (row["item"], row["sample"]) for row in resume_jsonl(path) if row["reader"] == reader
     }
     waiting = [pair for pair in pairs if (pair[0]["item"], pair[0]["sample"]) not in done]
     text = widgets.HTML()
@@ -70,7 +70,7 @@ def rate_blind(answers: dict[str, list[dict]], annotator: str, path: Path) -> No
     def keep(button) -> None:
         left, right = waiting.pop(0)
         chosen = {"left": left["side"], "right": right["side"], "tie": "tie"}[button.description]
-        rated = {"annotator": annotator, "item": left["item"], "sample": left["sample"]}
+        rated = {"reader": reader, "item": left["item"], "sample": left["sample"]}
         sides = {"left": left["side"], "right": right["side"], "preferred": chosen}
         append_jsonl(path, [rated | sides])
         show()
