@@ -229,6 +229,15 @@ def test_a_source_that_is_wrong(sources, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_file_that_cannot_be_read_is_named_before_anything_is(tmp_path):
+    for name, content in (("notes.md", b"# A"), ("chats.jsonl", b"PK\x03\x04")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(StudyError, match=f"mine.yaml, format 'documents', .*{name}: "):
+            ingest.check_sources({"documents": str(tmp_path / name)}, "mine.yaml")
+    with pytest.raises(StudyError, match="'gone.docx': there is no such file.*document as .txt"):
+        ingest.check_sources({"documents": "gone.docx"})
+
+
 def test_too_few_usable_rows_name_the_first_bad_one_of_the_right_source(tmp_path):
     good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
     good.write_text("".join(json.dumps(pair) + "\n" for pair in PAIRS) + "{}\n")

@@ -69,6 +69,24 @@ PARTS = "\n\n".join(row["text"] for row in ROWS).encode()
         ("a.TXT", PARTS.replace(b"\n", b"\r\n")),
         ("a.txt", b"\n \n" + PARTS.decode().encode("cp1252") + b"\n\n  \n\n"),
         ("a.txt.gz", gzip.compress(PARTS, mtime=0)),
+        # another layout, encoding or packing than the name says
+        ("a.jsonl", ARRAY),
+        ("a.jsonl", json.dumps(ROWS).encode()),
+        ("a.jsonl", "\n".join(json.dumps(row, indent=2) for row in ROWS).encode()),
+        ("a.jsonl", LINES.replace(b"}\n", b"},\n")),
+        ("a.ndjson", LINES.replace(b"\n", b"\r")),
+        ("a.jsonl", LINES.replace(b"\n", b"\r", 1)),
+        ("a.jsonl", LINES.replace(b"\n", b"\n\xef\xbb\xbf", 1)),
+        ("a.json", b"".join(json.dumps(row).encode() for row in ROWS)),
+        ("a.json", json.dumps({"text": [row["text"] for row in ROWS], "n": [1, 2]}).encode()),
+        ("a.json", json.dumps({"text": {str(i): r["text"] for i, r in enumerate(ROWS)}}).encode()),
+        ("a.json", json.dumps({str(i): row for i, row in enumerate(ROWS)}).encode()),
+        ("a.json", json.dumps(ROWS).encode("utf-32")),
+        ("a.jsonl", LINES.decode().encode("utf-16-le")),
+        ("a.csv", as_csv(";", "utf-16-be")),
+        ("a.csv", as_csv(",", "utf-8").replace(b",n", b", n").replace(b",0", b', "0"')),
+        ("a.jsonl.gz", LINES),
+        ("a.txt", gzip.compress(PARTS, mtime=0)),
     ],
 )
 def test_a_text_file_gives_its_rows(tmp_path, name, content):
@@ -193,11 +211,20 @@ def test_windows_1252_is_said(tmp_path, capsys):
         ),
         ("a.csv", b"text,n,text\n1,2,3\n", "a.csv, line 1, field 'text': two columns"),
         ("a.csv", b"text\nx\n\x81\xff\n", "a.csv, line 3: it is neither UTF-8 nor Windows-1252"),
-        ("a.jsonl.gz", b"no gzip", "could not be read"),
+        ("a.json", b'{"text": "x"} {"text": y}', "a.json, line 1: it is not valid JSON"),
         ("a.jsonl.gz", gzip.compress(LINES * 99, mtime=0)[:-20], "could not be read"),
         ("a.parquet", b"PAR1 not", "could not be read"),
         ("a.png", b"\x89PNG\r\n\x1a\n broken", "could not be read"),
         ("a.png", b"not a picture", "could not be read"),
+        (
+            "a.jsonl",
+            b"PK\x03\x04..",
+            "begins as a zip archive or a spreadsheet does. Unpack it, or",
+        ),
+        ("a.csv", b"PAR1..PAR1", "begins as Parquet does. Rename it to .parquet, then run again"),
+        ("a.json", b"\n<!DOCTYPE html><p>", "begins as a web page does. Download the file itself"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS does"),
+        ("a.md", b"# A", "the kind '.md' are not read.*Save a document as .txt"),
         ("a.xlsx", b"PK", "the kind '.xlsx' are not read.*Save a spreadsheet as CSV"),
         ("a.zip", b"PK", "the kind '.zip' are not read.*Unpack it, and give the f"),
         ("a", b"x", "it has no suffix"),
@@ -209,6 +236,39 @@ def test_what_cannot_be_read_is_one_message(tmp_path, name, content, message):
     with pytest.raises(StudyError, match=message) as error:
         read(tmp_path / name)
     assert "\n" not in str(error.value) and name in str(error.value)
+
+
+def test_a_chat_that_is_a_whole_file_is_one_row(tmp_path):
+    chat = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    for name in ("a.json", "a.jsonl"):
+        (tmp_path / name).write_text(json.dumps(chat))
+        assert rows(tmp_path / name) == [{"messages": chat}]
+
+
+def test_objects_that_are_no_table_are_one_row(tmp_path):
+    for row in (CARD, {"prompt": [ROWS[0]], "completion": [ROWS[1]]}, {"a": [1], "b": [2, 3]}):
+        (tmp_path / "a.json").write_text(json.dumps(row))
+        assert rows(tmp_path / "a.json") == [row]
+
+
+def test_bytes_that_are_no_utf8_are_told_in_words(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(LINES + '{"text": "é"}'.encode("cp1252"))
+    assert (
+        "not UTF-8 text, from byte 11 on; save the file as UTF-8" in rows(tmp_path / "a.jsonl")[2]
+    )
+
+
+def test_what_is_left_out_of_a_folder_is_said(tmp_path, capsys):
+    (tmp_path / "1.txt").write_text("One.")
+    (tmp_path / "2.md").write_text("Two.")
+    assert rows(tmp_path) == [{"text": "One."}]
+    assert "1 files of other kinds are not read, as 2.md" in capsys.readouterr().out
+
+
+def test_a_name_with_the_suffix_of_a_file_is_no_dataset_of_the_hub():
+    assert reading.is_hub_id("user/data-v1.1") and reading.is_hub_id("data")
+    for name in ("chats.jsonl", "user/chats.XLSX", "notes.docx", "book.pdf"):
+        assert not reading.is_hub_id(name)
 
 
 def test_a_source_that_is_not_there(tmp_path):

@@ -75,6 +75,23 @@ SHARED = [
             [WHY[0], turn("assistant", "Eh?"), *WHY],
         ),
         ({"messages": [WHY[0], WHY[1] | {"weight": 1, "tool_calls": None}]}, WHY),
+        # what stands beside a chat is part of it
+        ({"messages": [KIND, *WHY], "history": [["Who?", "I."]]}, [KIND, *EARLIER, *WHY]),
+        ({"conversations": SHARED[1:], "system_message": "Be kind."}, [KIND, *WHY]),
+        ({"messages": WHY, "systemPrompt": [{"type": "text", "text": "Be kind."}]}, [KIND, *WHY]),
+        (
+            {"question": "Why?", "context": "A b.", "answer": "Because."},
+            [turn("user", "Why?\n\nA b."), WHY[1]],
+        ),
+        # other names of the same things
+        ({"query": "Why?", "response": "Because."}, WHY),
+        ({"user": "u17", "Prompt": "Why?", "answer": "Because."}, WHY),
+        ({"conversations": [turn("Human", "Why?"), {"role": "AI", "text": "Because."}]}, WHY),
+        ({"conversations": [{"from": "human", "content": "Why?"}, SHARED[2]], "tools": "[]"}, WHY),
+        ({"messages": str(WHY)}, WHY),  # a list in a CSV file of pandas
+        # of several shapes in one row, the one that is filled
+        ({"messages": [], "prompt": "Why?", "completion": "Because."}, WHY),
+        ({"instruction": "", "input": "Why?", "output": "Because."}, WHY),
     ],
 )
 def test_a_chat_in_any_shape(row, messages):
@@ -103,6 +120,12 @@ CALL = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "
         ({"messages": "7"}, "field 'messages': a list of messages is needed, found 7"),
         ({"messages": ["Why?", "Because."]}, "field 'messages', entry 1: an object with role"),
         ({"messages": [{"role": "user"}, WHY[1]]}, "entry 1, field 'content': it is missing"),
+        (
+            {"conversations": [{"speaker": "A", "said": "x"}, WHY[1]]},
+            "entry 1, field 'role': it is missing; the fields there are 'speaker', 'said', and a",
+        ),
+        ({"prompt": "x", "chosen": "a", "rejected": "b"}, "'chosen', 'rejected'; a chat has mess"),
+        ({"messages": WHY, "tools": '[{"type": "function"}]'}, "field 'tools': tool calls"),
         ({"messages": [turn("pope", "x"), WHY[1]]}, "entry 1, field 'role': 'pope' is none of"),
         ({"messages": [turn(None, "x"), WHY[1]]}, "entry 1, field 'role': None is none of"),
         (
@@ -222,6 +245,15 @@ def test_a_card_that_cannot_be_used_is_named(change, reason):
     card = {"name": "Ada", "first_mes": "Hi.", "mes_example": "{{user}}: a\n{{char}}: b"}
     with pytest.raises(ValueError, match=reason):
         shapes.chat_rows({"data": card | change})
+
+
+def test_macros_with_spaces_comments_and_other_colons_of_a_card():
+    greeting = "{{// to be seen by nobody }}{{ Char }} nods to {{ user }}."
+    card = {"name": "艾达", "first_mes": greeting, "mes_example": "{{user}}：嗨\n{{char}}：你好"}
+    assert [row["messages"] for row in shapes.chat_rows({"data": card})] == [
+        [turn("user", "Hello!"), turn("assistant", "艾达 nods to User.")],
+        [turn("user", "嗨"), turn("assistant", "你好")],
+    ]
 
 
 def test_a_card_without_what_is_said_is_called_one():

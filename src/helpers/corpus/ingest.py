@@ -61,7 +61,13 @@ def check_sources(sources: dict[str, str | dict], where: str = "sources") -> dic
                 "or first_person to train on its replies as raw texts."
             )
         if not located(path).exists() and not reading.is_hub_id(path):
-            raise StudyError(f"{here}, {path!r}: {reading.MISSING} {reading.READABLE}")
+            more = reading.REMEDIES.get(located(path).suffix.lower(), "")
+            raise StudyError(f"{here}, {path!r}: {reading.MISSING} {reading.READABLE}{more}")
+        if located(path).is_file():
+            try:
+                reading.check_kind(located(path))
+            except StudyError as error:
+                raise StudyError(f"{here}, {error}") from error
         if config and located(path).exists():
             raise StudyError(
                 f"{here}, field 'config': {path!r} is a file or folder here, and only a dataset of "

@@ -18,7 +18,12 @@ from helpers.rows import adapter, cut, row_error
 # A file, a line of it (or the number of a row or entry), and the row or the reason why it is none.
 Raw = tuple[str, int, dict | str]
 
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+# Suffix -> how such a file begins, and what unpacks it.
+OPENERS = {
+    ".gz": (b"\x1f\x8b", gzip.decompress),
+    ".bz2": (b"BZh", bz2.decompress),
+    ".xz": (b"\xfd7zXZ\0", lzma.decompress),
+}
 TEXT_FILES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")
 READABLE = (
     "Give a .jsonl, .json, .csv, .tsv, .txt or .parquet file (the first five also as .gz), a "
@@ -27,6 +32,19 @@ READABLE = (
 )
 REMEDIES = dict.fromkeys((".xlsx", ".xls", ".ods"), " Save a spreadsheet as CSV.")
 REMEDIES |= dict.fromkeys((".zip", ".tar", ".7z", ".rar"), " Unpack it, and give the folder.")
+REMEDIES |= dict.fromkeys((".md", ".html", ".docx", ".odt", ".pdf"), " Save a document as .txt.")
+# How files begin that are something else than their names say: what they are, and what to do.
+FOREIGN = {
+    b"version https://git-lfs": ("a pointer of Git LFS", "Fetch the file itself (`git lfs pull`)"),
+    b"pk\x03\x04": ("a zip archive or a spreadsheet", "Unpack it, or save it as CSV"),
+    b"\xd0\xcf\x11\xe0": ("a file of an office program", "Save it as CSV or as .txt"),
+    b"par1": ("Parquet", "Rename it to .parquet"),
+    b"%pdf": ("a PDF", "Save it as .txt"),
+    b"\x89png": ("a picture", "Rename it to .png if it holds a character card"),
+    b"<!doctype html": ("a web page", "Download the file itself"),
+    b"<html": ("a web page", "Download the file itself"),
+}
+TRUE_TO = {".parquet": (b"par1",), ".png": (b"\x89png",), ".txt": (b"<!doctype html", b"<html")}
 UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, lzma.LZMAError, zlib.error)
 MISSING = "there is no such file or folder."
 SAVED = ("dataset_info.json", "dataset_dict.json", "state.json")  # what `save_to_disk` leaves
@@ -41,7 +59,8 @@ def files_of(path: str) -> list[Path]:
 
 def is_hub_id(path: str) -> bool:
     """Whether a source can only be a dataset of the hub: `user/name` without a known suffix."""
-    return bool(re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", path)) and not kind_of(Path(path))
+    a_file = kind_of(Path(path)) or Path(path).suffix.lower() in REMEDIES
+    return bool(re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", path)) and not a_file
 
 
 def kind_of(path: Path) -> str:
@@ -79,30 +98,46 @@ def read_source(source: str, config: str = "") -> Iterator[Raw]:
 
 def read_file(path: Path, whole: bool = False) -> Iterator[Raw]:
     """The raw rows of one file; `whole` takes a .txt file as one document."""
+    check_kind(path)
     name, kind = shown(path), kind_of(path)
     if kind == ".parquet":
         rows = enumerate(parquet(path), 1)
     elif kind == ".png":
         rows = [(1, png_card(path))]
-    elif kind in TEXT_FILES:
-        opener = OPENERS.get(path.suffix.lower(), open)
-        with opener(path, "rb") as file:
-            content = file.read()
-        if kind in (".jsonl", ".ndjson"):
-            rows = read_lines(as_utf8(content))
-        elif kind == ".json":
-            rows = read_json(name, as_utf8(content))
+    else:
+        content = unpacked(path.read_bytes())
+        if kind in (".jsonl", ".ndjson", ".json"):
+            rows = read_json(name, as_utf8(content), kind != ".json")
         elif kind == ".txt":
             rows = documents(decoded(name, content), whole)
         else:
             rows = read_csv(name, decoded(name, content), kind)
-    else:
+    yield from ((name, line, row) for line, row in rows)
+
+
+def check_kind(path: Path) -> None:
+    """Raise StudyError for a file that is not read, by its suffix or by how it begins."""
+    kind = kind_of(path)
+    if not kind:
         what = (
             f"files of the kind {path.suffix!r} are" if path.suffix else "it has no suffix, and is"
         )
         more = REMEDIES.get(path.suffix.lower(), "")
-        raise StudyError(f"{name}: {what} not read. {READABLE}{more}")
-    yield from ((name, line, row) for line, row in rows)
+        raise StudyError(f"{shown(path)}: {what} not read. {READABLE}{more}")
+    with open(path, "rb") as file:
+        head = file.read(64).lstrip().lower()
+    for sign, (what, remedy) in FOREIGN.items():
+        if head.startswith(sign) and sign not in TRUE_TO.get(kind, ()):
+            raise StudyError(f"{shown(path)}: it begins as {what} does. {remedy}, then run again.")
+
+
+def unpacked(content: bytes) -> bytes:
+    """The content of a file, unpacked where it is packed, whatever its name says: what downloads a
+    .gz file may have unpacked it."""
+    for sign, unpack in OPENERS.values():
+        if content.startswith(sign):
+            return unpack(content)
+    return content
 
 
 def read_folder(path: Path) -> Iterator[Raw]:
@@ -111,7 +146,10 @@ def read_folder(path: Path) -> Iterator[Raw]:
     if any((path / name).exists() for name in SAVED):
         yield from ((shown(path), n, row) for n, row in enumerate(saved_dataset(path), 1))
         return
-    found = [p for p in files_of(str(path)) if kind_of(p) and not p.name.startswith(".")]
+    seen = [p for p in files_of(str(path)) if not p.name.startswith(".")]
+    found = [p for p in seen if kind_of(p)]
+    if found and (other := [p for p in seen if not kind_of(p)]):
+        print(f"{shown(path)}: {len(other)} files of other kinds are not read, as {other[0].name}")
     if not found:
         raise StudyError(f"{shown(path)}: the folder holds no file that can be read. {READABLE}")
     for one in found:
@@ -122,10 +160,11 @@ def read_folder(path: Path) -> Iterator[Raw]:
 
 
 def as_utf8(content: bytes) -> bytes:
-    """The content of a file without a byte-order mark; UTF-16, as some programs of Windows write
-    it, becomes UTF-8."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16").encode("utf-8")
+    """The content of a file without a byte-order mark; UTF-16 (with or without one), as some
+    programs of Windows write it, becomes UTF-8."""
+    encoding = json.detect_encoding(content)
+    if encoding.startswith(("utf-16", "utf-32")):
+        return content.decode(encoding).encode("utf-8")
     return content.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -183,31 +222,40 @@ def read_lines(content: bytes) -> Iterator[tuple[int, dict | str]]:
         yield line, as_row(json.loads(lines[line - 1])) if other else row
 
 
-def read_json(name: str, content: bytes) -> Iterator[tuple[int, dict | str]]:
-    """The rows of a JSON file: an array of them, one object that holds such an array, a single row
-    (a character card), or JSON lines. Raises StudyError with the line where it is no JSON."""
+def read_json(name: str, content: bytes, in_lines: bool) -> Iterator[tuple[int, dict | str]]:
+    """The rows of a JSON file: JSON lines, an array of rows, rows one after another however they
+    are laid out, one object that holds such an array, a table written by columns, or a single row
+    (a character card). Raises StudyError with the line where it is no JSON, unless its name says
+    that it is `in_lines`: then a line that is wrong is one row that is."""
+    content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    content = content.replace(b"\n\xef\xbb\xbf", b"\n")  # of files that were joined
     first, _, rest = content.strip().partition(b"\n")
     if rest and is_json(first):
         yield from read_lines(content)
         return
-    if not first:
-        return
     try:
         text = content.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=unique_fields)
+        found = list(values_of(text))
     except (ValueError, RecursionError) as error:
+        if in_lines:
+            yield from read_lines(content)
+            return
         place = error.start if isinstance(error, UnicodeDecodeError) else getattr(error, "pos", 0)
         line = content.count(b"\n", 0, place) + 1
         raise StudyError(
             f"{name}, line {line}: it is not valid JSON ({error}). Repair the file, then run again."
         ) from error
-    inner = rows_within(value)
-    if isinstance(value, list):
+    if len(found) != 1:
+        yield from ((line, as_row(value)) for line, value in found)
+        return
+    ((line, value),) = found
+    inner = None if in_lines else rows_within(value) or table_within(value)
+    if isinstance(value, list) and not is_chat(value):
         yield from array_rows(text)
     elif inner:
         yield from enumerate(map(as_row, inner), 1)
     else:
-        yield 1, as_row(value)
+        yield line, as_row(value)
 
 
 def is_json(line: bytes) -> bool:
@@ -220,12 +268,19 @@ def is_json(line: bytes) -> bool:
 
 def array_rows(text: str) -> Iterator[tuple[int, dict | str]]:
     """The entries of a valid JSON array with the lines on which they begin."""
-    decoder, gap = json.JSONDecoder(), re.compile(r"[\s,]*")
-    line, before, place = 1, 0, gap.match(text, text.index("[") + 1).end()
-    while text[place] != "]":
+    for line, value in values_of(text[: text.rindex("]")], text.index("[") + 1):
+        yield line, as_row(value)
+
+
+def values_of(text: str, start: int = 0) -> Iterator[tuple[int, object]]:
+    """The JSON values that stand one after another in a text, from `start` on, with the lines on
+    which they begin. Raises ValueError where something else stands there."""
+    decoder, gap = json.JSONDecoder(object_pairs_hook=unique_fields), re.compile(r"[\s,]*")
+    line, before, place = 1, 0, gap.match(text, start).end()
+    while place < len(text):
         line, before = line + text.count("\n", before, place), place
         value, end = decoder.raw_decode(text, place)
-        yield line, as_row(value)
+        yield line, value
         place = gap.match(text, end).end()
 
 
@@ -238,11 +293,35 @@ def rows_within(value: object) -> list | None:
     return None if {"role", "from"} & set(lists[0][0]) else lists[0]
 
 
+def table_within(value: object) -> list | None:
+    """The rows of a table that was written by its columns (`{"text": ["a", "b"]}`, or with an index
+    as pandas does, `{"text": {"0": "a", "1": "b"}}`), or under its index (`{"0": {...}}`)."""
+    parts = list(value.values()) if isinstance(value, dict) else []
+    if parts and all(isinstance(part, list) for part in parts):
+        plain = any(part and not isinstance(part[0], dict) for part in parts)
+        if not plain or len({len(part) for part in parts}) > 1:
+            return None
+        return [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
+    if not parts or not all(isinstance(part, dict) and part for part in parts):
+        return None
+    if any(list(part) != list(parts[0]) for part in parts):
+        return None
+    if all(name.isdigit() for name in parts[0]):
+        return [{name: part[i] for name, part in value.items()} for i in parts[0]]
+    return parts if all(name.isdigit() for name in value) else None
+
+
+def is_chat(value: list) -> bool:
+    """Whether a list holds the turns of a chat."""
+    turns = [isinstance(turn, dict) and bool({"role", "from"} & set(turn)) for turn in value]
+    return bool(turns) and all(turns)
+
+
 def as_row(value: object) -> dict | str:
     """A JSON value as a row; a text and a list of messages become one."""
     if isinstance(value, str):
         return {"text": value}
-    if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
+    if isinstance(value, list) and is_chat(value):
         return {"messages": value}
     return value if isinstance(value, dict) else f"{NO_OBJECT}, found {cut(value)}"
 

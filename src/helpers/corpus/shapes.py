@@ -4,6 +4,7 @@ A function here raises ValueError with the reason where a row cannot be used; th
 field as the row's owner has it.
 """
 
+import ast
 import json
 import re
 
@@ -11,15 +12,13 @@ from helpers.rows import cut, has_words
 
 # What a field of turns is called, and the pairs of fields that hold one exchange.
 TURNS = ("messages", "conversations", "conversation")
-PAIRS = (
-    ("prompt", "completion"),
-    ("prompt", "response"),
-    ("user", "assistant"),
-    ("instruction", "output"),
-    ("instruction", "response"),
-    ("question", "answer"),
-    ("input", "output"),
-)
+ASKED = ("prompt", "instruction", "question", "query", "input")
+ANSWERED = ("completion", "response", "output", "answer")
+PAIRS = (*((asked, answered) for asked in ASKED for answered in ANSWERED), ("user", "assistant"))
+FURTHER = ("input", "context")  # what a question is about, after it
+SYSTEMS = ("system", "system_prompt", "system_message", "systemprompt")
+# Who speaks in a turn, and what is said.
+SPEAKERS, CONTENTS = ("role", "from"), ("content", "value", "text")
 ROLES = {
     **dict.fromkeys(("user", "human", "prompter"), "user"),
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "ai"), "assistant"),
@@ -30,8 +29,8 @@ TOOLS = "tool calls cannot be trained on here"
 TOOL_ROLES = ("tool", "function", "function_call", "tool_call", "tool_response", "observation")
 TOOL_FIELDS = ("tool_calls", "function_call", "tool_call_id", "tools", "functions")
 CHAT_NEEDS = (
-    "a chat has messages or conversations, or prompt and completion, user and assistant, "
-    "instruction and output (with input), question and answer, or is a character card"
+    f"a chat has messages or conversations, user and assistant, or one of {', '.join(ASKED)} with "
+    f"one of {', '.join(ANSWERED)}, or is a character card"
 )
 GREETED = "Hello!"  # what a character's greeting is the reply to
 USER = "User"  # what {{user}} of a character card becomes
@@ -46,8 +45,8 @@ def chat_fields(raw: dict) -> tuple[str, ...]:
         fields for fields in (*((t,) for t in TURNS), *PAIRS) if set(fields) <= set(names)
     ]
     candidates = [tuple(names[name] for name in fields) for fields in candidates]
-    filled = [fields for fields in candidates if all(raw[f] is not None for f in fields)]
-    return next(iter(filled or candidates), ())
+    whole = [fields for fields in candidates if all(filled(raw[field]) for field in fields)]
+    return next(iter(whole or candidates), ())
 
 
 def spelt(raw: dict) -> dict[str, str]:
@@ -106,15 +105,18 @@ def chats_of(raw: dict) -> list[tuple[str, list[dict]]]:
         messages = turns(raw[fields[0]], fields[0])
     else:
         asked, answered = fields
-        messages = side(raw[asked], asked, "user") + side(raw[answered], answered, "assistant")
-        more = next((names[n] for n in ("input", "context") if n in names), None)
-        if asked.strip().lower() == "instruction" and more and filled(raw[more]):
-            messages[0]["content"] += "\n\n" + checked(raw[more], f"field {more!r}")
-        if "history" in names:
-            messages = past(raw[names["history"]], names["history"]) + messages
-    system = next((names[n] for n in ("system", "system_prompt") if n in names), None)
+        messages = side(raw[asked], asked, "user")
+        more = next((names[n] for n in FURTHER if n in names and names[n] != asked), None)
+        if more and filled(raw[more]):
+            messages[-1]["content"] += "\n\n" + checked(raw[more], f"field {more!r}")
+        messages += side(raw[answered], answered, "assistant")
+    if "history" in names:
+        first = [m for m in messages[:1] if m["role"] == "system"]
+        earlier = past(raw[names["history"]], names["history"])
+        messages = first + earlier + messages[len(first) :]
+    system = next((names[n] for n in SYSTEMS if n in names), None)
     if system and filled(raw[system]):
-        opening = {"role": "system", "content": checked(raw[system], f"field {system!r}")}
+        opening = {"role": "system", "content": content(raw[system], f"field {system!r}")}
         if any(m["role"] == "system" and m["content"] != opening["content"] for m in messages):
             raise ValueError(f"field {system!r}: the chat has another system message of its own")
         messages = [opening, *(m for m in messages if m["role"] != "system")]
@@ -153,10 +155,14 @@ def turns(value: object, field: str) -> list[dict]:
 def turn(entry: object, where: str) -> dict:
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: an object with role and content is needed, found {cut(entry)}")
-    who, what = ("from", "value") if "from" in entry else ("role", "content")
-    for key in (who, what):
-        if key not in entry:
-            raise ValueError(f"{where}, field {key!r}: it is missing")
+    found = [next((n for n in named if n in entry), None) for named in (SPEAKERS, CONTENTS)]
+    for name, wanted in zip(found, ("role", "content"), strict=True):
+        if name is None:
+            raise ValueError(
+                f"{where}, field {wanted!r}: it is missing; the fields there are {listed(entry)}, "
+                "and a turn has role and content, or from and value"
+            )
+    who, what = found
     refuse_tools(entry, f"{where}, ")
     role = str(entry[who]).strip().lower()
     if role in TOOL_ROLES:
@@ -175,7 +181,7 @@ def turn(entry: object, where: str) -> dict:
 
 def refuse_tools(entry: dict, where: str) -> None:
     for name in TOOL_FIELDS:
-        if filled(entry.get(name)):
+        if filled(entry.get(name)) and entry[name] not in ("[]", "{}", "null"):  # none, as JSON
             raise ValueError(f"{where}field {name!r}: {TOOLS}")
 
 
@@ -193,12 +199,16 @@ def content(value: object, where: str) -> str:
 
 
 def from_json(value: object, field: str) -> list:
-    """A list, also one written as JSON or as a dict of columns (as `datasets` may store it)."""
+    """A list, also one written as JSON, as Python writes it (which pandas does in a CSV file), or
+    as a dict of columns (as `datasets` may store it)."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"field {field!r}: it is no JSON list ({error})") from error
+            try:
+                value = ast.literal_eval(value.strip())
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                raise ValueError(f"field {field!r}: it is no JSON list ({error})") from error
     if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
         value = [dict(zip(value, row, strict=False)) for row in zip(*value.values(), strict=False)]
     if not isinstance(value, list):
@@ -268,8 +278,9 @@ def with_names(text: object, name: str, where: str) -> str:
     """A card's text with its macros filled; any other macro is refused by name."""
     if text == "":
         return ""
-    text = re.sub(r"(?i)\{\{char\}\}|<bot>|<char>", lambda _: name, checked(text, where))
-    text = re.sub(r"(?i)\{\{user\}\}|<user>", USER, text)
+    text = re.sub(r"\{\{//[^{}]*\}\}", "", checked(text, where))  # a comment
+    text = re.sub(r"(?i)\{\{\s*char\s*\}\}|<bot>|<char>", lambda _: name, text)
+    text = re.sub(r"(?i)\{\{\s*user\s*\}\}|<user>", USER, text)
     if other := re.search(r"\{\{[^{}]*\}\}", text):
         raise ValueError(f"{where}: the macro {other[0]!r} cannot be filled; write it out")
     return text.replace("\r\n", "\n").strip()
@@ -279,7 +290,7 @@ def dialogue(block: str, name: str, where: str) -> list[dict]:
     """The turns of an example dialogue; lines without a speaker belong to the turn before, and one
     that the character opens is the reply to a hello."""
     speakers = {name: "assistant", USER: "user"}
-    start = re.compile(rf"(?m)^\s*({'|'.join(map(re.escape, speakers))})\s*:")
+    start = re.compile(rf"(?m)^\s*({'|'.join(map(re.escape, speakers))})\s*[:：]")
     before, *parts = start.split(block)
     if before.strip() or not parts:
         wanted = "a line that begins with '{{user}}:' or '{{char}}:' is needed"

@@ -21,7 +21,11 @@ def read_csv(name: str, text: str, kind: str) -> Iterator[tuple[int, dict | str]
     said = re.match(r"sep=(.)\n", text)  # Excel's own first line
     body = text[said.end() :] if said else text
     between = said[1] if said else delimiter(body, kind)
-    reader = csv.reader(io.StringIO(body, newline=""), delimiter=between, strict=True)
+    others = body.lstrip("\n").partition("\n")[0].split(between)[1:]
+    blanks = bool(others) and all(cell.startswith(" ") for cell in others)  # as people type it
+    reader = csv.reader(
+        io.StringIO(body, newline=""), delimiter=between, strict=True, skipinitialspace=blanks
+    )
     before, offset, header = 0, bool(said), None
     while True:
         line = before + offset + 1
