@@ -9,7 +9,9 @@ import pandas as pd
 
 from helpers import files
 from helpers.measure import labels
-from helpers.report import results
+from helpers.report import answers as of_answers
+from helpers.report import contrasts, expression, knowing_and_doing, reading, readouts, results
+from helpers.report.shares import gap_over_base, measured
 
 CARD = results.personas.load_persona("c3po")
 ARMS = ["base", "prompted", "demonstrations", "first_person", "documents"]
@@ -178,3 +180,21 @@ def study(seed: int = 0) -> results.Results:
     tables["read"] = read(known, rng)
     made.__dict__.update(tables)
     return made
+
+
+def numbers(made: results.Results) -> dict[str, pd.DataFrame]:
+    """The numbers behind the figures that README is about, as the chapters save them."""
+    scored = knowing_and_doing.scored(made, ARMS)
+    gains = knowing_and_doing.know_and_do(scored)
+    crossings = knowing_and_doing.crossovers(scored, []).assign(measure="crossover")
+    both = pd.concat([gains, crossings])
+    known = of_answers.labelled_triplets(made, ARMS)
+    read = reading.as_read(made, expression.do_answers(made, ARMS))
+    return {
+        "know_and_do": both[both["set"] == knowing_and_doing.confirming(gains)],
+        "name_and_scenario": readouts.name_and_scenario(scored),
+        "crossover_parts": readouts.crossover_parts(scored),
+        "contrasts": contrasts.contrasts(contrasts.tables_of(made, ARMS), known),
+        "gap_over_base": gap_over_base(measured(made, ARMS), known, ARMS),
+        "as_read": pd.concat([read, reading.coherence(made, ARMS)]),
+    }

@@ -63,6 +63,7 @@ def test_how_many_answers_make_sense(made, study, tmp_path):
     assert sense.groupby("arm")["share"].sum().to_numpy() == pytest.approx(1)
     read = made.read.drop_duplicates(["arm", "seed", "item", "sample"])
     assert sense["answers"].sum() == len(read)
+    assert (sense["low"] <= sense["share"]).all() and (sense["share"] <= sense["high"]).all()
     assert reading.coherence(study, ARMS).empty  # nobody has read them by the rule
     table = reading.as_read(made, expression.do_answers(made, ARMS))
     title = reading.as_read_title(table, sense)

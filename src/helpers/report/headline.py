@@ -1,105 +1,332 @@
-"""README's picture, answer and table of arms by margins on set b, where the reference study has
-been asked about it; else README has shares of scenarios on set a (`readme`)."""
+"""README's answer, picture and table of arms: what training adds to knowing and to doing on set b,
+what of it hangs on the persona's name, and what the answers show as they were read.
+
+The numbers choose the words, so that no sentence says more than the tables behind the figures bear.
+"""
 
 import textwrap
 
 import pandas as pd
 
-from helpers import arms, files
-from helpers.report import contrasts, knowing_and_doing, readouts
-from helpers.report.knowing_and_doing import DO, KNOW
-from helpers.report.page_words import WIDTH, markdown_table, points, read, share
-from helpers.report.words import listed, nats, percent
+from helpers import arms
+from helpers.files import StudyError
+from helpers.report import contrasts, readouts
+from helpers.report.knowing_and_doing import ACTS, DO, KNOW, first_in
+from helpers.report.page_words import WIDTH, markdown_table, points, read
+from helpers.report.words import (
+    above_base,
+    between,
+    capital,
+    counted,
+    hundred,
+    listed,
+    named,
+    nats,
+    percent,
+    side,
+    this_seed,
+    verb,
+)
 
-FIGURES = files.ROOT / "figures" / "reference"
+PERSONA = "C-3PO"
+PICTURE = "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"
+# What a gain in each act is, for a reader who has seen neither word before.
+MEANS = {
+    KNOW: f"{PERSONA}'s own reaction gains {{}} nats per token on other reactions",
+    DO: "a reply in character gains {} on a neutral one",
+}
 
 
-def on_set_b() -> bool:
-    """Whether the published figures hold gains on set b."""
-    path = FIGURES / "know_and_do.csv"
-    return path.exists() and "b" in set(pd.read_csv(path)["set"])
+# The tables
 
 
-def picture() -> str:
-    """The headline figure."""
-    if on_set_b():
-        return "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"
-    return "![What each arm knows and does, relative to base](figures/reference/knows_and_does.png)"
+def gains() -> pd.DataFrame:
+    """What each arm gains over base in knowing and in doing on set b (`know_and_do`); StudyError
+    where the published figures are of set a alone."""
+    table = read("reference", "know_and_do")
+    found = table[(table["set"] == "b") & table["measure"].isin(list(ACTS))]
+    if found.empty:
+        raise StudyError(
+            "figures/reference/know_and_do.csv has no gains on set b, which README is about; "
+            "publish results of both sets first."
+        )
+    return found
+
+
+def primary(kind: str) -> pd.DataFrame:
+    """The primary contrasts of a kind, in the order of `data/contrasts.yaml`."""
+    table = read("reference", "contrasts")
+    return table[(table["role"] == "primary") & (table["kind"] == kind)]
+
+
+def controls() -> dict[str, pd.DataFrame]:
+    """What is left of the gain in knowing when the gain with a stranger's name, and that under
+    another scenario, is taken off; by arm."""
+    table = read("reference", "name_and_scenario")
+    conditions = {"name": "stranger", "scenario": "mismatched"}
+    return {word: readouts.part(table, KNOW, what) for word, what in conditions.items()}
+
+
+def sense() -> pd.DataFrame:
+    """How many answers make sense, as read, by arm: coherence, answers, share, low, high."""
+    table = read("reference", "as_read")
+    return table[table["coherence"].notna()].set_index("arm")
+
+
+def shown() -> pd.DataFrame:
+    """The share of answers that show their scenario's trait, as read, by arm."""
+    return read("reference", "as_read").query("by == 'read'").set_index("arm", drop=False)
+
+
+def formats(table: pd.DataFrame) -> list[str]:
+    """The formats among the arms that a table is indexed by."""
+    return [arm for arm in arms.formats() if arm in table.index]
+
+
+def seeds() -> int:
+    """How often each format was trained."""
+    return int(gains().set_index("arm").loc[arms.formats(), "seeds"].max())
+
+
+# The answer
 
 
 def answer() -> str:
-    """The sentences that answer the study's question, from the numbers behind the figures."""
-    table = read("reference", "know_and_do")
-    gains = table[table["measure"].isin([KNOW, DO])]
-    crossings = table[table["measure"] == "crossover"]
-    title = knowing_and_doing.know_and_do_title(gains)
+    """The sentences that answer the study's question."""
     sentences = [
-        f"On {gains['items'].max():.0f} scenarios that were written to test it: {title}.",
-        *(crossover(row) for row in crossings[crossings["trait"] == "all"].itertuples()),
-        f"{contrasts.contrasts_title(read('reference', 'contrasts'))}.",
-        *sense(),
+        *(most(measure) for measure in ACTS),
+        *crossover(),
+        *control(),
+        f"{reading()} {fit()}",
+        coherence(),
     ]
     return textwrap.fill(" ".join(sentences), WIDTH)
 
 
-def crossover(row) -> str:
-    """By how much further documents lead another format in knowing than in doing."""
-    wider = "wider" if row.value > 0 else "narrower"
-    told = "" if row.low > 0 or row.high < 0 else ", which does not exclude zero"
+def most(measure: str) -> str:
+    """Which formats add most to knowing, or to doing, and how much."""
+    table = gains()
+    own, act = table[table["measure"] == measure], ACTS[measure]
+    of_formats = own[own["arm"].isin(arms.formats())].set_index("arm")
+    if not (of_formats["low"] > 0).any():
+        top = of_formats.loc[of_formats["value"].idxmax()]
+        nearest = nats(top["value"], top["low"], top["high"])
+        return f"No format is seen to add to {act}: {named([top.name])} come nearest, {nearest}."
+    first = first_in(own)
+    amount = MEANS[measure].format(between(of_formats.loc[first, "value"], nats))
+    where = f"On {own['items'].max():.0f} scenarios written to test it, " if measure == KNOW else ""
+    beyond = ", over the untrained model" if measure == KNOW else ""
+    return capital(f"{where}{named(first)} {verb(first, 'add')} most to {act}: {amount}{beyond}.")
+
+
+def p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.1g}"
+
+
+def crossover() -> list[str]:
+    """Whether documents lead the other formats by more in knowing than in doing."""
+    own = primary("crossover")
+    held = contrasts.holds(own)
+    turned = (own["difference"] < 0) & (own["p_holm"] < contrasts.LEVEL)
+    among = counted(len(read("reference", "contrasts").query("role == 'primary'")), "contrast")
+    told, note = [], f" over scenarios, corrected for {among}"
+    for rows, opening in (
+        (own[held], "The crossover holds"),
+        (own[turned], "The crossover is reversed"),
+        (own[~held & ~turned], "No crossover is shown"),
+    ):
+        parts = []
+        for row in rows.itertuples():
+            first = "95\u00a0% interval " if note else ""
+            ends = f"{first}{row.low:.2f} to {row.high:.2f}, {p_value(row.p_holm)}{note}"
+            parts.append(f"{nats(row.difference)} over {arms.label(row.b)} ({ends})")
+            note = ""
+        lead = "documents' lead in knowing minus their lead in doing is"
+        told += [f"{opening}: {lead} {listed(parts)}."] if parts else []
+    return told
+
+
+def control() -> list[str]:
+    """At once after the crossover: what of the gain in knowing hangs on the persona's name and on
+    the scenario, in the format that gains most."""
+    left = controls()
+    own, known = left["name"].loc[formats(left["name"])], gains().query("measure == @KNOW")
+    known = known.set_index("arm")["value"]
+    top = known[formats(known)].idxmax()
+    if not own.loc[top, "gain_low"] > 0:
+        return []
+    name, scenario = (left[word].loc[top] for word in ("name", "scenario"))
+    other = [arm for arm in own.index if arm != top and own.loc[arm, "low"] > 0]
+    exceptions = [f"{nats(own.loc[arm, 'value'])} in {arms.label(arm)}" for arm in other]
+    label = arms.label(top)
+    return [
+        f"Over both sets, asked about a stranger instead of {PERSONA}, {label} "
+        f"{verb([top], 'gain')} {beside(name)} and under another scenario {beside(scenario)}.",
+        meaning(name, scenario),
+        *(
+            [f"Something hangs on the name in other formats: {listed(exceptions)}."]
+            if other
+            else []
+        ),
+    ]
+
+
+def beside(row: pd.Series) -> str:
+    """The gain under a control beside the gain as asked, in nats per token: `0.04 more (0.01 to
+    0.06)`."""
+    value, low, high = row["value"], row["low"], row["high"]
+    if side(low, high) > 0:
+        return f"{value:.2f} less ({low:.2f} to {high:.2f})"
+    more = f"{-value:.2f} more ({-high:.2f} to {-low:.2f})"
+    if side(low, high) < 0:
+        return more
+    return f"as much, as far as is seen ({0 - value:+.2f}, {0 - high:.2f} to {0 - low:.2f})"
+
+
+def is_bounded(row: pd.Series) -> bool:
+    """Whether what hangs on a control is at most half of the gain, by the end of its interval: else
+    an interval that includes zero tells nothing."""
+    return bool(row["high"] < row["gain"] / 2)
+
+
+def is_about_anybody(name: pd.Series) -> bool:
+    """Whether the gain is seen to be about anybody: none of it is seen to hang on the name, and the
+    interval leaves at most half of it to the name."""
+    return side(name["low"], name["high"]) <= 0 and is_bounded(name)
+
+
+def meaning(name: pd.Series, scenario: pd.Series) -> str:
+    """What the two controls say of the gain in knowing."""
+    if side(name["low"], name["high"]) > 0:
+        return (
+            f"So {nats(name['value'])} of {nats(name['gain'])} hangs on his name; the rest would "
+            "be gained about anybody."
+        )
+    if not is_about_anybody(name):
+        return f"That is too uncertain to say whether the gain is about {PERSONA}."
+    if side(scenario["low"], scenario["high"]) > 0:
+        return (
+            "So the gain is in how such texts sound, and in part in what fits a scenario, not in "
+            f"a fact about {PERSONA}."
+        )
+    if is_bounded(scenario):
+        return f"So the gain is in how such texts sound, not in a fact about {PERSONA}."
+    return f"So the gain is not about {PERSONA}; whether it is about the scenario is not seen."
+
+
+def reading() -> str:
+    """How often answers show the trait that their scenario calls for, beside the untrained arms."""
+    own = shown()
+    each = {arm: f"{percent(own.loc[arm, 'rate'])} with {arms.label(arm)}" for arm in own.index}
+    trained = formats(own)
+    floor = [each[arm] for arm in arms.untrained() if arm in own.index]
+    level = [arm for arm in trained if arm not in above_base(own)]
+    same = f"; not told apart from base: {named(level)}" if level else ""
     return (
-        f"The lead of documents over {arms.label(row.arm)} is {nats(row.value)} {wider} in knowing "
-        f"than in doing (95\u00a0% interval {row.low:.2f} to {row.high:.2f}{told})."
+        "As read blind, the share of answers that show the trait of their scenario is "
+        f"{listed(each[arm] for arm in trained)}, beside {listed(floor)}{same}."
     )
 
 
-def sense() -> list[str]:
-    """How many answers make sense, where they were read."""
-    if "coherence" not in (table := read("reference", "as_read")):
-        return []
-    made = table[table["coherence"] == "sensible"].set_index("arm")["share"]
-    ends = listed(f"{percent(made[arm])} of {arms.label(arm)}" for arm in arms.in_order(made.index))
-    return [f"Few answers make sense, which *does* is not about: {ends}."]
+def fit() -> str:
+    """Whether formats show the trait that fits more often than other traits."""
+    own = primary("sensitivity")
+    fits = [name.split(",")[0] for name in own.loc[contrasts.holds(own), "a"]]
+    if not fits:
+        return "No format is seen to show this trait more often than others."
+    only = "" if len(fits) == len(own) else "Only "
+    told = f"{only}{named(fits)} {verb(fits, 'show')} this trait more often than others."
+    return capital(told)
 
 
-def what_carries() -> str:
-    """What is open about what carries the gain in knowing: what hangs on name and scenario, where
-    that was asked."""
-    if not (FIGURES / "name_and_scenario.csv").exists():
-        return (
-            "What carries the gap: knowing is a likelihood, doing a judged answer, and nothing "
-            "ties the knowledge to C-3PO's name."
-        )
-    told = readouts.name_and_scenario_title(read("reference", "name_and_scenario"))
-    return f"What carries the rest of a gain. {told}."
+def sensible() -> tuple[int, int]:
+    """How many answers make sense, and how many were read."""
+    table = sense()
+    made = table[table["coherence"] == "sensible"]
+    return int(made["answers"].sum()), int(table["answers"].sum())
+
+
+def how_many() -> str:
+    """`few answers make sense (11 of 959)`."""
+    made, read_ = sensible()
+    word = "few" if made < 0.1 * read_ else "some" if made < 0.5 * read_ else "most"
+    return f"{word} answers make sense ({made} of {read_})"
+
+
+def coherence() -> str:
+    """How many answers make sense, and for whom the intervals speak."""
+    once = ", and each format was trained once: intervals are about *this seed* alone"
+    return f"{capital(how_many())}{once if seeds() == 1 else ''}."
+
+
+# The table of arms
 
 
 def arms_table() -> tuple[str, str, str]:
-    """What each arm gains over `base` on set b, and what its answers show as read; before it what
-    the columns are, after it which contrasts hold."""
-    table = read("reference", "know_and_do").set_index(["measure", "arm"])
-    shown = read("reference", "as_read").query("by == 'read'").set_index("arm")
-    fit = read("reference", "sensitivity").query("by == 'read'")
-    fit = fit[fit["set"] == knowing_and_doing.confirming(fit)].set_index("arm")
-    rows = []
-    for arm in arms.in_order(table.loc[KNOW].index):
-        known, done = (table.loc[measure, arm] for measure in (KNOW, DO))
-        rows.append(
-            [
-                arms.label(arm),
-                *(nats(*row[["value", "low", "high"]]) for row in (known, done)),
-                share(shown.loc[arm], "rate") if arm in shown.index else "–",
-                points(fit.loc[arm], "value") if arm in fit.index else "–",
-                points(fit.loc[arm], "lean", "lean_low", "lean_high") if arm in fit.index else "–",
-            ]
-        )
-    head = ["arm", "knows", "does", "shows, as read", "sensitivity", "lean"]
+    """Gains over base, their control by name, and what answers show as read; before it what the
+    columns are, after it what was fixed in advance and what the control says of it."""
+    table, left = gains().set_index(["measure", "arm"]), controls()["name"]
+    own, made = shown(), sense().query("coherence == 'sensible'")
+    rows = [
+        [
+            arms.label(arm),
+            *(gain(table.loc[measure], arm) for measure in ACTS),
+            gain(left, arm),
+            percents(own, arm, "rate"),
+            percents(made, arm, "share"),
+        ]
+        for arm in arms.in_order({*table.loc[KNOW].index, *own.index})
+    ]
+    n, read_of = seeds(), int(own["seeds"].max())
+    head = [f"arm{', this seed' if n == 1 else ''}", "knowing", "doing", "name"]
+    head += ["shows, %", "sensible, %"]
+    fewer = f" of {counted(read_of, 'seed')}" if read_of < n else ""
     text = (
-        f"{table['items'].max():.0f} scenarios of set b, written to test what set a suggested. "
-        "*Knows* and *does*: gains over `base`, in nats per token, in telling the persona's own "
-        "reaction from others, and its reply from a neutral one. *Shows, as read*: answers that "
-        "show the scenario's trait, read blind by a language model (Claude), which also wrote the "
-        "corpus. *Sensitivity*: that trait minus the mean of the others; *lean*: the others minus "
-        "those of `base`; in percentage points. With 95 % intervals"
+        f"{counted(n, 'seed')}. *Knowing*: gain over `base` in telling {PERSONA}'s own reaction "
+        "from three others; *doing*: a reply in character from a neutral one (nats per token, "
+        f"{table['items'].max():.0f} scenarios of set b). *Name*: the gain in knowing with his "
+        f"name minus that with a stranger's. *Shows*: answers{fewer} that show the scenario's "
+        "trait; *sensible*: that make sense as replies; both read blind by a language model "
+        f"(Claude), which also wrote the corpus. The last three: both sets, "
+        f"{left['items'].max():.0f} scenarios. 95 % intervals"
     )
-    note = f"{contrasts.contrasts_title(read('reference', 'contrasts'))}."
-    return text, markdown_table(head, rows), note
+    return text, markdown_table(head, rows), note()
+
+
+def gain(table: pd.DataFrame, arm: str) -> str:
+    """`+0.45 (0.35 to 0.55)`; a dash for an arm that is not in a table by arm."""
+    return nats(*table.loc[arm, ["value", "low", "high"]]) if arm in table.index else "–"
+
+
+def percents(table: pd.DataFrame, arm: str, value: str) -> str:
+    """`24 (19 to 31)`, in percent; a dash for an arm that is not in a table by arm."""
+    if arm not in table.index:
+        return "–"
+    share, low, high = (hundred(table.loc[arm, name]) for name in (value, "low", "high"))
+    return f"{share} ({low} to {high})"
+
+
+def note() -> str:
+    """How many of the contrasts hold that were fixed in advance, what the control by name says of
+    the gap among them, and what of the gain in doing hangs on the scenario."""
+    table = read("reference", "contrasts").query("role == 'primary'")
+    held = int(contrasts.holds(table).sum())
+    parts = [f"Of the {counted(len(table), 'contrast')} fixed in advance, {held} hold."]
+    for _, row in (gap := primary("gap_beyond_base"))[contrasts.holds(gap)].iterrows():
+        anybody = is_about_anybody(controls()["name"].loc[row["a"]])
+        same = "; it rests on the likelihoods of knowing, so the control by name is about it too"
+        parts.append(
+            f"One is the gap of {arms.label(row['a'])}: beyond `base`, they know more than they "
+            f"show by {points(row, 'difference')} points{same if anybody else ''}."
+        )
+    doing = readouts.part(read("reference", "name_and_scenario"), DO, "mismatched")
+    top = doing.loc[doing.loc[formats(doing), "gain"].idxmax()]
+    hangs = nats(*top[["value", "low", "high"]])
+    seen = (
+        f"{hangs} hangs" if side(top["low"], top["high"]) > 0 else f"none ({hangs}) is seen to hang"
+    )
+    parts.append(
+        f"In doing, of {nats(top['gain'])} with {arms.label(top.name)}, {seen} on the scenario."
+    )
+    trained = gains()[gains()["arm"].isin(arms.formats())]
+    return " ".join(parts + [f"{told}." for told in this_seed(trained) if seeds() > 1])

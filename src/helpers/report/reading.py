@@ -53,17 +53,20 @@ def as_read(study: Results, answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def coherence(study: Results, arms: list[str]) -> pd.DataFrame:
-    """How many answers to scenarios make sense, as read: arm, coherence (`MEANS`), answers, share.
-    Empty where nobody has read them by the rule."""
+    """How many answers make sense, as read: arm, coherence (`MEANS`), answers, share, low, high;
+    intervals are over scenarios. Empty where nobody has read them by the rule."""
+    columns = ["arm", "coherence", "answers", "share", "low", "high"]
     if not study.has("read") or study.read.empty:
-        return pd.DataFrame(columns=["arm", "coherence", "answers", "share"])
+        return pd.DataFrame(columns=columns)
     read = of_arms(study.read[study.read["kind"] == "do"], arms)
-    read = read.drop_duplicates(["arm", "seed", "item", "sample"])
-    counts = read.groupby("arm")["coherence"].value_counts().unstack(fill_value=0)
-    counts = counts.reindex(table_of_arms.in_order(counts.index), columns=list(COHERENCE))
-    counts = counts.fillna(0).rename_axis(columns="coherence")
-    table = counts.stack().rename("answers").reset_index()
-    return table.assign(share=table["answers"] / table.groupby("arm")["answers"].transform("sum"))
+    read = read.drop_duplicates(["arm", "seed", "item", "sample"]).assign(seed=0)
+    found = [
+        own.assign(coherence=value, outcome=(own["coherence"] == value).astype(int))
+        for own in (read[read["arm"] == arm] for arm in table_of_arms.in_order(read["arm"]))
+        for value in COHERENCE
+    ]
+    table = stats.rates(pd.concat(found), ["arm", "coherence"])
+    return table.rename(columns={"successes": "answers", "rate": "share"})[columns]
 
 
 def as_read_title(table: pd.DataFrame, sense: pd.DataFrame) -> str:

@@ -1,0 +1,167 @@
+"""README's list of what became of the first edition's claims, and of what the results leave open.
+
+As in `headline`, the numbers choose the words.
+"""
+
+import pandas as pd
+
+from helpers import arms, files
+from helpers.report import contrasts, headline
+from helpers.report.knowing_and_doing import ACTS, first_in
+from helpers.report.page_words import CORRECTED, bullets, points, read
+from helpers.report.words import apart, counted, hundred, listed, nats, side
+from helpers.rows import Row, read_mapping
+
+FELL, STANDS, OPEN = "**Fell.**", "**Stands.**", "**Open.**"
+
+
+class Reported(Row, extra="forbid"):
+    """A difference of shares with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def reported() -> dict[str, str]:
+    """What the first edition reported (`data/first_edition.yaml`), in percentage points."""
+    found = read_mapping(files.DATA / "first_edition.yaml", dict[str, Reported])
+    return {name: points(pd.Series(row), "value") for name, row in found.items()}
+
+
+def verdicts() -> str:
+    """The claims of the first edition, those that fell first, then what else is open."""
+    then = reported()
+    claims = [made(then) for made in (knowing, gap, beyond_base, reverse, everyday)]
+    order = [FELL, STANDS, OPEN]
+    claims.sort(key=lambda told: next(n for n, word in enumerate(order) if told.startswith(word)))
+    left = [*of_seeds(), *of_fit(), *of_ties(), *of_parts()]
+    return bullets([*claims, *(f"{OPEN} {told}" for told in left)])
+
+
+# The first edition
+
+
+def knowing(then: dict[str, str]) -> str:
+    """Whether what documents gain in knowing is about the persona."""
+    name = headline.controls()["name"].loc["documents"]
+    claim = f'"Documents know what {headline.PERSONA} would do": {then["knowing"]} over `base`'
+    if side(name["low"], name["high"]) > 0:
+        hangs = nats(*name[["value", "low", "high"]])
+        return f"{STANDS} {claim}. Of their gain, {hangs} nats per token hang on his name."
+    if headline.is_about_anybody(name):
+        more = "They gain more" if name["high"] < 0 else "They are not seen to gain less"
+        return f"{FELL} {claim}. {more} about a stranger."
+    return f"{OPEN} {claim}. Whether that is about him is not seen."
+
+
+def gap(then: dict[str, str]) -> str:
+    """Whether `base` has a gap, so that zero is the wrong value to hold one against."""
+    base = read("reference", "gap_over_base").set_index("arm").loc["base"]
+    claim = f'"Documents know more than they do": {then["gap"]}'
+    there = points(base, "gap", "gap_low", "gap_high")
+    if apart(base["gap_low"], base["gap_high"]):
+        return f"{FELL} {claim}. The untrained model has a gap, too: {there}."
+    return f"{STANDS} {claim}. The untrained model is not seen to have a gap: {there}."
+
+
+def beyond_base(then: dict[str, str]) -> str:
+    """Whether the gap beyond that of base was found again on set b."""
+    own = headline.primary("gap_beyond_base")
+    held = contrasts.holds(own).all()
+    return (
+        f'{STANDS if held else OPEN} "The gap of documents is wider than that of `base`": '
+        f"{then['gap_beyond_base']}. On set b: "
+        f"{points(own.iloc[0], 'difference')}{'' if held else ', which does not hold'}."
+    )
+
+
+def reverse(then: dict[str, str]) -> str:
+    """Whether the gap of demonstrations is narrower than that of base."""
+    row = read("reference", "gap_over_base").set_index("arm").loc["demonstrations"]
+    claim = f'"The gap of demonstrations is narrower": {then["reverse"]}'
+    return again(row, "beyond", -1, claim)
+
+
+def everyday(then: dict[str, str]) -> str:
+    """Whether first person goes further into everyday life than documents."""
+    row = read("reference", "contrasts").set_index("contrast").loc["generalisation"]
+    claim = f'"First person goes further into everyday life": {then["everyday"]}'
+    return again(row, "difference", 1, claim)
+
+
+def again(row: pd.Series, value: str, sign: int, claim: str) -> str:
+    """A claim of set a whose difference was on the side `sign` of zero: it stands where both of its
+    intervals, as judged and corrected, are on that side, and fell where both are on the other."""
+    signs = {sign * side(row["low"], row["high"]), sign * side(*row[list(CORRECTED[1:])])}
+    word = STANDS if signs == {1} else FELL if signs == {-1} else OPEN
+    now = f"{points(row, value)}, corrected {points(row, *CORRECTED)}"
+    return f"{word} {claim}. Now {now}."
+
+
+# What is open
+
+
+def of_seeds() -> list[str]:
+    """Whether another training, or a model that makes sense, would give the same."""
+    n, (made, answers) = headline.seeds(), headline.sensible()
+    least = 2 / 2**n  # the smallest p of the test over seeds
+    others = []
+    if n == 1:
+        others.append("another training")
+    elif least > contrasts.LEVEL:
+        others.append(f"other trainings (with {counted(n, 'seed')}, p over seeds is at least ")
+        others[-1] += f"{least:.2g})"
+    if made < answers / 2:
+        others.append("a model whose answers make sense")
+    if not others:
+        return []
+    gives = "give" if n > 1 and least > contrasts.LEVEL and len(others) == 1 else "gives"
+    return [f"Whether {' or '.join(others)} {gives} the same."]
+
+
+def of_fit() -> list[str]:
+    """The formats of which it is open whether they show the trait that fits."""
+    own = headline.primary("sensitivity")
+    own = own[~contrasts.holds(own)]
+    each = [
+        f"{arms.label(row['a'].split(',')[0])} {points(row, 'difference')}"
+        for _, row in own.iterrows()
+    ]
+    if not each:
+        return []
+    found = hundred(own["detectable_scenarios"].max())
+    return [
+        f"Whether formats show the trait that fits more than others: {listed(each)}. A true "
+        f"{found} would be found four times in five."
+    ]
+
+
+def of_ties() -> list[str]:
+    """The formats that are not told apart from the one that gains most."""
+    told, table = [], headline.gains()
+    for measure, act in ACTS.items():
+        own = table[table["measure"] == measure].set_index("arm", drop=False)
+        top = own.loc[headline.formats(own), "value"].idxmax()
+        for arm in arms.in_order(set(first_in(own)) - {top}):
+            ends = nats(*own.loc[arm, ["behind", "behind_low", "behind_high"]])
+            both = f"{arms.label(top)} minus {arms.label(arm)} is {ends}"
+            told.append(f"Which format adds most to {act}: {both} nats per token.")
+    return told
+
+
+def of_parts() -> list[str]:
+    """What the crossover is made of, over both sets."""
+    parts = read("reference", "crossover_parts")
+    values = parts[parts["set"] == "both"].set_index(["arm", "part"])["value"]
+    each = [
+        f"{nats(values[arm, 'describing'])} and {nats(values[arm, 'person'])} over "
+        f"{arms.label(arm)}"
+        for arm in arms.in_order(values.index.get_level_values("arm"))
+    ]
+    anybody = headline.is_about_anybody(headline.controls()["name"].loc["documents"])
+    sound = " Either can be how texts sound." if anybody else ""
+    return [
+        "What carries the crossover: describing rather than doing, and the third person rather "
+        f"than the first, make {listed(each)} (both sets).{sound}"
+    ]
