@@ -146,6 +146,8 @@ NO_COMPLETIONS = {
     "a list": (200, [1, 2]),
     "null": (200, None),
     "text": (200, b"ready", "text/plain"),
+    "a choice that is a text": (200, body() | {"choices": ["Well."]}),
+    "a message that is a text": (200, body() | {"choices": [{"message": "Well."}]}),
 }
 
 
@@ -247,6 +249,84 @@ def test_a_writer_says_which_text_failed_and_why_and_ends_with_an_error(
     assert "u0001/situation" in {
         r["id"] for r in read_jsonl(data / "corpora/bramble/written.jsonl")
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "usage"),
+    [
+        (3, None),
+        ({"text": '{"text": "Yes."}'}, {"prompt_tokens": "12"}),
+        ([{"type": "text", "text": 3}, None], {"prompt_tokens": None, "completion_tokens": [1]}),
+        (True, "many"),
+    ],
+)
+def test_odd_types_in_a_completion_cost_one_more_call(scripted, content, usage):
+    good = body('{"text": "Yes."}') | {"usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+    scripted.replies = [(200, body(content) | {"usage": usage}), (200, good)]
+    answer, made = writing.ask(
+        servers.connect(5.0, 1), "Write.", FIELDS, lambda _: None, SETTINGS | {"asks": 2}
+    )
+    assert answer == {"text": "Yes."} and made["asked"] <= 2
+    assert made["prompt_tokens"] in (0, 7) and made["completion_tokens"] in (0, 2)
+
+
+def test_a_text_in_a_list_is_said(scripted):
+    scripted.replies = [(200, body(["We", {"type": "text", "text": "ll."}]))]
+    assert servers.said(call()) == "Well."
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:8000/v1",
+        "localhost:8000",
+        "ftp://x/v1",
+        "http://",
+        "http://[::1",
+        "http://x:99999",
+    ],
+)
+def test_what_is_no_address_is_said_before_anything_is_asked(monkeypatch, address):
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    with pytest.raises(StudyError, match="OPENAI_BASE_URL is no address.*then run again"):
+        servers.connect(5.0, 1)
+
+
+def test_blanks_around_address_and_key_pass_and_other_odd_characters_are_named(
+    scripted, monkeypatch
+):
+    scripted.replies = [(200, body())]
+    monkeypatch.setenv("OPENAI_BASE_URL", f" http://127.0.0.1:{scripted.server_port}/v1 \n")
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+    assert servers.said(call()) == "Well."
+    for key in (f"“{KEY}”", f"{KEY}\n{KEY}", f"Bearer {KEY}", "ключ"):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        with pytest.raises(StudyError, match="OPENAI_API_KEY holds a character") as error:
+            call()
+        assert KEY not in str(error.value)
+
+
+def test_why_there_is_no_connection_is_said(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    with pytest.raises(StudyError, match=r"APIConnectionError: .*refused"):
+        call(tries=1)
+
+
+FILTER = {"error": {"message": "Filtered.", "param": "prompt", "code": "content_filter"}}
+
+
+def test_a_text_that_a_filter_refuses_fails_alone(scripted, tmp_path):
+    def filtered(asked):
+        bad = "bad" in asked["messages"][0]["content"]
+        return (400, FILTER) if bad else (200, body('{"text": "12"}'))
+
+    scripted.replies, client = [filtered], servers.connect(5.0, 1)
+    settings = SETTINGS | {"asks": 3, "concurrency": 1, "timeout": 5.0, "tries": 1}
+    answer, made = writing.ask(client, "bad", FIELDS, lambda _: None, settings)
+    assert answer is None and made["asked"] == 1 and "Filtered." in made["wrong"]
+    asked = [{"text": "bad"}, {"text": "good"}]
+    read = model_judge.replies(asked, lambda _: 5.0, settings, tmp_path / "kept.jsonl")
+    assert read == [None, 5.0] and len(read_jsonl(tmp_path / "kept.jsonl")) == 2
 
 
 def test_a_judge_that_thinks_is_read_after_its_thoughts(scripted):

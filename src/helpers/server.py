@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from helpers import files
 from helpers.files import StudyError, shown
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     import openai
 
 PROMPTS = files.DATA / "prompts"
+FILTERED = ("content_filter", "content_policy_violation")  # codes of a 400 about what is asked
+
+
+class FilteredError(StudyError):
+    """A server's filter refuses what one call asks; other calls may pass."""
 
 
 def render(prompt: str, /, **fields: str) -> str:
@@ -43,17 +49,38 @@ def connect(timeout: float, tries: int) -> "openai.OpenAI":
     """A client for the server in OPENAI_BASE_URL with the key in OPENAI_API_KEY. A call waits
     `timeout` seconds, and is made up to `tries` times while a fault may pass (no connection,
     time-out, 408, 409, 429, 5xx), with the client's exponential back-off or after the time that the
-    server names. Raises StudyError without an address."""
+    server names. Raises StudyError without an address, and for one or a key that can be none."""
     import openai  # loading it takes half a second, and most of a study needs no server
 
-    if not os.environ.get("OPENAI_BASE_URL"):
+    names = ("OPENAI_BASE_URL", "OPENAI_API_KEY")
+    address, key = (os.environ.get(name, "").strip() for name in names)
+    if not address:
         raise StudyError(
             "OPENAI_BASE_URL is not set. Export the address of an OpenAI-compatible server, such "
             "as http://127.0.0.1:8000/v1 (docs/own_persona.md), and OPENAI_API_KEY if it "
             "wants a key."
         )
-    key = os.environ.get("OPENAI_API_KEY") or "none"  # the client insists on a text
-    return openai.OpenAI(api_key=key, timeout=timeout, max_retries=tries - 1)
+    if not is_address(address):
+        raise StudyError(
+            "OPENAI_BASE_URL is no address of a server. Give one such as http://127.0.0.1:8000/v1, "
+            "then run again."
+        )
+    if not re.fullmatch("[!-~]*", key):
+        raise StudyError(
+            "OPENAI_API_KEY holds a character that no key has (a space, a line break, a curly "
+            "quotation mark). Give the key alone, then run again."
+        )
+    key = key or "none"  # the client insists on a text
+    return openai.OpenAI(base_url=address, api_key=key, timeout=timeout, max_retries=tries - 1)
+
+
+def is_address(text: str) -> bool:
+    """Whether a server can be at an address: it has a scheme, a host and perhaps a port."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
 
 
 def complete(client: "openai.OpenAI", messages: list[dict], settings: dict, **more):
@@ -62,7 +89,8 @@ def complete(client: "openai.OpenAI", messages: list[dict], settings: dict, **mo
     `settings` has model, max_tokens and temperature; `more` goes to the server as it is. What the
     server refuses of these is left out, or called as it wants it, then and in all later calls of
     this client. A reply that is no completion (a page, a body cut off, no choices) is a fault that
-    may pass. Raises StudyError with the server's words when it refuses for good or stays away.
+    may pass. Raises StudyError with the server's words when it refuses for good or stays away,
+    FilteredError where it refuses this text alone.
     """
     import openai
 
@@ -75,7 +103,8 @@ def complete(client: "openai.OpenAI", messages: list[dict], settings: dict, **mo
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
             wider = refused | blamed(error, without(asked, refused), set(more))
             if wider == refused:
-                raise StudyError(failure(client, error)) from None
+                kind = FilteredError if error.code in FILTERED else StudyError
+                raise kind(failure(client, error)) from None
             refused = wider
         except openai.OpenAIError as error:
             raise StudyError(failure(client, error)) from None
@@ -124,7 +153,8 @@ def answered(client: "openai.OpenAI", model: str, messages: list[dict], options:
         except (TypeError, ValueError):  # JSON that was cut off
             done = "a body that is no whole JSON"
         choices = getattr(done, "choices", None)
-        if isinstance(choices, list) and choices and getattr(choices[0], "message", None):
+        first = choices[0] if isinstance(choices, list) and choices else None
+        if hasattr(getattr(first, "message", None), "content"):
             return done
     wrong = getattr(done, "error", None) or done
     raise StudyError(
@@ -143,6 +173,8 @@ def failure(client: "openai.OpenAI", error: "openai.OpenAIError") -> str:
     if isinstance(error, openai.APIStatusError):
         body = error.body.get("message", error.body) if isinstance(error.body, dict) else error.body
         told += f" {error.status_code}: {words(body or error.message)}"
+    elif error.__cause__ and str(error.__cause__):
+        told += f": {words(error.__cause__)}"
     return (
         f"The server at {client.base_url.host} refused or did not answer ({told}) after "
         f"{client.max_retries + 1} tries at most. Check OPENAI_BASE_URL, OPENAI_API_KEY and the "
@@ -164,13 +196,11 @@ def words(told: object, most: int = 300) -> str:
 
 def said(completion) -> str:
     """The text of a completion without the thinking before it, "" where there is none; content in
-    parts is joined."""
-    content = completion.choices[0].message.content or ""
-    if not isinstance(content, str):
-        content = "".join(
-            (part.get("text") if isinstance(part, dict) else getattr(part, "text", None)) or ""
-            for part in content
-        )
+    parts is joined, and what is no text left out."""
+    content = completion.choices[0].message.content
+    parts = content if isinstance(content, list) else [content]
+    texts = [p.get("text") if isinstance(p, dict) else getattr(p, "text", p) for p in parts]
+    content = "".join(text for text in texts if isinstance(text, str))
     _, closed, rest = content.rpartition("</think>")
     answer = rest if closed else content.partition("<think>")[0]
     return answer.strip() if closed or "<think>" in content else answer

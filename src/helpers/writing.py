@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from helpers import parameters
 from helpers.files import StudyError
 from helpers.rows import has_words
-from helpers.server import complete, said, unsaid
+from helpers.server import FilteredError, complete, said, unsaid
 
 DEFAULTS = {
     "words": (45, 100),
@@ -71,27 +71,30 @@ def ask(
     with it; returns (answer or None, provenance).
 
     An answer that is cut off, not JSON or fails a check is asked for again, with the reason or
-    afresh, up to `settings['asks']` times; what `client` and the other settings are, see
-    `server.connect` and `server.complete`. Raises StudyError when the server refuses for good or
-    stays away.
+    afresh, up to `settings['asks']` times; one that the server's filter refuses is not. What
+    `client` and the other settings are, see `server.connect` and `server.complete`. Raises
+    StudyError when the server refuses for good or stays away.
     """
     messages = [{"role": "user", "content": prompt}]
     used = {"prompt_tokens": 0, "completion_tokens": 0}
     wrong = ""
     for count in range(1, settings["asks"] + 1):
-        done = complete(client, messages, settings, response_format={"type": "json_object"})
-        reply = said(done)
-        for name in used:
-            used[name] += getattr(done.usage, name, 0) or 0
-        answer = unsaid(done) or parse(reply, fields)
-        wrong = answer if isinstance(answer, str) else check(answer)
         provenance = {
             "model": settings["model"],
             "prompt": hashlib.sha256(prompt.encode()).hexdigest()[:16],
             "asked": count,
-            **used,
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+        try:
+            done = complete(client, messages, settings, response_format={"type": "json_object"})
+        except FilteredError as error:
+            return None, provenance | used | {"at": now(), "wrong": str(error)}
+        reply = said(done)
+        for name in used:
+            found = getattr(done.usage, name, 0)
+            used[name] += found if isinstance(found, int) else 0
+        provenance |= used | {"at": now()}
+        answer = unsaid(done) or parse(reply, fields)
+        wrong = answer if isinstance(answer, str) else check(answer)
         if not wrong:
             return answer, provenance
         # With the reason every other time, afresh in between: a conversation can stay wrong.
@@ -103,6 +106,10 @@ def ask(
         if count % 2:
             messages = [*messages, {"role": "assistant", "content": reply or "(nothing)"}, told]
     return None, provenance | {"wrong": wrong}
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def command(write: Callable[[str, int, dict], dict], doc: str, count: str, n: int) -> None:

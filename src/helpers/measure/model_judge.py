@@ -15,7 +15,15 @@ from tqdm import tqdm
 
 from helpers.files import StudyError, append_jsonl, fingerprint, resume_jsonl
 from helpers.measure.markers import without_words
-from helpers.server import complete, connect, in_parallel, render, said, thought_only
+from helpers.server import (
+    FilteredError,
+    complete,
+    connect,
+    in_parallel,
+    render,
+    said,
+    thought_only,
+)
 
 THRESHOLD = 50  # a score above this counts as a yes
 MASS = 0.25  # probability that the numbers among the likeliest tokens must have together
@@ -44,13 +52,14 @@ def score(completion) -> float | None:
     written.
     """
     choice, reply = completion.choices[0], said(completion)
-    if choice.logprobs and choice.logprobs.content:
+    told = getattr(getattr(choice, "logprobs", None), "content", None)
+    if told:
         numbers = defaultdict(float)
-        for alternative in choice.logprobs.content[0].top_logprobs:
+        for alternative in told[0].top_logprobs or ():
             if re.fullmatch(r"\s*\d{1,3}\s*", alternative.token) and int(alternative.token) <= 100:
                 numbers[int(alternative.token)] += math.exp(alternative.logprob)
         # A tokenizer that writes numbers digit by digit gives digits here, which are no scores.
-        whole = choice.logprobs.content[0].token.strip() == reply.strip()
+        whole = told[0].token.strip() == reply.strip()
         if whole and sum(numbers.values()) >= MASS:
             return sum(number * p for number, p in numbers.items()) / sum(numbers.values())
     written = re.fullmatch(r"\s*(\d{1,3})\D*", reply)
@@ -61,8 +70,9 @@ def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> li
     """What `read` finds in the server's reply to every row's `text`, in order.
 
     Every finding is kept in `path`, by what was asked of which model, so that nothing is asked
-    twice. `settings` has model, max_tokens, concurrency, timeout and tries. Raises
-    StudyError when the server refuses or stays away, or its model only thinks.
+    twice; None is found in a text that the server's filter refuses. `settings` has model,
+    max_tokens, concurrency, timeout and tries. Raises StudyError when the server refuses or stays
+    away, or its model only thinks.
     """
     ids = [fingerprint([row["text"], settings["model"]]) for row in asked]
     kept = {row["id"]: row["found"] for row in resume_jsonl(path)}
@@ -77,14 +87,17 @@ def replies(asked: list[dict], read: Callable, settings: dict, path: Path) -> li
             row_id, row = pair
             messages = [{"role": "user", "content": row["text"]}]
             greedy = settings | {"temperature": 0}
-            done = complete(client, messages, greedy, logprobs=True, top_logprobs=20)
-            if thought_only(done):
+            try:
+                done = complete(client, messages, greedy, logprobs=True, top_logprobs=20)
+            except FilteredError:
+                done = None
+            if done and thought_only(done):
                 raise StudyError(
                     f"The model '{settings['model']}' used all of its {settings['max_tokens']} "
                     "tokens to think before it answered. Switch its thinking off at the server, or "
                     "judge with another model."
                 )
-            found = read(done)
+            found = read(done) if done else None
             with guard:
                 append_jsonl(path, [{"id": row_id, "found": found}])
                 kept[row_id] = found
