@@ -9,6 +9,7 @@ import pytest
 from helpers.corpus import personas, readouts
 from helpers.files import DATA
 from helpers.measure import markers
+from helpers.model import score
 
 FOLDER = DATA / "harness"
 WHY = "not installed here: docs/export.md says how to install the extra `harness`"
@@ -97,6 +98,29 @@ def test_lm_evaluation_harness_runs_the_tasks():
         assert found["results"][task]["margin,none"] == pytest.approx(sum(margins) / 3)
         asked = {(f"<user>{prompt}<reply>", text) for *_, prompt, own in rows for text in own}
         assert asked <= set(model.asked), "options follow the template without a blank"
+
+
+def test_its_likelihoods_are_the_studys(tiny, tokenizer, float32, tmp_path):
+    """But for the line break that ends the template: the harness scores it with the option."""
+    pytest.importorskip("lm_eval", reason=f"lm-evaluation-harness is {WHY}")
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    tiny.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = HFLM(pretrained=str(tmp_path), dtype="float32", device="cpu", batch_size=1)
+    items = readouts.load_sets("c3po", readouts.SETS, 1)
+    rows = readouts.choices(items, personas.load_persona("c3po")["name"])
+    for measure in ("know", "do_pair"):
+        row = next(r for r in rows if r["measure"] == measure and r["condition"] == "own")
+        scored = score.score_choices(model.model, tokenizer, [row], None)
+        context = model.apply_chat_template([{"role": "user", "content": row["prompt"]}])
+        asked = [(context, text) for text in ("", *row["options"])]
+        requests = [Instance("loglikelihood", {}, args, n) for n, args in enumerate(asked)]
+        (line, _), *options = model.loglikelihood(requests, disable_tqdm=True)
+        found = [likelihood - line for likelihood, _ in options]
+        assert context.endswith("\n") and line < -1
+        assert found == pytest.approx([-option["nll"] for option in scored], abs=0.01)
 
 
 # Inspect
