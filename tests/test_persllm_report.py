@@ -216,6 +216,12 @@ def test_premises_draw_as_read_and_as_judged(study, folder):
     draw_premises(unread(study), folder)
 
 
+def test_where_nothing_could_be_scored_the_titles_say_so():
+    table = pd.DataFrame({"arm": ["base", "persllm"], "by": "markers", "value": float("nan")})
+    assert persllm_findings.premises(table) == "No answer to a false premise could be scored"
+    assert persllm_findings.leaks(table).startswith("No answer could be checked")
+
+
 def test_conversations_draw_formats_apart_from_ablations(study, folder):
     turns, halves = persllm_tables.expression_over_turns(study), persllm_tables.wearing_off(study)
     for name, arms in (

@@ -15,7 +15,7 @@ import yaml
 from copies import jobs_of, run
 
 from helpers import arms, records, repository, sources
-from helpers.files import ROOT, StudyError, lock, write_json
+from helpers.files import ROOT, StudyError, adapter_folder, lock, read_json, write_json
 from helpers.measure import gather
 
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -286,13 +286,39 @@ def test_a_taken_adapter_comes_with_its_records_and_its_chapter(tmp_path, monkey
     values = {"run": "persllm", "arm": "documents", "seed": 0}
     log = tmp_path / "persllm" / "logs" / "02_train.ipynb"
     write_json(prepared, {"rows": {"documents": "other"}})
-    with pytest.raises(StudyError, match="study 'reference' trained it on other rows than"):
+    with pytest.raises(StudyError, match="was trained on other rows than 'persllm' has prepared"):
         steps.take_adapter("formats/02_train", values, "reference", log)
     write_json(prepared, {"rows": {"documents": "r"}})
     steps.take_adapter("formats/02_train", values, "reference", log)
     taken = {path.name for path in (tmp_path / "persllm" / "documents" / "seed0").iterdir()}
     assert taken == {path.name for path in source.iterdir()} - {"log.jsonl"}
     assert log.read_text() == executed.read_text()
+
+
+def test_a_study_takes_the_committed_adapters(tmp_path, monkeypatch):
+    for where in ("helpers.files.RUNS", "steps.RUNS"):
+        monkeypatch.setattr(where, tmp_path)
+    loaded = study.load_study("published")
+    for arm in ("demonstrations", "first_person", "documents"):
+        assert chain.lender(loaded, arm, 0) == study.COMMITTED
+    assert chain.lender(loaded, "documents", 1) == ""  # the first seed alone is there
+    assert "3 adapters taken from data/adapters" in plan.describe(loaded)
+    other = replace(loaded, parameters=loaded.parameters | {"epochs": 4})
+    assert chain.lender(other, "documents", 0) == ""
+    source = adapter_folder("documents")
+    rows = read_json(source / "record.json")["rows"]
+    write_json(tmp_path / "published" / "data" / "record.json", {"rows": {"documents": rows}})
+    values = {"run": "published", "arm": "documents", "seed": 0}
+    log = tmp_path / "published" / "logs" / "02_train.ipynb"
+    steps.take_adapter("formats/02_train", values, study.COMMITTED, log)
+    taken = tmp_path / "published" / "documents" / "seed0"
+    for name in ("adapter_model.safetensors", "adapter_config.json", "record.json"):
+        assert (taken / name).read_bytes() == (source / name).read_bytes()
+    assert chain.lender(loaded, "documents", 0) == study.COMMITTED
+    record = read_json(source / "record.json")
+    own = record["settings"] | {"run": "published"}
+    write_json(taken / "record.json", record | {"settings": own})
+    assert chain.lender(loaded, "documents", 0) == ""  # trained here
 
 
 def test_the_plan_goes_by_measured_seconds_where_there_are_any(tmp_path, monkeypatch):

@@ -1,10 +1,10 @@
 """What runs in a study: its chapters, the parameters they get, and whose adapters they take."""
 
 from chapters import CHAPTERS, EXPERIMENTS, READS_TABLES, defaults
-from study import Study, load_study
+from study import COMMITTED, Study, load_study
 
 from helpers import arms
-from helpers.files import ROOT, StudyError, arm_folder, read_json
+from helpers.files import ROOT, StudyError, adapter_folder, arm_folder, read_json
 from helpers.persllm.life_stages import persllm_folder
 
 # The chapters on the formats that read tables alone; every study has them, but not the last, which
@@ -179,16 +179,32 @@ def same_recipe(study: Study, other: Study, arm: str, seed: int) -> bool:
     return settings(study) == settings(other)
 
 
+def is_committed(study: Study, arm: str, seed: int) -> bool:
+    """Whether data/adapters has an arm's adapter, of this seed and trained with the settings that
+    the study trains it with."""
+    path = adapter_folder(arm) / "record.json"
+    if arm not in arms.formats() or not path.exists():
+        return False
+    own, had = {}, {}
+    for chapter in ("formats/01_corpus", "formats/02_train"):
+        own |= defaults(chapter) | arm_parameters(study, chapter, arm, seed)
+        had |= defaults(chapter)
+    return own | {"run": ""} == had | read_json(path)["settings"] | {"run": ""}
+
+
 def lender(study: Study, arm: str, seed: int) -> str:
-    """The study whose adapter of this arm and seed is taken instead of training one, or "".
+    """The study whose adapter of this arm and seed is taken instead of training one, or COMMITTED,
+    or "".
 
     It is that of `adapters_from` where its run has the adapter of the same recipe. Once there is an
     adapter here, taken or trained, it stays what it is.
     """
-    other = study.adapters_from
+    other, own = study.adapters_from, arm_folder(study.name, arm, seed) / "record.json"
+    if other == COMMITTED:
+        trained = own.exists() and read_json(own)["settings"]["run"] == study.name
+        return "" if trained or not is_committed(study, arm, seed) else other
     if not other or not same_recipe(study, load_study(other), arm, seed):
         return ""
-    own, others = (arm_folder(run, arm, seed) / "record.json" for run in (study.name, other))
-    record = own if own.exists() else others
+    record = own if own.exists() else arm_folder(other, arm, seed) / "record.json"
     taken = record.exists() and read_json(record)["settings"]["run"] == other
     return other if taken else ""

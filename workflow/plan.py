@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from chain import all_values, arm_parameters, jobs, lender
-from study import Study
+from study import COMMITTED, Study
 
 from helpers import arms
 from helpers.corpus import items, readouts
@@ -40,7 +40,9 @@ def describe(study: Study) -> str:
         f"{values['epochs']} epoch(s)",
     ]
     if taken:
-        lines += [f"            {len(taken)} adapters taken from study '{study.adapters_from}'"]
+        source = f"study '{study.adapters_from}'"
+        source = "data/adapters" if study.adapters_from == COMMITTED else source
+        lines += [f"            {len(taken)} adapters taken from {source}"]
     if reasoned:
         lines += [f"            {len(reasoned)} adapters on {examples(values)} reasoned examples"]
     if preferred:

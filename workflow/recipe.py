@@ -2,7 +2,7 @@
 
 from chain import arm_parameters
 from chapters import JUDGING, defaults
-from study import Study, load_study
+from study import COMMITTED, Study, load_study
 
 from helpers import arms, records
 from helpers.files import ROOT, StudyError, read_json
@@ -11,7 +11,7 @@ from helpers.files import ROOT, StudyError, read_json
 def training_records(study: Study, record: dict) -> dict:
     """The training records of published results, with those of the study in `adapters_from` for
     adapters that are its own, to the byte."""
-    if not study.adapters_from:
+    if study.adapters_from in ("", COMMITTED):
         return record["training"]
     other = read_json(ROOT / load_study(study.adapters_from).results / "record.json")
     taken = {

@@ -13,8 +13,21 @@ from pathlib import Path
 
 os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
+from study import COMMITTED
+
 from helpers import parameters
-from helpers.files import ROOT, RUNS, StudyError, append_jsonl, arm_folder, atomic, lock, read_json
+from helpers.files import (
+    ROOT,
+    RUNS,
+    StudyError,
+    adapter_folder,
+    append_jsonl,
+    arm_folder,
+    atomic,
+    lock,
+    read_json,
+    shown,
+)
 
 ADAPTER = ("adapter_config.json", "added_tokens.json", "log.csv", "adapter_model.safetensors")
 
@@ -48,25 +61,29 @@ def run_notebook(chapter: str, values: dict, log: Path) -> None:
 
 def take_adapter(chapter: str, values: dict, lender: str, log: Path) -> None:
     """Take the adapter of another study's run, its records and its executed chapter, instead of
-    training it.
+    training it; of a committed one, which has no executed chapter, the chapter as it is.
 
     Raises StudyError when it was trained on other rows than this run has prepared.
     """
     run, arm, seed = values["run"], values["arm"], values["seed"]
     source, folder = arm_folder(lender, arm, seed), arm_folder(run, arm, seed)
+    executed = RUNS / lender / "notebooks" / f"{chapter}-{arm}-{seed}.ipynb"
+    if lender == COMMITTED:
+        source, executed = adapter_folder(arm), ROOT / "notebooks" / f"{chapter}.ipynb"
     record, prepared = read_json(source / "record.json"), read_json(RUNS / run / "data/record.json")
     if record["rows"] != prepared["rows"][arm]:
         raise StudyError(
-            f"{arm}, seed {seed}: study '{lender}' trained it on other rows than '{run}' has "
-            f"prepared. Run '{lender}' again, or remove `adapters_from` from the study file."
+            f"{arm}, seed {seed}: the adapter in {shown(source)} was trained on other rows than "
+            f"'{run}' has prepared. Remove `adapters_from` from the study file, or make the "
+            "adapter again where it comes from."
         )
     for name in (*ADAPTER, "record.json"):
         if (source / name).exists():
             with atomic(folder / name) as temporary:
                 shutil.copyfile(source / name, temporary)
     log.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(RUNS / lender / "notebooks" / f"{chapter}-{arm}-{seed}.ipynb", log)
-    print(f"{arm}, seed {seed}: the adapter of study '{lender}', which has the same recipe")
+    shutil.copyfile(executed, log)
+    print(f"{arm}, seed {seed}: the adapter in {shown(source)}, which has the same recipe")
 
 
 def run_step(snakemake) -> None:

@@ -17,6 +17,8 @@ from helpers.rows import Row, Text, named, read_mapping, spoilt
 STUDIES = Path(__file__).parent / "studies"
 # Parameters that the chain sets itself, from the study's other fields.
 OWN = {"run", "persona", "arm", "seed", "arms", "results", "figures"}
+# In `adapters_from`: the adapters that are in the repository, in data/adapters.
+COMMITTED = "committed"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Study:
     seeds: list[int]
     publish: bool = False  # whether results, figures and chapters go into the repository
     shown: list[str] = field(default_factory=list)  # the arms that the formats' figures draw
-    adapters_from: str = ""  # the study whose adapters are taken where the recipe is the same
+    # The study whose adapters are taken where the recipe is the same, or COMMITTED.
+    adapters_from: str = ""
     kept_seeds: list[int] = field(default_factory=list)  # taken from the committed results, not run
     different_code: str = ""  # in words, where arms or seeds were made by different code
     parameters: dict = field(default_factory=dict)
@@ -114,8 +117,9 @@ def load_study(name: str) -> Study:
             there = ", ".join(sorted(p.stem for p in (files.DATA / "personas").glob("*.yaml")))
             refuse(study, field_name, f"there is no persona card {persona!r}; there are {there}")
     load_persona(study.persona)
-    if study.adapters_from and study.adapters_from not in set(known()) - {study.name}:
-        others = ", ".join(other for other in known() if other != study.name)
+    lenders = [COMMITTED, *(other for other in known() if other != study.name)]
+    if study.adapters_from and study.adapters_from not in lenders:
+        others = ", ".join(lenders)
         refuse(
             study,
             "adapters_from",
@@ -131,8 +135,13 @@ def load_study(name: str) -> Study:
 
 
 def refuse(study: Study, field_name: str, wrong: str) -> None:
-    """Raise StudyError for a field or parameter of a study, with its line where the study's own
-    file has it."""
+    """Raise StudyError for a field or parameter of a study (see `placed`)."""
+    raise StudyError(f"{placed(study, field_name)}: {wrong}. Change it, then run again.")
+
+
+def placed(study: Study, field_name: str) -> str:
+    """Where a field or parameter of a study stands, with its line where the study's own file has
+    it."""
     path = STUDIES / f"{study.name}.yaml"
     own = read_yaml(path)
     where, place = shown(path), [field_name]
@@ -140,7 +149,7 @@ def refuse(study: Study, field_name: str, wrong: str) -> None:
         place = ["parameters", field_name]
     if field_name in own or len(place) > 1:
         where += f", line {yaml_line(path, place)}"
-    raise StudyError(f"{where}, {named(place)}: {wrong}. Change it, then run again.")
+    return f"{where}, {named(place)}"
 
 
 def known() -> list[str]:
@@ -209,11 +218,11 @@ def check_sources(study: Study) -> None:
     """Raise StudyError where a source is wrong or not there, or a format among the arms has none
     while others do."""
     sources = study.parameters.get("sources", {})
-    where = shown(STUDIES / f"{study.name}.yaml")
-    ingest.check_sources(sources, f"{where}, parameter 'sources'")
+    ingest.check_sources(sources, placed(study, "sources"))
     general = study.parameters.get("general_source")
     if general and not located(general).exists() and not reading.is_hub_id(general):
-        refuse(study, "general_source", f"{general!r}: {reading.MISSING} {reading.READABLE}")
+        wrong = f"{general!r}: {reading.MISSING} {reading.READABLE}"
+        refuse(study, "general_source", wrong.removesuffix("."))
     without = [name for name in study.arms if name in arms.formats() and name not in sources]
     if sources and without:
         refuse(

@@ -37,6 +37,11 @@ def arm_folder(run: str, arm: str, seed: int) -> Path:
     return RUNS / run / arm / f"seed{seed}"
 
 
+def adapter_folder(arm: str) -> Path:
+    """`data/adapters/<arm>`, where an arm's adapter is that anybody can use without training."""
+    return DATA / "adapters" / arm
+
+
 def shown(path: Path) -> str:
     """The path as a reader should see it: relative to the repository where it lies inside."""
     path = Path(path).resolve()
@@ -153,8 +158,14 @@ def read_yaml(path: Path) -> object:
         return UniqueKeys(Path(path).read_text(encoding="utf-8-sig")).get_single_data()
     except FileNotFoundError as error:
         raise StudyError(f"{shown(path)} is missing.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise StudyError(
+            f"{shown(path)}, line {line}: not valid YAML (it is no UTF-8 text). Save the file as "
+            "UTF-8, then run again."
+        ) from error
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).replace('in "<unicode string>", ', "at ")
         raise StudyError(
             f"{shown(path)}: not valid YAML ({reason}). Repair the file, then run again."
         ) from error
@@ -200,12 +211,16 @@ def scan_jsonl(path: Path) -> Iterator[tuple[int, dict | str]]:
 
 
 def scan_lines(content: bytes) -> Iterator[tuple[int, dict | str]]:
-    """What `scan_jsonl` yields, of the content of a file."""
-    for number, line in enumerate(content.split(b"\n"), 1):
+    """What `scan_jsonl` yields, of the content of a file; a byte-order mark before it passes."""
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line.decode("utf-8"), object_pairs_hook=unique_fields)
+        except UnicodeDecodeError as error:
+            row = f"not UTF-8 text, from byte {error.start + 1} on; save the file as UTF-8"
+        except json.JSONDecodeError as error:
+            row = f"not a JSON object: {error.msg}, at character {error.colno}"
         except (ValueError, RecursionError) as error:
             row = f"not a JSON object: {error}"
         else:

@@ -18,7 +18,7 @@ def names() -> list[str]:
 
 def find(arm: str) -> Path:
     """The folder of an arm's adapter; raises StudyError where a part of it is missing."""
-    folder = files.DATA / "adapters" / arm
+    folder = files.adapter_folder(arm)
     missing = [n for n in (CONFIG, WEIGHTS, "record.json") if not (folder / n).is_file()]
     if missing:
         raise StudyError(

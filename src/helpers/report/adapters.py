@@ -115,7 +115,7 @@ def publish(run: str, arm: str, seed: int) -> Path:
     if arm not in arms.ARMS or arm in arms.untrained():
         known = [name for name in arms.ARMS if name not in arms.untrained()]
         raise StudyError(f"'{arm}' is no arm with an adapter. Choose: {', '.join(known)}.")
-    trained, folder = arm_folder(run, arm, seed), files.DATA / "adapters" / arm
+    trained, folder = arm_folder(run, arm, seed), files.adapter_folder(arm)
     weights = trained / published.WEIGHTS
     if not weights.is_file() or not (trained / "record.json").is_file():
         raise StudyError(

@@ -70,7 +70,10 @@ def own_stage(table: pd.DataFrame) -> str:
 
 
 def leaks(table: pd.DataFrame) -> str:
-    most = table.loc[table["value"].idxmax()]
+    found = table.dropna(subset=["value"])
+    if found.empty:
+        return "No answer could be checked for what its stage of life cannot know"
+    most = found.loc[found["value"].idxmax()]
     return (
         "The highest share of answers that mention what their stage of life cannot know is "
         f"{percent(most['value'])} ({arms.label(most['arm'])}, asked about {ASKED[most['kind']]})"
@@ -111,9 +114,12 @@ def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> lis
 
 
 def premises(table: pd.DataFrame) -> str:
-    first = called([table.loc[table["value"].idxmax(), "arm"]])
-    shares = between(table["value"].dropna())
-    return f"{shares} of false premises are put right, {table['by'].iloc[0]}, most by {first}"
+    found = table.dropna(subset=["value"])
+    if found.empty:
+        return "No answer to a false premise could be scored"
+    first = called([found.loc[found["value"].idxmax(), "arm"]])
+    shares = between(found["value"])
+    return f"{shares} of false premises are put right, {found['by'].iloc[0]}, most by {first}"
 
 
 def premises_by_stage(table: pd.DataFrame) -> str:
@@ -136,9 +142,10 @@ def premises_by_stage(table: pd.DataFrame) -> str:
 
 def premises_summary(table: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
     """The summary of the chapter on false premises; `compared` is `contrasts`."""
-    best = table.loc[table["value"].idxmax()]
+    found = table.dropna(subset=["value"])
+    best = [within(found.loc[found["value"].idxmax()])] if len(found) else []
     return said(
-        f"{premises(table)}: {within(best)}.",
+        f"{': '.join([premises(table), *best])}.",
         *[resistance(row) for row in compared.itertuples()],
         one_seed(table),
     )
