@@ -13,7 +13,7 @@ import pandas as pd
 
 from helpers import arms, files
 from helpers.files import StudyError
-from helpers.report import exported, headline, persllm_readme, verdicts
+from helpers.report import exported, headline, persllm_readme, results, verdicts
 from helpers.report.page_words import WIDTH, bullets, markdown_table
 
 RESULTS = files.DATA / "results" / "reference"
@@ -54,7 +54,7 @@ def example() -> str:
 
 def sense_of(item: str) -> str:
     """How many of the answers that `example` shows make sense, where all of them were read."""
-    read = pd.read_csv(RESULTS / "read.csv")
+    read = results.read_table(RESULTS, "read")
     own = read[read["arm"].isin(EXAMPLE_ARMS) & (read["kind"] == "do") & (read["item"] == item)]
     own = own[(own["seed"] == 0) & (own["sample"] == 0)].drop_duplicates("arm")
     made = int((own["coherence"] == "sensible").sum())
