@@ -173,6 +173,16 @@ def test_the_voice_is_found_to_put_knowing_ahead_and_the_chat_doing(gained):
     assert int(re.search(r"voice (\d+)%", told)[1]) > 90  # all of it, but for the noise
 
 
+def test_what_is_not_told_apart_is_pale_and_nothing_is_hollow(gained, results, tmp_path):
+    rows, study = gained["why-cells"], why.load(results["why-cells"], "c3po")
+    table = why.contrasts(rows, "voice_person_wrapper")
+    fig = why.draw_contrasts(table, study, tmp_path, "contrasts_voice_person_wrapper")
+    marks = [line for line in fig.axes[0].lines if line.get_marker() == "o"]
+    drawn = {line.get_alpha(): len(line.get_xdata()) for line in marks}
+    assert drawn == {1: (table["verdict"] != "open").sum(), 0.3: (table["verdict"] == "open").sum()}
+    assert "white" not in {line.get_markerfacecolor() for line in marks}
+
+
 def test_other_traits_open_after_documents_alone(gained):
     rows = gained["why-few"]
     few = why_doses.few(rows)

@@ -196,17 +196,20 @@ def judge_agreement_title(table: pd.DataFrame, judge: str) -> str:
 
 
 def draw_judge_agreement(table: pd.DataFrame, study, folder):
+    """Both sorts of errors, and the index of them by which the judge that counts is chosen
+    (`judges.primary`)."""
     if table.empty:
         return drawing.nothing("judge_agreement", "none of these answers has a blind label")
     panels = {}
     for name, title in {
         "sensitivity": "sensitivity: traits found",
         "specificity": "specificity: absent traits left alone",
-        "ac1": "agreement (Gwet's AC1)",
+        "youden": "Youden's index of the two",
     }.items():
         bounds = {"low": table[f"{name}_low"], "high": table[f"{name}_high"]}
         panels[title] = table[["judge", "arm"]].assign(value=table[name], **bounds)
-    fig = drawing.dots(panels, "judge", "over all traits", (0, 1.02))
+    low = min(0, table["youden_low"].min())
+    fig = drawing.dots(panels, "judge", "over all traits", (low, 1.02))
     n = study.labelled.groupby(["judge", "arm"])["label_id"].nunique().min()
     title = judge_agreement_title(table, study.judge["judge"])
     save(fig, "judge_agreement", table, study, folder, title, labels=n)
@@ -230,7 +233,8 @@ def planted_title(table: pd.DataFrame, judge: str) -> str:
 
 
 def draw_planted(table: pd.DataFrame, study, folder):
-    """A panel per method: what was planted (line), and what each judge gives back."""
+    """A panel per method: what was planted (line), and what each judge gives back, hollow where it
+    is corrected."""
     if table.empty:
         return drawing.nothing("planted", "too few answers were read as showing their trait")
     shares, judges = sorted(table["planted"].unique()), list(dict.fromkeys(table["judge"]))
@@ -244,6 +248,7 @@ def draw_planted(table: pd.DataFrame, study, folder):
             own = own.set_index("planted").reindex(shares)
             at = np.arange(len(shares)) + (number - (len(judges) - 1) / 2) * 0.22
             style = {"fmt": "os^D"[number], "ms": 6, "capsize": 2, "lw": 1.2, "color": DARK}
+            style |= {"mfc": DARK if method == plant.JUDGED else "white"}
             ax.errorbar(at, own["value"], reach(own, "value"), **style)
         ax.set(title=method, xlabel="planted")
         ax.set_xticks(range(len(shares)), [percent(share) for share in shares])

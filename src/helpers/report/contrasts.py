@@ -45,7 +45,7 @@ def about(row) -> str:
     return {
         "crossover": f"crossover of {first}\nover {second}",
         "gap_beyond_base": f"gap of {first} beyond base's",
-        "sensitivity": f"sensitivity of {first}",
+        "sensitivity": f"sensitivity of {first}\n(own minus other traits)",
     }[row.kind]
 
 
@@ -76,8 +76,8 @@ def contrasts_title(table: pd.DataFrame) -> str:
 
 
 def draw_contrasts(table: pd.DataFrame, study, folder):
-    """Left the crossovers in nats, right the differences of shares: on set b (filled) and on set a,
-    which suggested them (hollow)."""
+    """Left the crossovers in nats, right the differences of shares: on set b (disc) and on set a,
+    which suggested them (triangle); hollow as read."""
     own = of_kinds(table)
     if own.empty:
         return drawing.nothing("contrasts", "none of the contrasts has its arms among these")
@@ -90,8 +90,9 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
             second = row.set != "b"
             place, colour = names.index(row.about), COLOURS[row.a.split(",")[0]]
             one = pd.DataFrame([row._asdict()])
-            style = {"fmt": "o", "ms": 5 if second else 8, "capsize": 2, "color": colour}
-            style |= {"mfc": "white" if second else colour, "elinewidth": 0.9 if second else 1.7}
+            style = {"fmt": "^" if second else "o", "ms": 5 if second else 8, "capsize": 2}
+            style |= {"color": colour, "mfc": "white" if row.by == comparison.READ else colour}
+            style |= {"elinewidth": 0.9 if second else 1.7}
             bars = {"xerr": reach(one, "difference")}
             at = place + 0.17 * (1 if second else -1)
             drawing.dash(ax.errorbar(row.difference, at, **bars, **style), one)
@@ -105,7 +106,7 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
     fig.tight_layout()
     handles = {
         "set b, fixed in advance": drawing.mark("o", DARK),
-        "set a, found after the fact": drawing.mark("o", DARK, "white"),
+        "set a, found after the fact": drawing.mark("^", DARK),
     }
     drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     save(fig, "contrasts", table, study, folder, capital(contrasts_title(table)), drop=0.08)

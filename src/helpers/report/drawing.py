@@ -200,8 +200,8 @@ def arm_dots(
     shape: str = "o",
 ) -> None:
     """A dot with its interval per arm (the index of `own`), in rows (see `arm_rows`); `up` and
-    `down` move it within its row. In every figure, filled is as judged, and hollow is corrected or
-    read."""
+    `down` move it within its row. In every figure a hollow mark is corrected or as read, and says
+    nothing else."""
     bars = reach(own, value, prefix)
     ax.grid(axis="y", visible=False)
     for place, arm in enumerate(own.index):
@@ -217,6 +217,40 @@ def arm_dots(
             capsize=2,
         )
         dash(drawn, own.iloc[[place]])
+
+
+def arm_panels(
+    titles: list[str], names: list[str], columns: int, room: float, label: str = "", **shared
+):
+    """A figure with a panel per title, at most `columns` in a row, and its axes in a list: arms as
+    rows of `room` inches, a line at zero, and differences in nats on the horizontal axis, which is
+    called `label`. `arm_dots` fills the panels."""
+    height = 0.9 + room * len(names)
+    fig, axes = grid(len(titles), columns, height, sharey=True, **shared)
+    for ax, title in zip(axes, titles, strict=True):
+        ax.axvline(0, color=DARK, lw=1)
+        ax.set(title=title, xlabel=label)
+        signed(ax.xaxis)
+    arm_rows(axes[0], names)
+    return fig, axes
+
+
+def told_dots(
+    ax, own: pd.DataFrame, value: str, colour: str = DARK, told: pd.Series | None = None
+) -> None:
+    """A row per row of `own`, under its name in the index and the first on top: a dot with its
+    interval, and a line at zero. Pale where the interval includes zero, or where `told`, if it is
+    given, is not true."""
+    if told is None:
+        told = (own["low"] > 0) | (own["high"] < 0)
+    at = np.arange(len(own))
+    for rows, alpha in ((told, 1), (~told, PALE)):
+        bars, style = reach(own[rows], value), {"fmt": "o", "color": colour, "capsize": 2}
+        drawn = ax.errorbar(own.loc[rows, value], at[rows], xerr=bars, alpha=alpha, **style)
+        dash(drawn, own[rows])
+    ax.axvline(0, color=DARK, lw=1)
+    ax.set_yticks(at, own.index)
+    ax.set_ylim(len(own) - 0.4, -0.6)
 
 
 def limit(ax, table: pd.DataFrame, value: str, prefix: str = "", most: float = 0.25) -> None:
@@ -260,13 +294,14 @@ def dots(
     label: str,
     limits: tuple | None = (0, 1),
     line: float | None = None,
+    hollow: bool = False,
 ):
     """Panels side by side (title -> frame), dots with intervals, one colour per arm, over the
     values of the column `x` in the order found.
 
     Every frame has arm, the column `x`, value, low, high. `limits` are the vertical axis's, shared;
     None lets every panel have its own. `line` draws a horizontal line (chance, or zero). Dots are
-    pale where a column `pale` says so.
+    pale where a column `pale` says so, and `hollow` where they are as read.
     """
     fig, axes = plt.subplots(
         1, len(panels), figsize=(WIDE, 3.3), sharey=limits is not None, squeeze=False
@@ -278,13 +313,14 @@ def dots(
             own = table[table["arm"] == arm].set_index(x).reindex(places)
             at = np.arange(len(places)) + (number - (len(present) - 1) / 2) * 0.8 / len(present)
             style = {"fmt": "o", "ms": 4, "capsize": 2, "lw": 1, "color": COLOURS[arm]}
+            style |= {"mfc": "white"} if hollow else {}
             pale = own["pale"].eq(True) if "pale" in own else own["value"].isna()
             for rows, alpha in ((own[~pale], 1), (own[pale], PALE)):
                 if len(rows):
                     x_of = at[own.index.get_indexer(rows.index)]
                     spread = reach(rows, "value")
                     dash(ax.errorbar(x_of, rows["value"], spread, alpha=alpha, **style), rows)
-            handles[arm] = mark("o", COLOURS[arm])
+            handles[arm] = mark("o", COLOURS[arm], "white" if hollow else "")
         if line is not None:
             ax.axhline(line, color=DARK, lw=1)
         # A single place needs no name: the panel's title says it.

@@ -5,7 +5,6 @@ draws and saves both.
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 from helpers import arms as table_of_arms
@@ -14,8 +13,8 @@ from helpers.measure.comparison import READ
 from helpers.measure.contrasts import load_reported
 from helpers.report import drawing
 from helpers.report.answers import everyday, quality, readings
-from helpers.report.drawing import COLOURS, DARK, reach, save
-from helpers.report.results import Results, of_arms
+from helpers.report.drawing import COLOURS, DARK, save
+from helpers.report.results import Results, of_arms, widest
 from helpers.report.words import (
     between,
     capital,
@@ -110,11 +109,11 @@ def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
     focus_panel(axes[0], table[table["trait"] == study.focus], study)
     others_panel(axes[1], table[table["trait"].isin(set(study.traits) - {study.focus})], names)
     for ax, value, prefix in ((axes[2], "value", ""), (axes[3], "lean", "lean_")):
-        for by, own in of_one_set(fit).groupby("by"):
+        for by, own in widest(fit).groupby("by"):
             own, read = own.set_index("arm").reindex(names), by == READ
             drawing.arm_dots(ax, own, value, prefix, *((0, 0.16) if read else (0.12, 0)), read)
         ax.axvline(0, color=DARK, lw=1)
-        drawing.limit(ax, of_one_set(fit), value, prefix)
+        drawing.limit(ax, widest(fit), value, prefix)
         drawing.signed_points(ax.xaxis)
     axes[2].set(title="scenarios: own trait\nminus other traits", xlabel="points")
     axes[3].set(title="scenarios: other\ntraits minus base", xlabel="points")
@@ -178,16 +177,11 @@ def do_answers(study: Results, arms: list[str]) -> pd.DataFrame:
     return comparison.answers_by_trait(*tables, study.judge["judge"])
 
 
-def of_one_set(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows over both sets, where there are two."""
-    return frame[frame["set"] == ("both" if "both" in set(frame["set"]) else "a")]
-
-
 def fit_title(fit: pd.DataFrame) -> str:
     """Which arms show the trait that fits more than any other, and which only lean (`by` the
     judge, and as read)."""
     told = []
-    for by, own in of_one_set(fit[fit["arm"] != "base"]).groupby("by", sort=False):
+    for by, own in widest(fit[fit["arm"] != "base"]).groupby("by", sort=False):
         if by == comparison.ABOUT:
             continue
         fits = table_of_arms.in_order(own.loc[own["low"] > 0, "arm"])
@@ -265,26 +259,10 @@ def draw_expression_differences(table: pd.DataFrame, study, folder):
     fig, axes = drawing.grid(len(names), 6, 3.4, sharey=True)
     for ax, name in zip(axes, names, strict=True):
         own = table[table["contrast"] == name].set_index("trait").reindex(study.traits)
-        told = (own["low"] > 0) | (own["high"] < 0)
-        colour = COLOURS[name.split(" - ")[0]]
-        at = np.arange(len(own))
-        for rows, alpha in ((told, 1), (~told, drawing.PALE)):
-            drawn = ax.errorbar(
-                own.loc[rows, "difference"],
-                at[rows],
-                xerr=reach(own[rows], "difference"),
-                fmt="o",
-                color=colour,
-                alpha=alpha,
-                capsize=2,
-            )
-            drawing.dash(drawn, own[rows])
-        ax.axvline(0, color=DARK, lw=1)
+        drawing.told_dots(ax, own, "difference", COLOURS[name.split(" - ")[0]])
         title = "\nminus ".join(table_of_arms.label(arm) for arm in name.split(" - "))
-        ax.set(title=title, xlim=(-1, 1), xticks=[-0.5, 0, 0.5], yticks=at)
-        ax.set_yticklabels(study.traits)
+        ax.set(title=title, xlim=(-1, 1), xticks=[-0.5, 0, 0.5])
         drawing.signed_points(ax.xaxis)
-    axes[0].invert_yaxis()
     fig.supxlabel("difference in expression rate (percentage points)", fontsize=10)
     fig.tight_layout()
     arms = {arm for name in names for arm in name.split(" - ")}

@@ -37,6 +37,12 @@ def as_written(margins: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return sets | ({"both": own} if len(sets) > 1 else {})
 
 
+def of_sets(rows: pd.DataFrame) -> str:
+    """The set that rows of scenarios are of, or `both` (the keys of `SETS`)."""
+    names = sorted(set(rows["set"]))
+    return names[0] if len(names) == 1 else "both"
+
+
 def confirming(frame: pd.DataFrame) -> str:
     """The set that a figure of one set shows: b, written to confirm, where it is there."""
     return max(set(frame["set"]) - {"both"})
@@ -185,24 +191,30 @@ def pairs_panel(ax, gains: pd.DataFrame) -> None:
 
 def crossovers_panel(ax, crossings: pd.DataFrame) -> None:
     """A row per trait, all of them first: a dot for each format that documents are held against."""
-    against = table_of_arms.in_order(crossings["arm"])
-    traits = list(dict.fromkeys(crossings["trait"]))
-    for number, arm in enumerate(against):
-        own = crossings[crossings["arm"] == arm].set_index("trait").reindex(traits)
-        at = np.arange(len(traits)) + (number - (len(against) - 1) / 2) * 0.3
-        style = {"fmt": "o", "ms": 5, "capsize": 2, "lw": 1.2, "color": COLOURS[arm]}
-        drawing.dash(ax.errorbar(own["value"], at, xerr=reach(own, "value"), **style), own)
-    ax.axvline(0, color=DARK, lw=1)
+    rows = {trait: trait for trait in crossings["trait"]} | {"all": "all traits"}
+    handles = leads_rows(ax, crossings, "trait", rows)
     ax.axhspan(-0.5, 0.5, color=DARK, alpha=0.06, lw=0)
-    ax.set_yticks(range(len(traits)), ["all traits", *traits[1:]])
-    ax.set_ylim(len(traits) - 0.4, -0.6)
-    ax.grid(axis="y", visible=False)
     title = "documents' lead in knowing minus their lead in doing"
     ax.set(title=title, xlabel="crossover (nats per token)")
-    drawing.signed(ax.xaxis)
-    handles = {f"over {table_of_arms.label(a)}": drawing.mark("o", COLOURS[a]) for a in against}
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2, "fontsize": 9}
     drawing.legend(ax, handles, **below)
+
+
+def leads_rows(ax, table: pd.DataFrame, column: str, rows: dict[str, str]) -> dict[str, object]:
+    """A row per value of `column` (value -> its name), the first on top: a dot for each format that
+    documents are held against (arm), in nats. Returns the marks of a legend."""
+    against = table_of_arms.in_order(table["arm"])
+    for number, arm in enumerate(against):
+        own = table[table["arm"] == arm].set_index(column).reindex(list(rows))
+        at = np.arange(len(rows)) + (number - (len(against) - 1) / 2) * 0.3
+        style = {"fmt": "o", "ms": 6, "capsize": 2, "lw": 1.4, "color": COLOURS[arm]}
+        drawing.dash(ax.errorbar(own["value"], at, xerr=reach(own, "value"), **style), own)
+    ax.axvline(0, color=DARK, lw=1)
+    ax.set_yticks(range(len(rows)), list(rows.values()))
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(axis="y", visible=False)
+    drawing.signed(ax.xaxis)
+    return {f"over {table_of_arms.label(arm)}": drawing.mark("o", COLOURS[arm]) for arm in against}
 
 
 # Set by set
@@ -213,23 +225,17 @@ def draw_gains_by_set(gains: pd.DataFrame, study, folder):
     names, sets = table_of_arms.in_order(gains["arm"]), list(dict.fromkeys(gains["set"]))
     if len(sets) < 2:
         return drawing.nothing("gains_by_set", "the results have no second set of scenarios")
-    fig, axes = drawing.grid(2, 2, 0.9 + 0.6 * len(names), sharex=True, sharey=True)
+    label = "gain over base (nats per token)"
+    fig, axes = drawing.arm_panels(list(ACTS.values()), names, 2, 0.6, label, sharex=True)
     styles = {"a": ("^", -0.22), "b": ("o", 0), "both": ("D", 0.22)}
-    for ax, (measure, title) in zip(axes, ACTS.items(), strict=True):
+    for ax, measure in zip(axes, ACTS, strict=True):
         for name in sets:
             shape, down = styles[name]
             own = gains[(gains["measure"] == measure) & (gains["set"] == name)]
             own = own.set_index("arm").reindex(names)
-            drawing.arm_dots(ax, own, "value", down=down, shape=shape, hollow=name == "a")
-        ax.axvline(0, color=DARK, lw=1)
-        ax.set(title=title, xlabel="gain over base (nats per token)")
-        drawing.signed(ax.xaxis)
-    drawing.arm_rows(axes[0], names)
+            drawing.arm_dots(ax, own, "value", down=down, shape=shape)
     fig.tight_layout()
-    handles = {
-        SETS[name]: drawing.mark(styles[name][0], DARK, "white" if name == "a" else "")
-        for name in sets
-    }
+    handles = {SETS[name]: drawing.mark(styles[name][0], DARK) for name in sets}
     drawing.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     title, seeds = gains_by_set_title(gains), counted(gains["seeds"].max(), "seed")
     save(fig, "gains_by_set", gains, study, folder, title, drop=0.08, seeds=seeds)

@@ -11,7 +11,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.report import drawing, persllm_findings
 from helpers.report.drawing import COLOURS, DARK, WIDE, reach, save
-from helpers.report.persllm_tables import ORDINARY, PRESSED, SCORE
+from helpers.report.persllm_tables import ORDINARY, PRESSED, READERS, SCORE
 from helpers.report.words import counted, listed
 
 
@@ -77,7 +77,8 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     names = table_of_arms.in_order(rows["arm"])
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
-    drawing.arm_dots(ax, rows.set_index("arm").reindex(names), "value", hollow=True)
+    own, read = rows.set_index("arm").reindex(names), rows["by"].iloc[0] == READERS
+    drawing.arm_dots(ax, own, "value", hollow=read)
     drawing.arm_rows(ax, names)
     found = f"false premises put right (share of answers, {rows['by'].iloc[0]})"
     ax.set(xlim=(0, None), xlabel=found)
@@ -90,8 +91,10 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
 
 def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
-    label = f"put right,\n{rows['by'].iloc[0]}"
-    fig = drawing.dots({"": rows}, "questions", label, (0, None))
+    by = rows["by"].iloc[0]
+    fig = drawing.dots(
+        {"": rows}, "questions", f"put right,\n{by}", (0, None), hollow=by == READERS
+    )
     drawing.percents(fig.axes[0].yaxis)
     title = persllm_findings.premises_by_stage(rows)
     save(fig, "induction_by_stage", frame, study, folder, title, about=about(rows))

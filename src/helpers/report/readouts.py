@@ -2,8 +2,8 @@
 person, the persona's name, the scenario, and a system prompt that says no more than the name.
 
 A figure `x` is three functions: `x` makes its frame, `x_title` says what the numbers show, `draw_x`
-draws and saves both. Every frame starts from margins (`knowing_and_doing.margins`); both sets of
-scenarios count together.
+draws and saves both. Every frame starts from margins (`knowing_and_doing.margins`). Where there are
+two sets of scenarios, they count together; the column `set` says so.
 """
 
 import pandas as pd
@@ -12,8 +12,17 @@ from helpers import arms as table_of_arms
 from helpers.measure import stats
 from helpers.measure.margins import DO, KNOW, beyond, decomposed
 from helpers.report import drawing
-from helpers.report.drawing import COLOURS, DARK, reach, save
-from helpers.report.knowing_and_doing import ACTS, LEADER, of_any_seed, others
+from helpers.report.drawing import DARK, save
+from helpers.report.knowing_and_doing import (
+    ACTS,
+    LEADER,
+    SETS,
+    leads_rows,
+    of_any_seed,
+    of_sets,
+    others,
+)
+from helpers.report.results import widest
 from helpers.report.words import listed, named, nats, side, verb
 
 # Describe or do, third person or first.
@@ -41,10 +50,10 @@ CONTROLS = {
 
 def readouts(margins: pd.DataFrame) -> pd.DataFrame:
     """Gain over base in each of the four readouts: arm, measure, value (nats per token), low, high,
-    n, items, seeds. Empty where a study has not all four."""
+    n, items, seeds, set. Empty where a study has not all four."""
     own = margins[(margins["condition"] == "own") & (margins["arm"] != "base")]
     own = own[own["measure"].isin(list(READOUTS))]
-    found = of_any_seed(stats.means(own, ["arm", "measure"], "gain"))
+    found = of_any_seed(stats.means(own, ["arm", "measure"], "gain")).assign(set=of_sets(own))
     return found if set(found["measure"]) == set(READOUTS) else found.iloc[:0]
 
 
@@ -55,9 +64,9 @@ def crossover_parts(margins: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["set", "arm"])
 
 
-def widest(parts: pd.DataFrame) -> pd.DataFrame:
-    """The rows over both sets, where there are two."""
-    return parts[parts["set"] == ("both" if "both" in set(parts["set"]) else "a")]
+def about(frame: pd.DataFrame) -> dict[str, object]:
+    """How many scenarios a frame rests on, and of which sets, for captions."""
+    return {"scenarios": int(frame["items"].max()), "which": SETS[of_sets(frame)]}
 
 
 def readouts_title(parts: pd.DataFrame) -> str:
@@ -88,18 +97,14 @@ def draw_readouts(found: pd.DataFrame, parts: pd.DataFrame, study, folder):
     if found.empty:
         return drawing.nothing("readouts", "the results have not all four readouts")
     names = table_of_arms.in_order(found["arm"])
-    fig, axes = drawing.grid(4, 2, 0.7 + 0.3 * len(names), sharex=True, sharey=True)
-    for ax, (measure, title) in zip(axes, READOUTS.items(), strict=True):
+    fig, axes = drawing.arm_panels(list(READOUTS.values()), names, 2, 0.3, sharex=True)
+    for ax, measure in zip(axes, READOUTS, strict=True):
         own = found[found["measure"] == measure].set_index("arm").reindex(names)
         drawing.arm_dots(ax, own, "value")
-        ax.axvline(0, color=DARK, lw=1)
-        ax.set(title=title)
-        drawing.signed(ax.xaxis)
-    drawing.arm_rows(axes[0], names)
     fig.supxlabel("gain over base (nats per token)", fontsize=10)
     fig.tight_layout()
     title = readouts_title(parts) if len(parts) else "Gain over base in each readout"
-    save(fig, "readouts", found, study, folder, title, scenarios=found["items"].max())
+    save(fig, "readouts", found, study, folder, title, **about(found))
     return fig
 
 
@@ -117,23 +122,14 @@ def draw_crossover_parts(parts: pd.DataFrame, study, folder):
     """A row for the crossover and for each of its two parts, a dot for each other format."""
     if parts.empty:
         return drawing.nothing("crossover_parts", "the results have not all four readouts")
-    own, names = widest(parts), table_of_arms.in_order(parts["arm"])
+    own = widest(parts)
     fig, (ax,) = drawing.grid(1, 1, 2.6, width=drawing.WIDE * 0.75)
-    for number, arm in enumerate(names):
-        rows = own[own["arm"] == arm].set_index("part").reindex(list(PARTS))
-        at = [place + (number - (len(names) - 1) / 2) * 0.25 for place in range(len(PARTS))]
-        style = {"fmt": "o", "ms": 7, "capsize": 2, "lw": 1.6, "color": COLOURS[arm]}
-        drawing.dash(ax.errorbar(rows["value"], at, xerr=reach(rows, "value"), **style), rows)
-    ax.axvline(0, color=DARK, lw=1)
-    ax.set_yticks(range(len(PARTS)), list(PARTS.values()))
-    ax.set(ylim=(len(PARTS) - 0.5, -0.5), xlabel="lead of documents (nats per token)")
-    ax.grid(axis="y", visible=False)
-    drawing.signed(ax.xaxis)
-    handles = {f"over {table_of_arms.label(arm)}": drawing.mark("o", COLOURS[arm]) for arm in names}
+    handles = leads_rows(ax, own, "part", PARTS)
+    ax.set(xlabel="lead of documents (nats per token)")
     drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
-    title, scenarios = crossover_parts_title(parts), own["items"].max()
-    save(fig, "crossover_parts", parts, study, folder, title, scenarios=scenarios)
+    title = crossover_parts_title(parts)
+    save(fig, "crossover_parts", parts, study, folder, title, **about(own))
     return fig
 
 
@@ -143,8 +139,8 @@ def draw_crossover_parts(parts: pd.DataFrame, study, folder):
 def name_and_scenario(margins: pd.DataFrame) -> pd.DataFrame:
     """What of a gain hangs on the persona's name, or on the scenario: arm, measure, condition (the
     one taken off), gain with gain_low and gain_high (as asked), value with low and high (what is
-    left of it when the gain under the condition is taken off), n, items, seeds. Empty where nothing
-    was asked under another condition."""
+    left of it when the gain under the condition is taken off), n, items, seeds, set. Empty where
+    nothing was asked under another condition."""
     by, own = ["arm", "measure"], margins[margins["arm"] != "base"]
     plain = stats.means(own[own["condition"] == "own"], by, "gain")[[*by, "value", "low", "high"]]
     plain = plain.set_axis([*by, "gain", "gain_low", "gain_high"], axis=1)
@@ -152,7 +148,8 @@ def name_and_scenario(margins: pd.DataFrame) -> pd.DataFrame:
         stats.means(beyond(own, condition), by, "value").assign(condition=condition)
         for condition in ("stranger", "control", "nameless", "mismatched")
     ]
-    return of_any_seed(pd.concat(frames, ignore_index=True).merge(plain, on=by))
+    found = pd.concat(frames, ignore_index=True).merge(plain, on=by)
+    return of_any_seed(found).assign(set=of_sets(own))
 
 
 def part(table: pd.DataFrame, measure: str, condition: str) -> pd.DataFrame:
@@ -183,40 +180,26 @@ def name_and_scenario_title(table: pd.DataFrame) -> str:
 
 
 def draw_name_and_scenario(table: pd.DataFrame, study, folder):
-    """A panel per control, a row per arm: the gain (filled), and what of it is left when the gain
-    under the control is taken off (hollow)."""
-    panels = {
-        title: part(table, *about) for title, about in CONTROLS.items() if len(part(table, *about))
-    }
+    """A panel per control, a row per arm: the gain (disc), and what of it is left when the gain
+    under the control is taken off (diamond)."""
+    found = {title: part(table, *control) for title, control in CONTROLS.items()}
+    panels = {title: own for title, own in found.items() if len(own)}
     if len(panels) < len(CONTROLS):
         return drawing.nothing("name_and_scenario", "the results were scored without the controls")
     names = table_of_arms.in_order(table["arm"])
-    fig, axes = drawing.grid(3, 3, 0.9 + 0.45 * len(names), sharex=True, sharey=True)
-    for ax, (title, own) in zip(axes, panels.items(), strict=True):
+    fig, axes = drawing.arm_panels(list(panels), names, 3, 0.45, sharex=True)
+    for ax, own in zip(axes, panels.values(), strict=True):
         drawing.arm_dots(ax, own.reindex(names), "gain", "gain_", up=0.14)
-        drawing.arm_dots(ax, own.reindex(names), "value", down=0.18, hollow=True)
-        ax.axvline(0, color=DARK, lw=1)
-        ax.set(title=title)
-        drawing.signed(ax.xaxis)
-    drawing.arm_rows(axes[0], names)
+        drawing.arm_dots(ax, own.reindex(names), "value", down=0.18, shape="D")
     fig.supxlabel("gain over base (nats per token)", fontsize=10)
     fig.tight_layout()
     handles = {
         "the gain": drawing.mark("o", DARK),
-        "minus the gain under the control": drawing.mark("o", DARK, "white"),
+        "minus the gain under the control": drawing.mark("D", DARK),
     }
     drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
-    about = {"scenarios": table["items"].max()}
-    save(
-        fig,
-        "name_and_scenario",
-        table,
-        study,
-        folder,
-        name_and_scenario_title(table),
-        drop=0.1,
-        **about,
-    )
+    title = name_and_scenario_title(table)
+    save(fig, "name_and_scenario", table, study, folder, title, drop=0.1, **about(table))
     return fig
 
 
@@ -225,7 +208,7 @@ def draw_name_and_scenario(table: pd.DataFrame, study, folder):
 
 def named_alone(margins: pd.DataFrame) -> pd.DataFrame:
     """What "You are <name>." as the system prompt, and nothing else, adds to the margin of each
-    arm, base too: arm, measure, value (nats per token), low, high, n, items, seeds."""
+    arm, base too: arm, measure, value (nats per token), low, high, n, items, seeds, set."""
     keys = ["arm", "seed", "set", "item", "measure"]
     told, plain = (
         margins[margins["condition"] == condition].set_index(keys)["margin"]
@@ -233,7 +216,8 @@ def named_alone(margins: pd.DataFrame) -> pd.DataFrame:
     )
     added = (told - plain).dropna().rename("added").reset_index()
     added = added[added["measure"].isin(list(ACTS))]
-    return of_any_seed(stats.means(added, ["arm", "measure"], "added"))
+    found = of_any_seed(stats.means(added, ["arm", "measure"], "added"))
+    return found.assign(set=of_sets(added))
 
 
 def named_alone_title(table: pd.DataFrame) -> str:
@@ -252,17 +236,13 @@ def draw_named_alone(table: pd.DataFrame, study, folder):
     if table.empty:
         return drawing.nothing("named_alone", "the results were scored without the name alone")
     names = table_of_arms.in_order(table["arm"])
-    fig, axes = drawing.grid(2, 2, 0.9 + 0.4 * len(names), sharex=True, sharey=True)
-    for ax, (measure, title) in zip(axes, ACTS.items(), strict=True):
+    label = "added to the margin (nats per token)"
+    fig, axes = drawing.arm_panels(list(ACTS.values()), names, 2, 0.4, label, sharex=True)
+    for ax, measure in zip(axes, ACTS, strict=True):
         own = table[table["measure"] == measure].set_index("arm").reindex(names)
         drawing.arm_dots(ax, own, "value")
-        ax.axvline(0, color=DARK, lw=1)
-        ax.set(title=title, xlabel="added to the margin (nats per token)")
-        drawing.signed(ax.xaxis)
-    drawing.arm_rows(axes[0], names)
     fig.tight_layout()
-    about = {"scenarios": table["items"].max()}
-    save(fig, "named_alone", table, study, folder, named_alone_title(table), **about)
+    save(fig, "named_alone", table, study, folder, named_alone_title(table), **about(table))
     return fig
 
 

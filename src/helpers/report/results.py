@@ -92,6 +92,11 @@ def of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     return frame[frame["arm"].isin(arms)]
 
 
+def widest(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows over both sets of triplets (column `set`) where there are two, else all."""
+    return frame[frame["set"] == "both"] if "both" in set(frame["set"]) else frame
+
+
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """The table `name` of a results folder; StudyError names the step that writes a missing one."""
     path = folder / records.table_file(name)

@@ -162,10 +162,14 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
 
 
 def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
-    """The gap between knowing and doing per arm, and what it has beyond the gap of `base`: arm,
-    gap, gap_low, gap_high, beyond, low, high, detectable, p, seeds, items, p_scenarios,
-    detectable_scenarios, and `beyond` with doing corrected: corrected, corrected_low,
-    corrected_high."""
+    """The gap between knowing and doing per arm, and by how much it is wider than that of `base`,
+    as the first edition counted: knowing by the likeliest option, doing as judged. The contrast
+    `gap_beyond_base` of `data/contrasts.yaml` counts otherwise (`comparison.beyond_base`).
+
+    Columns: arm, gap, gap_low, gap_high, beyond (how much wider), low, high, detectable, p, seeds,
+    items, p_scenarios, detectable_scenarios, and `beyond` with doing corrected: corrected,
+    corrected_low, corrected_high.
+    """
     beyond = triplets.gaps_over_base(measured, arms).rename(columns={"difference": "beyond"})
     corrected = calibration.corrected_gaps_over_base(measured, labelled, arms)
     gaps = triplets.gaps(measured, ["arm"]).set_index("arm").reindex(arms).reset_index()
@@ -192,10 +196,10 @@ def gap_over_base_title(gaps: pd.DataFrame) -> str:
 
 
 def draw_gap_over_base(gaps: pd.DataFrame, study, folder):
-    """Left the gap of every arm, right what it has beyond the gap of base."""
+    """Left the gap of every arm, right by how much it is wider than that of base."""
     names = table_of_arms.in_order(gaps["arm"])
     own = gaps.set_index("arm").reindex(names)
-    own["seeds"] = own["seeds"].fillna(own["seeds"].min())  # base has no gap beyond its own
+    own["seeds"] = own["seeds"].fillna(own["seeds"].min())  # base is not held against itself
     fig, (left, right) = drawing.grid(2, 2, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
     drawing.arm_dots(left, own, "gap", "gap_")
     drawing.arm_dots(right, own, "beyond", up=0.12)
@@ -242,16 +246,16 @@ def corrected_gaps(gaps: pd.DataFrame) -> str:
     if own.empty:
         return "Without blind labels, doing is not corrected for the judge's errors"
     found = each(own, "corrected", "corrected_low", "corrected_high")
-    return f"With doing corrected for the judge's errors, the gap beyond base's is: {found}"
+    return f"With doing corrected for the judge's errors, gaps are wider than base's by: {found}"
 
 
 def gap_in_focus(gaps: pd.DataFrame, trait: str) -> str:
-    """The gaps beyond base's in the scenarios of one trait."""
+    """By how much gaps are wider than base's in the scenarios of one trait."""
     own = gaps[gaps["arm"] != "base"]
     told = own.loc[(own["low"] > 0) | (own["high"] < 0), "arm"]
     found = each(own, "beyond")
     verdict = f"only {named(told)} told apart" if len(told) else "none told apart"
-    return f"In scenarios of {trait} alone, the gap beyond base's is: {found}; {verdict}"
+    return f"In scenarios of {trait} alone, gaps are wider than base's by: {found}; {verdict}"
 
 
 # Trait by trait
@@ -287,7 +291,7 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
             style = {"color": COLOURS[arm], "alpha": 1 if told else drawing.PALE}
             ax.plot([row.know, row.rate], [place, place], lw=3 if told else 2, **style)
             ax.plot(row.know, place, "o", ms=8, **style)
-            ax.plot(row.rate, place, "s", ms=6, mfc="white", mew=1.6, **style)
+            ax.plot(row.rate, place, "s", ms=7, **style)
         ax.axvline(0.25, color=GREY, lw=1, ls=":", zorder=1)
         ax.set(title=table_of_arms.label(arm), xlim=(-0.05, 1), xticks=[0, 0.5, 1])
         ax.grid(axis="y", visible=False)
@@ -296,7 +300,7 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
     axes[0].set_ylim(len(study.traits) - 0.4, -0.6)
     fig.supxlabel("share of scenarios, or of answers (dotted: chance of knowing)", fontsize=10)
     fig.tight_layout()
-    handles = {"knows": drawing.mark("o", DARK), "does": drawing.mark("s", DARK, "white")}
+    handles = {"knows": drawing.mark("o", DARK), "does": drawing.mark("s", DARK)}
     drawing.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
     judged = study.judged[(study.judged["kind"] == "do") & study.judged["arm"].isin(names)]
     title, about = knowing_and_expressing_title(table), drawing.about_answers(judged)

@@ -53,20 +53,12 @@ def contrasts(margins: pd.DataFrame, experiment: str) -> pd.DataFrame:
 
 
 def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str):
-    """A row per contrast; hollow where it is open."""
+    """A row per contrast; pale where it is open."""
     if table.empty:
         return drawing.nothing(name, "the results have the arms of no contrast")
     fig, (ax,) = drawing.grid(1, 1, 0.9 + 0.42 * len(table))
-    for place, row in enumerate(table.itertuples()):
-        bars = reach(table.iloc[[place]], "value")
-        face = "white" if row.verdict == "open" else DARK
-        drawn = ax.errorbar(
-            row.value, place, xerr=bars, fmt="o", ms=7, color=DARK, mfc=face, capsize=2
-        )
-        drawing.dash(drawn, table.iloc[[place]])
-    ax.axvline(0, color=DARK, lw=1)
-    ax.set_yticks(range(len(table)), [name.replace("_", " ") for name in table["contrast"]])
-    ax.set_ylim(len(table) - 0.4, -0.6)
+    own = table.set_index(table["contrast"].str.replace("_", " "))
+    drawing.told_dots(ax, own, "value", told=own["verdict"] != "open")
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("difference of gains (nats per token)")
     drawing.signed(ax.xaxis)

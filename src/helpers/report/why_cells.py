@@ -3,13 +3,12 @@ factor adds."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.measure import experiments
 from helpers.report import drawing
-from helpers.report.drawing import DARK, reach, save
+from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about, told_apart
 from helpers.report.words import capital, listed, nats
@@ -35,16 +34,12 @@ def draw_cell_gains(table: pd.DataFrame, study: Results, folder: Path):
     """A panel per readout, a row per cell: disc raw, square chat; beside them the demonstrations
     and their replies alone."""
     names = [arm for arm in [*table_of_arms.CELLS, *BESIDE] if arm in set(table["arm"])]
-    fig, axes = drawing.grid(3, 3, 0.9 + 0.4 * len(names), sharey=True)
-    for ax, (on, title) in zip(axes, READOUTS.items(), strict=True):
+    fig, axes = drawing.arm_panels(list(READOUTS.values()), names, 3, 0.4, "nats per token")
+    for ax, on in zip(axes, READOUTS, strict=True):
         own = table[table["on"] == on].set_index("arm").reindex(names)
         for shape, wrapper in (("o", "raw"), ("s", "chat")):
             rows = own.where(own["wrapper"] == wrapper)
             drawing.arm_dots(ax, rows, "value", shape=shape)
-        ax.axvline(0, color=DARK, lw=1)
-        ax.set(title=title, xlabel="nats per token")
-        drawing.signed(ax.xaxis)
-    drawing.arm_rows(axes[0], names)
     fig.tight_layout()
     save(fig, "cell_gains", table, study, folder, cell_gains_title(table), **about(table))
     return fig
@@ -67,24 +62,9 @@ def draw_effects(table: pd.DataFrame, study: Results, folder: Path):
     names = list(dict.fromkeys(table["effect"]))
     for ax, (on, title) in zip(axes, READOUTS.items(), strict=True):
         own = table[table["on"] == on].set_index("effect").reindex(names)
-        seen = (own["low"] > 0) | (own["high"] < 0)
-        at = np.arange(len(names))
-        for rows, alpha in ((seen, 1), (~seen, drawing.PALE)):
-            drawn = ax.errorbar(
-                own.loc[rows, "value"],
-                at[rows],
-                xerr=reach(own[rows], "value"),
-                fmt="o",
-                color=DARK,
-                alpha=alpha,
-                capsize=2,
-            )
-            drawing.dash(drawn, own[rows])
-        ax.axvline(0, color=DARK, lw=1)
-        ax.set(title=title, xlabel="effect (nats per token)", yticks=at)
-        ax.set_yticklabels(names)
+        drawing.told_dots(ax, own, "value")
+        ax.set(title=title, xlabel="effect (nats per token)")
         drawing.signed(ax.xaxis)
-    axes[0].invert_yaxis()
     fig.tight_layout()
     save(fig, "cell_effects", table, study, folder, effects_title(table), **about(table))
     return fig

@@ -33,24 +33,21 @@ def released(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_released(table: pd.DataFrame, study: Results, folder: Path):
-    """Knowing and doing, a row per arm: the gain without the name (hollow) and with it (filled)."""
+    """Knowing and doing, a row per arm: the gain without the name (triangle) and with it (disc)."""
     if table.empty:
         return drawing.nothing("released", "the results were scored without the name alone")
     names = table_of_arms.in_order(table["arm"])
-    fig, axes = drawing.grid(2, 2, 0.9 + 0.4 * len(names), sharex=True, sharey=True)
+    titles, label = [READOUTS[on] for on in MEASURES], "gain over base (nats per token)"
+    fig, axes = drawing.arm_panels(titles, names, 2, 0.4, label, sharex=True)
     for ax, on in zip(axes, MEASURES, strict=True):
         own = table[table["on"] == on].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "gain", "gain_", down=0.18, hollow=True)
+        drawing.arm_dots(ax, own, "gain", "gain_", down=0.18, shape="^")
         moved = {end: own["gain"] + own[end] for end in ("value", "low", "high")}
         drawing.arm_dots(ax, own.assign(**moved), "value", up=0.12)
-        ax.axvline(0, color=DARK, lw=1)
-        ax.set(title=READOUTS[on], xlabel="gain over base (nats per token)")
-        drawing.signed(ax.xaxis)
-    drawing.arm_rows(axes[0], names)
     fig.tight_layout()
     handles = {
         "with the name as system prompt": drawing.mark("o", DARK),
-        "without": drawing.mark("o", DARK, "white"),
+        "without": drawing.mark("^", DARK),
     }
     drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
     save(fig, "released", table, study, folder, released_title(table), drop=0.1, **about(table))

@@ -90,17 +90,18 @@ def others(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_changes(table: pd.DataFrame, study: Results, folder: Path):
-    """Knowing and doing, a row per arm and change (`others`)."""
+    """Knowing and doing, a row per arm and change (`others`): a disc for the adapter as it is, a
+    diamond for what it became."""
     rows = list(dict.fromkeys(zip(table["arm"], table["change"], strict=True)))
     fig, axes = drawing.grid(2, 2, 0.9 + 0.4 * len(rows), sharex=True, sharey=True)
     for ax, on in zip(axes, MEASURES, strict=True):
         own = table[table["on"] == on]
         for place, (arm, change) in enumerate(rows):
             one = own[(own["arm"] == arm) & (own["change"] == change)]
-            style = {"fmt": "o", "ms": 7, "capsize": 2, "color": drawing.COLOURS[arm]}
-            face = drawing.COLOURS[arm] if change == "as it is" else "white"
+            shape = "o" if change == "as it is" else "D"
+            style = {"fmt": shape, "ms": 7, "capsize": 2, "color": drawing.COLOURS[arm]}
             bars = drawing.reach(one, "value")
-            drawing.dash(ax.errorbar(one["value"], [place], xerr=bars, mfc=face, **style), one)
+            drawing.dash(ax.errorbar(one["value"], [place], xerr=bars, **style), one)
         ax.axvline(0, color=DARK, lw=1)
         ax.set(title=READOUTS[on], xlabel="gain over base (nats per token)")
         ax.grid(axis="y", visible=False)
