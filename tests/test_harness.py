@@ -4,8 +4,10 @@ installed."""
 import importlib
 import sys
 
+import families
 import pytest
 
+from helpers import pretrained
 from helpers.corpus import personas, readouts
 from helpers.files import DATA
 from helpers.measure import markers
@@ -100,27 +102,24 @@ def test_lm_evaluation_harness_runs_the_tasks():
         assert asked <= set(model.asked), "options follow the template without a blank"
 
 
-def test_its_likelihoods_are_the_studys(tiny, tokenizer, float32, tmp_path):
+def test_its_likelihoods_are_the_studys(float32, tmp_path):
     """But for the line break that ends the template: the harness scores it with the option."""
     pytest.importorskip("lm_eval", reason=f"lm-evaluation-harness is {WHY}")
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    tiny.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    model = HFLM(pretrained=str(tmp_path), dtype="float32", device="cpu", batch_size=1)
-    items = readouts.load_sets("c3po", readouts.SETS, 1)
-    rows = readouts.choices(items, personas.load_persona("c3po")["name"])
-    for measure in ("know", "do_pair"):
-        row = next(r for r in rows if r["measure"] == measure and r["condition"] == "own")
-        scored = score.score_choices(model.model, tokenizer, [row], None)
-        context = model.apply_chat_template([{"role": "user", "content": row["prompt"]}])
-        asked = [(context, text) for text in ("", *row["options"])]
-        requests = [Instance("loglikelihood", {}, args, n) for n, args in enumerate(asked)]
-        (line, _), *options = model.loglikelihood(requests, disable_tqdm=True)
-        found = [likelihood - line for likelihood, _ in options]
-        assert context.endswith("\n") and line < -1
-        assert found == pytest.approx([-option["nll"] for option in scored], abs=0.01)
+    folder = str(families.save(tmp_path / "model", "qwen2"))
+    tokenizer = pretrained.load_tokenizer(folder)
+    model = HFLM(pretrained=folder, dtype="float32", device="cpu", batch_size=1)
+    row = {"prompt": "Who is there?", "start": "", "options": ["A droid, sir.", "12 of\n\nus!"]}
+    scored = score.score_choices(model.model, tokenizer, [row], None)
+    context = model.apply_chat_template([{"role": "user", "content": row["prompt"]}])
+    asked = [(context, text) for text in ("", *row["options"])]
+    requests = [Instance("loglikelihood", {}, args, n) for n, args in enumerate(asked)]
+    (line, _), *options = model.loglikelihood(requests, disable_tqdm=True)
+    assert context.endswith("\n") and line < -1
+    found = [likelihood - line for likelihood, _ in options]
+    assert found == pytest.approx([-option["nll"] for option in scored], abs=0.001)
 
 
 # Inspect
