@@ -106,6 +106,28 @@ def test_what_cannot_be_drawn_is_named(monkeypatch, results, tmp_path):
     drawn(monkeypatch, results, tmp_path / "a")
     with pytest.raises(SystemExit, match="holds batches already"):
         drawn(monkeypatch, results, tmp_path / "a")
+    for options, message in (
+        (["--count", "2"], "No answer was drawn. Give a --count of at least"),
+        (["--again", tmp_path / "none"], "none holds no batches. Give another folder"),
+        (["--persona", "nell"], "persona 'nell': its card has no trait 'anxiety'"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            drawn(monkeypatch, results, tmp_path / "b", *options)
+    with pytest.raises(SystemExit, match="gone/answers.parquet is missing. Give a folder"):
+        drawn(monkeypatch, tmp_path / "gone", tmp_path / "b")
+    answers().drop(columns="set").to_parquet(results / "answers.parquet")
+    with pytest.raises(SystemExit, match="no column 'set'; an older version.*Run the study again"):
+        drawn(monkeypatch, results, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("option", ["--size", "--count"])
+@pytest.mark.parametrize("value", ["0", "-4", "1.5", "ten"])
+def test_a_count_that_is_none_is_refused(monkeypatch, results, tmp_path, capsys, option, value):
+    with pytest.raises(SystemExit) as end:
+        run(monkeypatch, "draw", results, tmp_path / "a", f"{option}={value}")
+    assert end.value.code == 2 and not (tmp_path / "a").exists()
+    assert f"argument {option}: a whole number of at least 1" in capsys.readouterr().err
 
 
 def read(folder, reader, number, **changed):
@@ -186,5 +208,7 @@ def test_a_doubled_a_missing_and_a_wrongly_valued_answer_are_refused(
             run(monkeypatch, "collect", results, folder, "ann")
     with pytest.raises(SystemExit, match="by_bob: no batch is read yet"):
         run(monkeypatch, "collect", results, folder, "bob")
+    with pytest.raises(SystemExit, match="the reader '../bob' is no name"):
+        run(monkeypatch, "collect", results, folder, "../bob")
     with pytest.raises(StudyError, match="batch_01.jsonl, line 1, field 'traits', entry 1"):
         batches.read_batch(folder / "batch_01.jsonl", ["vanity"])

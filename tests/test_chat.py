@@ -67,7 +67,7 @@ def say(monkeypatch, *lines):
     def typed(_):
         if not waiting:
             raise EOFError
-        if waiting[0] is KeyboardInterrupt:
+        if not isinstance(waiting[0], str):
             raise waiting.pop(0)
         return waiting.pop(0)
 
@@ -151,7 +151,24 @@ def test_commands_show_what_is_set_and_mend_mistakes(line, said):
     assert nothing.strength == 1 and nothing.arm == "demonstrations"
 
 
+def test_what_is_no_text_is_asked_for_again(talking, monkeypatch, capsys):
+    odd = UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid start byte")
+    say(monkeypatch, "caf\udce9", "a\0b", odd, " ", "Hello")
+    talk.converse(talking)
+    assert capsys.readouterr().out.count("That is no text that can be read.") == 3
+    assert [row["message"] for row in read_jsonl(talking.transcript)] == ["Hello"]
+
+
+def test_the_command_takes_no_arguments(monkeypatch, capsys):
+    for given, code in (["--help"], 0), (["persllm"], 2):
+        monkeypatch.setattr("sys.argv", ["talk", *given])
+        with pytest.raises(SystemExit) as end:
+            talk.main()
+        assert end.value.code == code and "Loading" not in capsys.readouterr().out
+
+
 def test_without_an_adapter_one_line_says_what_to_run(data, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["talk"])
     with pytest.raises(
         SystemExit, match=r"demonstrations.*`python -m helpers.report.adapters"
     ) as e:

@@ -3,6 +3,7 @@ back, it answers alike."""
 
 import json
 import re
+import sys
 
 import families
 import gguf
@@ -274,3 +275,24 @@ def test_a_template_that_changes_from_turn_to_turn_is_refused():
     tokenizer = families.make_tokenizer(families.trl_template("qwen3"), own.tokens)
     with pytest.raises(StudyError, match="changes from turn to turn"):
         modelfile.modelfile("it.gguf", tokenizer, ["<|im_end|>"])
+
+
+@pytest.mark.parametrize("strength", ["nan", "inf", "-1", "5", "much"])
+def test_a_strength_out_of_range_is_refused_before_a_model_is_loaded(
+    monkeypatch, capsys, tmp_path, strength
+):
+    given = ["export", "documents", str(tmp_path / "out"), f"--strength={strength}"]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit) as end:
+        export.main()
+    assert end.value.code == 2 and not (tmp_path / "out").exists()
+    assert f"argument --strength: a number from 0 to 1.5 is needed, found '{strength}'" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_a_model_is_loaded(make, tmp_path):
+    make("documents")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StudyError, match="file/out: .*Give another folder"):
+        export.export("documents", tmp_path / "file" / "out")

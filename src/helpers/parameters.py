@@ -1,6 +1,7 @@
 """The parameters of notebooks and studies: what each may be, in one table; declared in one cell,
 checked, and printed when a notebook runs."""
 
+import argparse
 import ast
 import re
 from collections.abc import Iterable
@@ -11,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from helpers import arms
+from helpers import arms, embedded
 from helpers.files import ROOT, StudyError, located, read_json, shown
-from helpers.rows import Text, adapter, first_error, named
+from helpers.rows import Text, adapter, first_error, has_words, named
 
 # The kinds of prompts that are answered freely: items, a triplet as `say` and `do`, and what
 # PersLLM's measures add (see `persllm.asking`).
@@ -48,8 +49,19 @@ def is_below_root(text: str) -> str:
 
 
 def is_model(text: str) -> str:
-    """A check: an id of the hub can be one, and a folder holds a model."""
-    folder = located(text)
+    """A check: an id of the hub can be one, a folder holds a model, and the name of an embedded
+    model is spelt right."""
+    folder, own = located(text), ("embedded", *embedded.models())
+    if folder.is_file() or re.search(r"(?i)\.(gguf|safetensors|bin|pth?)$", text):
+        raise ValueError(
+            f"{text!r} is a file; a folder is needed, with config.json, weights and tokenizer as "
+            "transformers saves them"
+        )
+    near = get_close_matches(text.lower(), own, n=1, cutoff=0.8)
+    if near and text not in own and "/" not in text and not folder.is_dir():
+        raise ValueError(
+            f"there is no model {text!r}. Did you mean '{near[0]}'? There are {', '.join(own)}"
+        )
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise ValueError(f"the folder {text!r} holds no model: it has no config.json")
     if not folder.is_dir() and not re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", text):
@@ -57,6 +69,11 @@ def is_model(text: str) -> str:
             f"there is no folder {text!r}, and it is no id of a model on the hub (user/name)"
         )
     return text
+
+
+def is_text_or_empty(text: str) -> str:
+    """A check: there is nothing, or more than blanks."""
+    return text and has_words(text)
 
 
 def all_different(entries: list) -> list:
@@ -82,6 +99,7 @@ Name = Annotated[Text, AfterValidator(is_name)]
 NameOrEmpty = Annotated[str, AfterValidator(is_name_or_empty)]
 PathBelow = Annotated[Text, AfterValidator(is_below_root)]
 PathOrEmpty = Annotated[str, AfterValidator(is_below_root)]
+TextOrEmpty = Annotated[str, AfterValidator(is_text_or_empty)]
 ArmName = Literal[*arms.ARMS]
 Adapted = Literal[*(name for name in arms.ARMS if name not in arms.untrained())]
 ArmNames = Annotated[list[ArmName], Field(min_length=1), AfterValidator(all_different)]
@@ -104,7 +122,7 @@ ALLOWED = {
     "heldout_units": Count,
     "sources": dict[str, Any],  # `ingest.check_sources` looks into it
     "repeat": Count,
-    "general_source": str,
+    "general_source": TextOrEmpty,
     "general_prompts": Count,
     "general_tokens": Count,
     # training
@@ -136,11 +154,15 @@ ALLOWED = {
     "turns": CountOrNone,
     "turn_tokens": Count,
     # changed adapters
-    "changed_arms": Annotated[list[Adapted], Field(min_length=2, max_length=2)],
-    "strengths": list[Annotated[float, Field(ge=-2, le=2)]],
+    "changed_arms": Annotated[
+        list[Adapted], Field(min_length=2, max_length=2), AfterValidator(all_different)
+    ],
+    "strengths": Annotated[
+        list[Annotated[float, Field(ge=-2, le=2)]], AfterValidator(all_different)
+    ],
     "other_seed": Seed,
     # judging
-    "judge_model": str,
+    "judge_model": TextOrEmpty,
     "reader": NameOrEmpty,
     "draw_labels": CountOrNone,
     "draw_premises": CountOrNone,
@@ -254,6 +276,13 @@ def resolve(notebook: str, variables: dict) -> dict:
             + ("" if value == defaults[name] else f"   (default {defaults[name]!r})")
         )
     return resolved
+
+
+def at_least_one(text: str) -> int:
+    """The type of a command line's option: a whole number of at least one."""
+    if not re.fullmatch("[0-9]+", text) or not int(text):
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, found {text!r}")
+    return int(text)
 
 
 def check_choice(name: str, value: str, choices) -> None:

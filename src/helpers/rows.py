@@ -136,7 +136,7 @@ def steps_to(row: object, loc: list[str | int]) -> list[str | int]:
     place = []
     for step in loc:
         if not (isinstance(row, dict) and step == row.get("kind") and step not in row):
-            place.append(step)
+            place.append(str(step) if isinstance(row, dict) else step)
             inside = isinstance(row, list) or (isinstance(row, dict) and step in row)
             row = row[step] if inside else None
     return place
@@ -156,6 +156,8 @@ def in_words(error: dict) -> str:
             return "it is missing"
         case "extra_forbidden":
             return NO_FIELD
+        case "invalid_key":
+            return f"the name of a field is a text, {found}; write it in quotation marks"
         case "literal_error" | "enum":
             wanted = more["expected"].replace("'", "").replace(" or ", ", ")
             return f"{cut(error['input'])} is none of {wanted}"

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from helpers import arms
 from helpers.corpus.personas import load_persona, trait_ids
-from helpers.files import ROOT, StudyError, read_jsonl, shown, write_frame, write_jsonl
+from helpers.files import ROOT, StudyError, located, read_jsonl, shown, write_frame, write_jsonl
 from helpers.measure.labels import (
     COHERENCE,
     KEY,
@@ -30,6 +30,7 @@ from helpers.measure.labels import (
     load_to_label,
 )
 from helpers.measure.markers import without_words
+from helpers.parameters import at_least_one, is_name
 from helpers.rows import Row, TraitId, known, read_rows
 
 
@@ -84,10 +85,16 @@ def to_read(
     results: Path, kind: str, sets: list[str], seeds: list[int], arm_names: list[str]
 ) -> pd.DataFrame:
     """The answers that may be drawn, with their `label_id`: of one kind, and of these sets, seeds
-    and arms; without those that have no words, and each text once."""
-    answers = pd.read_parquet(results / "answers.parquet")
+    and arms; without those that have no words, and each text once. Raises StudyError where there
+    are none."""
+    answers = given_answers(results)
     wanted = {"kind": [kind], "set": sets, "seed": seeds, "arm": arm_names}
     for column, values in wanted.items():
+        if column not in answers:
+            raise StudyError(
+                f"{shown(results)}/answers.parquet: it has no column '{column}'; an older version "
+                "of this code made it. Run the study again."
+            )
         if lacking := sorted(set(values) - set(answers[column]), key=str):
             raise StudyError(
                 f"{shown(results)}/answers.parquet: no answer has {column} {lacking[0]!r}; there "
@@ -98,9 +105,20 @@ def to_read(
     return answers.assign(label_id=label_ids(answers)).drop_duplicates("label_id")
 
 
+def given_answers(results: Path) -> pd.DataFrame:
+    """The answers of a folder of results; raises StudyError where it has none."""
+    path = results / "answers.parquet"
+    if not path.is_file():
+        raise StudyError(f"{shown(path)} is missing. Give a folder of results, then run again.")
+    return pd.read_parquet(path)
+
+
 def write_batches(drawn: pd.DataFrame, traits: list[list[str]], folder: Path, size: int) -> int:
     """Write the drawn answers into `folder` as batches, and return their number. `traits` are the
-    ones to look for, answer by answer. Raises StudyError where the folder has batches already."""
+    ones to look for, answer by answer. Raises StudyError where the folder has batches already, and
+    where no answer was drawn."""
+    if drawn.empty:
+        raise StudyError("No answer was drawn. Give a --count of at least the number of arms.")
     if any(folder.glob("batch_*.jsonl")):
         raise StudyError(f"{shown(folder)} holds batches already; give another folder.")
     drawn = drawn.assign(traits=pd.Series(traits, index=drawn.index))
@@ -178,9 +196,18 @@ def keep(
 def draw(given: argparse.Namespace) -> str:
     """Draw as the command line says, and say what was drawn."""
     traits = trait_ids(load_persona(given.persona))
-    answers = to_read(ROOT / given.results, given.kind, given.set, given.seed, given.arm)
+    answers = to_read(located(given.results), given.kind, given.set, given.seed, given.arm)
+    if odd := sorted(set(answers["scenario_trait"].dropna()) - {"", *traits}):
+        raise StudyError(
+            f"persona '{given.persona}': its card has no trait {odd[0]!r}, which the answers have. "
+            "Give the persona of these results as --persona."
+        )
     if given.again:
-        paths = sorted((ROOT / given.again).glob("batch_*.jsonl"))
+        paths = sorted(located(given.again).glob("batch_*.jsonl"))
+        if not paths:
+            raise StudyError(
+                f"{shown(located(given.again))} holds no batches. Give another folder."
+            )
         before = {name for path in paths for name in read_batch(path, traits)}
         answers, traits = answers[answers["label_id"].isin(before)], traits[::-1]
     drawn = evenly(answers, given.count) if given.count else answers
@@ -196,8 +223,12 @@ def draw(given: argparse.Namespace) -> str:
 def collected(given: argparse.Namespace) -> str:
     """Collect as the command line says, and say what was found."""
     folder = ROOT / given.folder
+    try:
+        is_name(given.reader)
+    except ValueError as error:
+        raise StudyError(f"the reader {error}. Give another name.") from error
     asked, found = collect(folder, given.reader, trait_ids(load_persona(given.persona)))
-    answers = pd.read_parquet(ROOT / given.results / "answers.parquet")
+    answers = given_answers(located(given.results))
     keep(asked, found, answers, given.reader, label_folder(given.persona))
     read, there = len({row["batch"] for row in found}), len(list(folder.glob("batch_*.jsonl")))
     own = shown(label_folder(given.persona) / f"by_{given.reader}.jsonl")
@@ -216,15 +247,17 @@ def main() -> None:
         own.add_argument("folder", help="the folder of the batches; its name is that of the draw")
         own.add_argument("--persona", default="c3po")
         if name == "collect":
-            own.add_argument("reader", help="whose readings, by_<reader>/ in the folder")
+            reader = "whose readings, by_<reader>/ in the folder"
+            own.add_argument("reader", help=reader)
             continue
         own.add_argument("--kind", default="do", help="default do")
         own.add_argument("--set", nargs="+", default=["a", "b"], help="default a b")
         own.add_argument("--seed", nargs="+", type=int, default=[0, 1], help="default 0 1")
         own.add_argument("--arm", nargs="+", default=["base", "prompted", *arms.formats()])
-        own.add_argument("--size", type=int, default=40, help="answers in a batch, default 40")
+        size = "answers in a batch, default 40"
+        own.add_argument("--size", type=at_least_one, default=40, help=size)
         spread = "draw so many, spread over arms and traits, for all traits of the card"
-        own.add_argument("--count", type=int, help=spread)
+        own.add_argument("--count", type=at_least_one, help=spread)
         again = "draw among the answers of these batches, with the traits in reverse order"
         own.add_argument("--again", metavar="FOLDER", help=again)
     given = parser.parse_args()

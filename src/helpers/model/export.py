@@ -15,7 +15,7 @@ import torch
 from helpers.files import StudyError, read_json, shown, write_text
 from helpers.model import gguf_file, published
 from helpers.model.answer import end_tokens
-from helpers.model.base import added_tokens, load_for_inference
+from helpers.model.base import STRONGEST, added_tokens, load_for_inference
 from helpers.model.modelfile import modelfile
 from helpers.pretrained import load_tokenizer
 
@@ -34,13 +34,16 @@ def export(arm: str, folder: Path, strength: float = 1.0, gguf: str = "") -> Non
     adapter = published.find(arm)
     if folder.exists():
         raise StudyError(f"{shown(folder)} is there already: give another folder, or delete it.")
+    try:  # before the minutes that it takes to load a model
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(f"{shown(folder)}: {error}. Give another folder.") from error
     model_name = read_json(adapter / "record.json")["settings"]["model"]
     model = load_for_inference(model_name, adapter, strength).to(torch.bfloat16)
     forget_quantisation(model)
     tokenizer = load_tokenizer(model_name, added_tokens(adapter))
     # So that plain transformers stops where a reply ends, which some models' settings do not name.
     ends = model.generation_config.eos_token_id = sorted(end_tokens(model, tokenizer))
-    folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
         model.save_pretrained(temporary)
@@ -88,11 +91,24 @@ def merged_card(card: str, strength: float, gguf: str = "") -> str:
     return card.replace("library_name: peft", "library_name: transformers") + note
 
 
+def strength_of(text: str) -> float:
+    """The type of the option: a number from 0 to the strongest."""
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = -1.0
+    if not 0 <= strength <= STRONGEST:
+        wanted = f"a number from 0 to {STRONGEST} is needed, found {text!r}"
+        raise argparse.ArgumentTypeError(wanted)
+    return strength
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("arm", help="a folder of data/adapters")
     parser.add_argument("folder", type=Path, help="where the model goes; must not be there yet")
-    parser.add_argument("--strength", type=float, default=1.0, help="0 to 1.5; 1 as trained")
+    told = f"0 to {STRONGEST}; 1 as trained"
+    parser.add_argument("--strength", type=strength_of, default=1.0, help=told)
     kinds = ", ".join(gguf_file.KINDS)
     parser.add_argument(
         "--gguf", nargs="?", const="q8_0", default="", help=f"also a GGUF file: {kinds}"

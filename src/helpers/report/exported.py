@@ -14,6 +14,7 @@ from helpers import arms, files, pretrained, repository
 from helpers.corpus import personas, readouts
 from helpers.files import StudyError, file_hash, fingerprint, read_json, shown, write_frame
 from helpers.measure import margins, stats, triplets
+from helpers.parameters import at_least_one
 from helpers.persllm import asking
 from helpers.report.page_words import markdown_table
 from helpers.report.words import nats
@@ -143,7 +144,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("arm", help="a folder of data/adapters")
     parser.add_argument(
-        "--items", type=int, help="so many scenarios of each set, to try it; nothing is published"
+        "--items",
+        type=at_least_one,
+        help="so many scenarios of each set, to try it; nothing is published",
     )
     given = parser.parse_args()
     try:

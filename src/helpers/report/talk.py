@@ -1,5 +1,6 @@
 """A word with the persona in a terminal, from the adapters in `data/adapters`: `make chat`."""
 
+import argparse
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from pathlib import Path
 from helpers import arms, files
 from helpers.corpus import personas
 from helpers.files import StudyError, append_jsonl, read_json, shown
+from helpers.rows import has_words
 
 # As in the studies.
 SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 128}
@@ -183,12 +185,16 @@ def converse(talk: Talk) -> None:
     while True:
         try:
             line = input("\nyou: ").strip()
+            has_words(line or "nothing")
         except KeyboardInterrupt:
             print("\n/quit leaves.", end="")
             continue
         except EOFError:
             print()
             return
+        except ValueError:  # bytes of another encoding, half a character, NUL
+            print("That is no text that can be read. Write it anew.")
+            continue
         if line == "/quit":
             return
         if line.startswith("/"):
@@ -198,6 +204,7 @@ def converse(talk: Talk) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with suppress(ImportError):
         import readline  # noqa: F401  lines can be edited, and called back
     print("Loading the model and its adapters ...", flush=True)

@@ -1,6 +1,7 @@
 """Explanations of knowing without doing (`data/explanations.yaml`), held against the contrasts of
 the experiments of `why`."""
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -128,6 +129,7 @@ def page(tables: list[pd.DataFrame]) -> str:
 
 def main() -> None:
     """Write the page from the results of the studies that have any, published ones first."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     folders = {}
     for name in set(STUDIES.values()):
         for path in (files.DATA / "results" / name, files.RUNS / name / "results"):
