@@ -78,6 +78,17 @@ def test_what_is_primary_is_about_set_b_and_exploratory_on_set_a(shipped):
         ("  kind: crossover\n", "", "entry 1, field 'kind': it is missing"),
         ("id: generalisation", "id: doing_by_voice", "the id 'doing_by_voice' is used twice"),
         ("  question: Do docu", "  quest: Do docu", "entry 1, field 'question': it is missing"),
+        ("experiment: dose", "experiment: doses", "field 'experiment': 'doses' is none of voice_"),
+        (
+            "arms: [documents, demonstrations]",
+            "arms: [documents, documents]",
+            "entry 1, field 'arms': 'documents' is listed twice",
+        ),
+        (
+            "a: {arm: first_person, measure: do}",
+            "a: {arm: demonstrations, measure: do}",
+            "entry 13: `a` and `b` are the same",
+        ),
     ],
 )
 def test_a_wrong_contrast_is_refused(shipped, old, new, message):
@@ -92,6 +103,9 @@ def test_a_wrong_contrast_is_refused(shipped, old, new, message):
         ("arm: documents", "arm: document", "field 'expression', entry 1, field 'arm'"),
         ("trait: anxiety", "trait: anxious", "'anxious' is not on the persona's card"),
         ("rate: 0.37", "rate: 37", "field 'rate'"),
+        ("successes: 11, n: 30", "successes: 31, n: 30", "31 successes of 30 are no share"),
+        ("successes: 11, n: 30", "successes: 11, n: 0", "field 'n': a number of at least 1"),
+        ("first_person: 11.6", "first_person: 0", "a number of at least 1.0 is needed, f"),
         ("first_person: 11.6", "firstperson: 11.6", "field 'perplexity', field 'base'"),
     ],
 )

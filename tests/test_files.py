@@ -42,8 +42,27 @@ def test_a_whole_last_line_without_its_end_is_kept(tmp_path):
 def test_a_bad_line_is_named(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n{"a": \n')
-    with pytest.raises(StudyError, match=r"rows\.jsonl, line 2: not a JSON object"):
+    with pytest.raises(StudyError, match=r"line 2: not a JSON object: .*, at character 7\."):
         files.read_jsonl(path)
+    path.write_bytes('{"a": 1}\n{"a": "é"}\n'.encode("cp1252"))
+    with pytest.raises(
+        StudyError, match=r"rows\.jsonl, line 2: not UTF-8 text, from byte 8 on; sa"
+    ):
+        files.read_jsonl(path)
+
+
+def test_a_byte_order_mark_passes(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"a": 1}\n{"a": 2}\n', encoding="utf-8-sig")
+    assert files.read_jsonl(tmp_path / "rows.jsonl") == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_yaml_in_another_encoding_is_told_in_words(tmp_path, encoding):
+    (tmp_path / "x.yaml").write_bytes("a: 1\nb: é\n".encode(encoding))
+    with pytest.raises(
+        StudyError, match=r"x\.yaml, line \d: .*no UTF-8 text.*Save the file as UTF"
+    ):
+        files.read_yaml(tmp_path / "x.yaml")
 
 
 def test_a_failed_write_leaves_the_old_file_whole(tmp_path):

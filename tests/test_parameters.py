@@ -1,5 +1,6 @@
 """Parameters: what each may be, in notebooks and in studies, and that it is checked in the plan."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from helpers.files import ROOT, StudyError
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chapters
+import inputs
 import study
 
 DEFAULTS = {chapter: chapters.defaults(chapter) for chapter in chapters.CHAPTERS}
@@ -30,7 +32,11 @@ WRONG = {
     "run": ["", "a/b", "../x", "123", "1e3", "true", "None", 3, None],
     "persona": ["", "data/personas/nell.yaml", "~/nell", ["nell"]],
     "control": [None, 0, "a b/c"],
-    "model": ["", "~/gone", "/gone", "./gone", "a/b/c", "user/", 3, "tests"],
+    "model": [
+        *("", "~/gone", "/gone", "./gone", "a/b/c", "user/", 3, "tests", "README.md"),
+        *("model.gguf", "user/model.Q4_K_M.GGUF", "model.safetensors"),
+        *("embeded", "Embedded", "embedded-7b", "embedded_0.5b"),
+    ],
     "arm": ["bass", "", None, 1],
     "arms": [[], "base", ["base", "base"], ["bass"], [1], {"base": 1}, None],
     "seed": [-1, 1.0, True, "0", 2**32],
@@ -62,6 +68,10 @@ WRONG = {
     "analysis": ["hiden", "", None, True],
     "turns": [-1, "20"],
     "reader": ["a/b", "..", 3],
+    "judge_model": [" ", "\t\n", "a\0b", 3, None],
+    "general_source": [" ", None],
+    "changed_arms": [["documents", "documents"], ["documents"], ["base", "documents"]],
+    "strengths": [[1, 1], [0.5, 1.0, 0.5], [3], "1"],
     "draw_labels": [-1, True],
     "first_arm": ["base", "prompted", ""],
     "rated_arms": [["persllm", "persllm"], []],
@@ -86,7 +96,8 @@ def test_what_is_allowed_passes(tmp_path, monkeypatch):
     given = {"learning_rate": 1, "temperature": 0, "control": "", "model": "~/x", "seed": 0}
     given |= {"top_p": 1, "turns": 0, "samples": {"do": 3}}
     parameters.check(list(DECLARED), given, "here")
-    for model in ("embedded", "gpt2", "Qwen/Qwen3-4B-Instruct-2507", str(tmp_path / "x")):
+    names = ("embedded", "embedded-0.5b", "gpt2", "someone/embedded", "Qwen/Qwen3-4B-Instruct-2507")
+    for model in (*names, str(tmp_path / "x")):
         parameters.check(["model"], {"model": model}, "here")
 
 
@@ -142,6 +153,41 @@ def test_a_wrong_parameter_of_a_study_is_named_with_its_line(studies):
     )  # the file that has it is named
     with pytest.raises(StudyError, match="mine.yaml, line 6, field 'parameters', field 'top_p': a"):
         study.load_study("other")
+
+
+def test_a_source_that_is_wrong_is_named_with_its_line(studies):
+    text = "extends: standard\ntitle: t\narms: [base, documents]\nparameters:\n"
+    for more, place in (
+        ("  sources: {documents: gone.csv}\n", "line 5, field 'parameters', field 'sources', for"),
+        ("  general_source: gone.csv\n", "line 5, field 'parameters', field 'general_source': 'g"),
+    ):
+        (studies / "mine.yaml").write_text(text + more)
+        with pytest.raises(StudyError, match=f"mine.yaml, {place}") as error:
+            study.load_study("mine")
+        assert ".." not in str(error.value).replace("...", "")
+
+
+@pytest.mark.parametrize("key", ["1", "null", "2.5", "true"])
+def test_a_name_that_is_no_text_is_named_with_its_line(studies, key):
+    (studies / "mine.yaml").write_text(f"extends: standard\ntitle: t\n{key}: 2\n")
+    with pytest.raises(StudyError, match="mine.yaml, line .*the name of a field is a text"):
+        study.load_study("mine")
+
+
+def test_a_judge_without_a_server_is_refused_while_the_study_is_planned(studies, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    (studies / "mine.yaml").write_text(
+        "extends: standard\ntitle: t\nparameters: {judge_model: m}\n"
+    )
+    with pytest.raises(StudyError, match="OPENAI_BASE_URL is not set"):
+        inputs.check_inputs(study.load_study("mine"))
+
+
+def test_a_count_on_a_command_line():
+    assert parameters.at_least_one("12") == 12
+    for text in ("0", "-3", "1.5", "1e3", "", "many", "²"):
+        with pytest.raises(argparse.ArgumentTypeError, match="a whole number of at least 1"):
+            parameters.at_least_one(text)
 
 
 def test_a_number_with_an_exponent_is_a_number(studies):

@@ -8,11 +8,15 @@ from helpers.corpus import formats, items, readouts
 from helpers.corpus.personas import load_persona
 from helpers.measure import contrasts, encoder_judge, labels, markers
 from helpers.persllm import interlocutor, life_stages, premises, reasoned
+from helpers.server import connect
 
 
 def check_inputs(study: Study) -> None:
-    """Raise StudyError for the first file that is wrong, with line, field and remedy."""
+    """Raise StudyError for the first file that is wrong, with line, field and remedy, and where
+    there is a judge without the address of its server."""
     persona, values = study.persona, all_values(study)
+    if values["judge_model"]:
+        connect(60.0, 1)  # says whether address and key can be any, and asks nothing
     card = load_persona(persona)
     if not values["sources"]:
         formats.load_corpora(persona)

@@ -3,14 +3,16 @@ earlier study."""
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from helpers import arms, files
 from helpers.corpus.personas import known_ids, load_persona
+from helpers.parameters import all_different
 from helpers.rows import Row, Text, TraitId, different_ids, read_mapping
 
 TRIPLETS = ("know", "know_you", "say", "do", "say_pair", "do_pair")
 MEASURES = (*TRIPLETS, *(f"{measure}_everyday" for measure in TRIPLETS), "resist")
+EXPERIMENTS = ("voice_person_wrapper", "few_demonstrations", "dose", "selection", "weights")
 
 
 class Side(Row, extra="forbid"):
@@ -39,12 +41,20 @@ class Difference(Fixed):
     a: Side
     b: Side
 
+    @model_validator(mode="after")
+    def are_two_sides(self) -> "Difference":
+        if self.a == self.b:
+            raise ValueError("`a` and `b` are the same, and differ by nothing")
+        return self
+
 
 class Crossover(Fixed):
     """By how much more the first arm leads the second in knowing than in doing."""
 
     kind: Literal["crossover"]
-    arms: Annotated[list[Literal[*arms.ARMS]], Field(min_length=2, max_length=2)]
+    arms: Annotated[
+        list[Literal[*arms.ARMS]], Field(min_length=2, max_length=2), AfterValidator(all_different)
+    ]
 
 
 class OfOneArm(Fixed):
@@ -70,12 +80,17 @@ class Means(Fixed):
     role: Literal["experiment"]
     set: Literal["b"]
     kind: Literal["means"]
-    experiment: Text
+    experiment: Literal[*EXPERIMENTS]
     plus: Annotated[ArmNames, Field(min_length=1)]
     minus: ArmNames
     on: Literal["know", "do_pair", "crossover"]
     under: Literal["own", "named"] = "own"
-    traits: list[Text] = Field(default=[])
+    traits: Annotated[list[Text], AfterValidator(all_different)] = Field(default=[])
+
+    @model_validator(mode="after")
+    def names_an_arm_once(self) -> "Means":
+        all_different([*self.plus, *self.minus])
+        return self
 
 
 AnyContrast = Annotated[Difference | Crossover | OfOneArm | Means, Field(discriminator="kind")]
@@ -106,15 +121,23 @@ class Rate(Row, extra="forbid"):
     arm: Literal[*arms.ARMS]
     trait: TraitId
     rate: Annotated[float, Field(ge=0, le=1)]
-    successes: int | None = None
-    n: int | None = None
+    successes: Annotated[int, Field(ge=0)] | None = None
+    n: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def is_a_share(self) -> "Rate":
+        if self.successes is not None and self.n is not None and self.successes > self.n:
+            raise ValueError(f"{self.successes} successes of {self.n} are no share")
+        return self
 
 
 class Reported(Row, extra="forbid"):
     """`perplexity`: by arm, of each format's texts."""
 
     expression: list[Rate] = Field(default=[])
-    perplexity: dict[Literal[*arms.ARMS], dict[Literal[*arms.formats()], float]] = Field(default={})
+    perplexity: dict[
+        Literal[*arms.ARMS], dict[Literal[*arms.formats()], Annotated[float, Field(ge=1)]]
+    ] = Field(default={})
 
 
 def load_reported(persona: str) -> dict:
