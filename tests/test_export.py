@@ -16,24 +16,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from helpers import pretrained, templates
 from helpers.files import StudyError, write_json
-from helpers.model import adapters, answer, base, chat, export, gguf_file, modelfile, published
+from helpers.model import answer, base, chat, export, gguf_file, modelfile, published
 
 PROMPT = [{"role": "user", "content": "Who is there?"}]
 GREEDY = {"samples": 1, "temperature": 0, "top_p": 1.0, "max_new_tokens": 8}
 
 
 @pytest.fixture
-def make(tiny_base, float32, data, tmp_path):
+def make(random_adapter, float32, data, tmp_path):
     """A function that publishes a random adapter of an arm, with the given added tokens."""
 
     def publish(arm, tokens=()):
-        tokenizer = pretrained.load_tokenizer("embedded", list(tokens))
-        ids = tokenizer.convert_tokens_to_ids(list(tokens))
-        model = adapters.add_adapter(tiny_base(), 4, 8, 0.0, 1, ids)
-        for name, weight in model.named_parameters():
-            if "lora_B" in name or "trainable_tokens_delta" in name:
-                torch.nn.init.normal_(weight, std=0.5)
-        adapters.save_adapter(model, tmp_path / "run", dict(zip(tokens, ids, strict=True)))
+        random_adapter(tmp_path / "run", tokens)
         folder, settings = data / "adapters" / arm, {"model": "embedded", "persona": "c3po"}
         published.write(tmp_path / "run", folder, "someone/tiny", {"settings": settings})
         (folder / "README.md").write_text("---\nlibrary_name: peft\n---\n# A card\n")
@@ -66,6 +60,8 @@ def test_the_exported_model_answers_as_the_adapter_on_the_base(make, tmp_path, t
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     weights = load_file(tmp_path / "out" / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
+    modes = {path.stat().st_mode & 0o444 for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert modes == {0o444}, "others can read the files, as a server does that is another user"
     assert "quantization_config" not in json.loads((tmp_path / "out" / "config.json").read_text())
     own = pretrained.load_tokenizer("embedded", list(tokens))
     assert len(tokenizer) == len(own) and tokenizer.chat_template == own.chat_template

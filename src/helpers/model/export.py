@@ -55,6 +55,8 @@ def export(arm: str, folder: Path, strength: float = 1.0, gguf: str = "") -> Non
             write_text(temporary / "gguf" / "Modelfile", modelfile(name, tokenizer, stops))
         card = (adapter / "README.md").read_text(encoding="utf-8")
         write_text(temporary / "README.md", merged_card(card, strength, name))
+        for path in temporary.glob("*.safetensors"):
+            path.chmod(0o644)  # safetensors lets only the owner read what it writes
         temporary.chmod(0o755)
         os.replace(temporary, folder)
     except OSError as error:
