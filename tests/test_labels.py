@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from helpers.corpus import personas
-from helpers.files import StudyError, append_jsonl, read_jsonl
+from helpers.files import StudyError, append_jsonl, read_jsonl, write_jsonl
 from helpers.measure import labels
 from helpers.report import widgets
 
@@ -219,12 +219,17 @@ def test_what_was_read_by_the_rule_goes_before_what_was_read_without():
             "line 3, it has 2 cells, and the header",
         ),
         (b"label_id,arm,item\nx,,y\n", "line 2, field 'arm': a non-empty text is needed"),
+        (
+            b"label_id;arm;item\nx;base;y\n1,23E+15;base;y\n",
+            "line 3, field 'label_id': '1,23E.15' is none of the answers drawn in to_label.jsonl",
+        ),
         (b"label_id,arm,arm\nx,base,y\n", "line 1, field 'arm': two columns have this name"),
         (b'label_id,arm,item\n"x,base,y\n', "line 2: a quotation that begins here"),
         (b"label_id,arm,item\nx,\x81,y\n", "line 2: it is neither UTF-8 nor Windows-1252"),
     ],
 )
 def test_a_wrong_key_is_named_with_its_line(tmp_path, content, message):
+    write_jsonl(tmp_path / "to_label.jsonl", [{"label_id": "x", "prompt": "p", "answer": "a"}])
     (tmp_path / "key.csv").write_bytes(content)
     with pytest.raises(StudyError, match=f"key.csv, {message}.*then run again"):
         labels.load_key(tmp_path)

@@ -197,12 +197,13 @@ def documents(text: str, whole: bool) -> Iterator[tuple[int, dict]]:
         yield line, {"text": found[0].strip()}
 
 
-def read_table(path: Path, model: Any) -> list[dict]:
-    """The rows of a table as texts, each checked against `model` (a `rows.Row`). Raises StudyError
-    with file, line, field and remedy."""
+def read_table(path: Path, model: Any, context: dict | None = None) -> list[dict]:
+    """The rows of a table as texts, each checked against `model` (a `rows.Row`), whose checks
+    compare with `context`. Raises StudyError with file, line, field and remedy."""
     rows = []
     for line, row in read_csv(shown(path), decoded(shown(path), path.read_bytes()), ".csv"):
-        wrong = row if isinstance(row, str) else row_error(adapter(model).validate_python, row)
+        validate = adapter(model).validate_python
+        wrong = row if isinstance(row, str) else row_error(validate, row, context)
         if wrong:
             raise StudyError(
                 f"{shown(path)}, line {line}, {wrong}. Repair the row, then run again."

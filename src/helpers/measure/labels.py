@@ -18,6 +18,7 @@ from helpers.rows import Row, Text, TraitId, known, read_rows
 VALUES = ("shows", "about", "no")
 KEY = ["label_id", "arm", "seed", "item", "kind", "scenario_trait", "sample"]  # of key.csv
 COHERENCE = ("sensible", "off", "salad")
+DrawnId = known("drawn", "is none of the answers drawn in to_label.jsonl")
 
 
 class ToLabel(Row):
@@ -29,9 +30,9 @@ class ToLabel(Row):
 
 
 class Key(Row):
-    """Which arm gave a drawn answer, and to what."""
+    """Which arm gave a drawn answer, and to what. A spreadsheet may have made a number of an id."""
 
-    label_id: Text
+    label_id: DrawnId
     arm: Text
     item: Text
 
@@ -41,7 +42,7 @@ class Label(Row):
     the coherence (with the draw and the batch in which it was read, where it came in one); or, read
     before there was a rule, the `traits` that it shows."""
 
-    label_id: known("drawn", "is none of the answers drawn in to_label.jsonl")
+    label_id: DrawnId
     traits: list[TraitId] | None = None
     values: dict[TraitId, Literal[*VALUES]] | None = None
     coherence: Literal[*COHERENCE] | None = None
@@ -110,8 +111,9 @@ def load_to_label(folder: Path) -> list[dict]:
 def load_key(folder: Path) -> pd.DataFrame:
     """`key.csv` as texts, a row per drawn answer and arm: label_id, arm, item and more; no rows
     where nothing was drawn. Raises StudyError with file, line and field."""
-    path = folder / "key.csv"
-    return pd.DataFrame(read_table(path, Key) if path.exists() else [], columns=KEY, dtype=str)
+    path, context = folder / "key.csv", {"drawn": {r["label_id"] for r in load_to_label(folder)}}
+    rows = read_table(path, Key, context) if path.exists() else []
+    return pd.DataFrame(rows, columns=KEY, dtype=str)
 
 
 def to_label(persona: str) -> set[str]:
