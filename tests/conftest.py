@@ -1,12 +1,12 @@
 """Shared fixtures: the embedded model's tokenizer, a tiny random model where only the mechanics
-matter, and a chat server."""
+matter, and adapters of it; a published and a made study; a copy of the project; a chat server."""
 
-import copy
 import json
 import os
 import shutil
 import threading
 import time
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may need the hub
@@ -16,13 +16,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests as cores run at once
 import helpers  # before torch: it sets how OpenMP's idle threads wait  # noqa: F401
 
 # ruff: isort: split
+import copies
 import hypothesis
+import made_results
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from helpers import files, pretrained
 from helpers.model import adapters, base, chat, dpo, packed
+from helpers.report import answers, shares
 
 hypothesis.settings.register_profile("busy", deadline=None)  # other tests run beside these
 hypothesis.settings.load_profile("busy")
@@ -69,13 +72,68 @@ def tiny_base(tiny, monkeypatch):
     function."""
 
     def load_base(_=""):
-        fresh = copy.deepcopy(tiny).requires_grad_(False)
+        fresh = deepcopy(tiny).requires_grad_(False)
         fresh.dequantize = lambda: fresh
         return fresh
 
     for module in (base, adapters, chat):
         monkeypatch.setattr(module, "load_base", load_base)
     return load_base
+
+
+@pytest.fixture
+def random_adapter(tiny_base):
+    """A function that leaves a random adapter of the tiny model in a folder: rank 4, with added
+    tokens if it is given any, and B matrices of this standard deviation."""
+
+    def make(folder, tokens=(), seed=1, std=0.5):
+        ids = pretrained.load_tokenizer("embedded", list(tokens)).convert_tokens_to_ids(
+            list(tokens)
+        )
+        model = adapters.add_adapter(tiny_base(), 4, 8, 0.0, seed, ids)
+        torch.manual_seed(seed)
+        for name, weight in model.named_parameters():
+            if "lora_B" in name or "trainable_tokens_delta" in name:
+                torch.nn.init.normal_(weight, std=std)
+        adapters.save_adapter(model, folder, dict(zip(tokens, ids, strict=True)))
+
+    return make
+
+
+# Studies
+
+
+@pytest.fixture(scope="session")
+def study():
+    """The reference study as it is published."""
+    return made_results.published()
+
+
+@pytest.fixture(scope="session")
+def measured(study):
+    return shares.measured(study, made_results.ARMS)
+
+
+@pytest.fixture(scope="session")
+def labelled(study):
+    return answers.labelled_triplets(study, made_results.ARMS)
+
+
+@pytest.fixture(scope="session")
+def gaps(measured, labelled):
+    return shares.gap_over_base(measured, labelled, made_results.ARMS)
+
+
+@pytest.fixture(scope="session")
+def made():
+    """A study that is made from simulated numbers."""
+    return made_results.study()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the project's code and data."""
+    return copies.make(tmp_path / "copy")
 
 
 @pytest.fixture

@@ -54,6 +54,13 @@ def published() -> results.Results:
     return results.Results(folder, "c3po", "nell", record, judge, CARD)
 
 
+def with_tables(own: results.Results, **tables: pd.DataFrame) -> results.Results:
+    """The study with other tables; what is not given is read from its folder."""
+    other = results.Results(*(getattr(own, name) for name in own.__dataclass_fields__))
+    other.__dict__.update(tables)
+    return other
+
+
 def traits() -> list[str]:
     return results.personas.trait_ids(CARD)
 

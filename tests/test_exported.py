@@ -10,21 +10,17 @@ import torch
 
 from helpers import files
 from helpers.files import ROOT
-from helpers.model import adapters, forms, published, score
+from helpers.model import forms, published, score
 from helpers.report import exported
 
 
 @pytest.fixture
-def made(tiny_base, float32, data, tmp_path, monkeypatch):
+def made(random_adapter, float32, data, tmp_path, monkeypatch):
     """A published random adapter, with the study's items."""
     shutil.copytree(ROOT / "data" / "items", data / "items")
     monkeypatch.setattr(files, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(forms, "compute_dtype", lambda: torch.float32)
-    model = adapters.add_adapter(tiny_base(), 4, 8, 0.0, 1, [])
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.1)
-    adapters.save_adapter(model, tmp_path / "run", {})
+    random_adapter(tmp_path / "run", std=0.1)
     folder, settings = data / "adapters" / "documents", {"model": "embedded", "persona": "c3po"}
     published.write(tmp_path / "run", folder, "someone/tiny", {"settings": settings})
     (folder / "README.md").write_text("# A card\n")

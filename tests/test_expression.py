@@ -16,16 +16,6 @@ from helpers.report import (
 ARMS = made_results.ARMS
 
 
-@pytest.fixture(scope="module")
-def study():
-    return made_results.published()
-
-
-@pytest.fixture(scope="module")
-def made():
-    return made_results.study()
-
-
 # Frames
 
 

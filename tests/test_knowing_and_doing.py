@@ -13,21 +13,10 @@ from helpers.report import (
     drawing,
     knowing_and_doing,
     readouts,
-    results,
     robustness,
 )
 
 ARMS = made_results.ARMS
-
-
-@pytest.fixture(scope="module")
-def made():
-    return made_results.study()
-
-
-@pytest.fixture(scope="module")
-def published():
-    return made_results.published()
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +100,9 @@ def test_the_name_alone_is_compared_within_an_arm(scored):
     assert alone["documents", "know"] == pytest.approx(0.05, abs=0.02)
 
 
-def test_the_published_crossover_is_found_again(published):
-    own = published.choices[published.choices["measure"].isin(["know", "do_pair"])]
-    other = results.Results(*(getattr(published, f) for f in published.__dataclass_fields__))
-    other.__dict__["choices"] = own
+def test_the_published_crossover_is_found_again(study):
+    own = study.choices[study.choices["measure"].isin(["know", "do_pair"])]
+    other = made_results.with_tables(study, choices=own)
     scored = knowing_and_doing.scored(other, ["base", "demonstrations", "documents"])
     (row,) = of(knowing_and_doing.crossovers(scored, []), trait="all").itertuples()
     assert (row.set, row.arm, row.items) == ("a", "demonstrations", 96)
@@ -196,6 +184,22 @@ def test_every_figure_has_a_title_a_caption_and_numbers(
         assert {path.suffix for path in tmp_path.glob(f"{name}.*")} == {".png", ".svg", ".csv"}
         title, caption = (text.get_text() for text in fig.texts[-2:])
         assert title and "{" not in caption and "nan" not in title and len(fig.axes) <= 6, name
+        assert "both sets" in " ".join(caption.split()) or name in ("know_and_do", "gains_by_set")
+        assert not hollow(fig), name  # nothing was read for a likelihood
+
+
+def hollow(fig):
+    """The marks of a figure's panels that are hollow."""
+    faces = [line.get_markerfacecolor() for ax in fig.axes for line in ax.lines]
+    return [face for face in faces if face == "white"]
+
+
+def test_the_sets_in_a_caption_are_those_of_the_margins(made, scored, tmp_path):
+    own = scored[scored["set"] == "b"]
+    parts = readouts.crossover_parts(own)
+    assert len(readouts.readouts_title(parts)) and set(parts["set"]) == {"b"}
+    fig = readouts.draw_readouts(readouts.readouts(own), parts, made, tmp_path)
+    assert "scenarios of set b." in " ".join(fig.texts[-1].get_text().split())
 
 
 def test_a_study_without_set_b_and_controls_says_what_is_missing(made, of_set_a, tmp_path, capsys):
@@ -236,6 +240,7 @@ def test_primary_contrasts_stand_beside_those_that_suggested_them(fixed, made, t
     assert "primary contrasts hold on set b: crossover of" in contrasts.contrasts_title(fixed)
     fig = contrasts.draw_contrasts(fixed, made, tmp_path)
     assert len(fig.axes) == 2 and len(pd.read_csv(tmp_path / "contrasts.csv")) == len(fixed)
+    assert len(hollow(fig)) == (own["by"] == "read").sum() > 0
 
 
 def test_without_set_b_no_contrast_is_said_to_hold(fixed):

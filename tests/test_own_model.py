@@ -21,11 +21,6 @@ COMMANDS = [
 ]
 
 
-@pytest.fixture
-def copy(tmp_path):
-    return copies.make(tmp_path / "copy")
-
-
 def plan_with(copy, model):
     """The plan of the page's study with another model: (exit status, output)."""
     asked = yaml.safe_load(STUDY)

@@ -82,11 +82,6 @@ def write_persllm(copy):
     write_jsonl(own / "speech.jsonl", [row | {"traits": ["cheer"]} for row in speech])
 
 
-@pytest.fixture
-def copy(tmp_path):
-    return copies.make(tmp_path / "copy")
-
-
 def test_the_fields_of_the_card_are_those_of_the_page():
     table = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
     assert set(table) == {*CARD, "focus"}

@@ -52,28 +52,8 @@ FORMATS = {
 
 
 @pytest.fixture(scope="module")
-def study():
-    return made_results.published()
-
-
-@pytest.fixture(scope="module")
-def measured(study):
-    return shares.measured(study, ARMS)
-
-
-@pytest.fixture(scope="module")
-def labelled(study):
-    return answers.labelled_triplets(study, ARMS)
-
-
-@pytest.fixture(scope="module")
 def gains(measured, labelled):
     return shares.knows_and_does(measured, labelled, ARMS)
-
-
-@pytest.fixture(scope="module")
-def gaps(measured, labelled):
-    return shares.gap_over_base(measured, labelled, ARMS)
 
 
 # Results

@@ -7,34 +7,12 @@ import pytest
 
 from helpers.files import StudyError
 from helpers.report import (
-    answers,
     contrasts,
-    results,
     shares,
     words,
 )
 
 ARMS = made_results.ARMS
-
-
-@pytest.fixture(scope="module")
-def study():
-    return made_results.published()
-
-
-@pytest.fixture(scope="module")
-def measured(study):
-    return shares.measured(study, ARMS)
-
-
-@pytest.fixture(scope="module")
-def labelled(study):
-    return answers.labelled_triplets(study, ARMS)
-
-
-@pytest.fixture(scope="module")
-def gaps(measured, labelled):
-    return shares.gap_over_base(measured, labelled, ARMS)
 
 
 # Frames
@@ -57,9 +35,8 @@ def test_a_study_without_labels_has_no_corrected_gains(measured, labelled):
 
 
 def test_a_study_without_triplets_says_so(study):
-    other = results.Results(*(getattr(study, f) for f in study.__dataclass_fields__))
     everyday = study.judged[study.judged["kind"] == "everyday"]
-    other.__dict__.update(judged=everyday, choices=study.choices.iloc[:0])
+    other = made_results.with_tables(study, judged=everyday, choices=study.choices.iloc[:0])
     with pytest.raises(StudyError, match="has no triplets"):
         shares.measured(other, ARMS)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from helpers.files import StudyError
-from helpers.model import adapters, base, weights
+from helpers.model import base, weights
 
 IDS = torch.tensor([[5, 17, 300, 41, 9, 1200]])
 EXAMPLES = [{"input_ids": [5, 17, 300, 41]}, {"input_ids": [9, 1200, 77, 3, 8, 21]}]
@@ -24,17 +24,11 @@ def loaded(tiny_base, monkeypatch):
 
 
 @pytest.fixture
-def trained(loaded, tmp_path):
+def trained(loaded, random_adapter, tmp_path):
     """Two adapters whose B matrices are not zero."""
-    folders = []
-    for seed in (0, 1):
-        model = adapters.add_adapter(loaded(), 4, 8, 0.0, seed)
-        torch.manual_seed(seed)
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.data.normal_(0, 0.05)
-        folders.append(tmp_path / f"adapter{seed}")
-        adapters.save_adapter(model, folders[-1])
+    folders = [tmp_path / f"adapter{seed}" for seed in (0, 1)]
+    for seed, folder in enumerate(folders):
+        random_adapter(folder, seed=seed, std=0.05)
     return folders
 
 
