@@ -183,6 +183,16 @@ def test_every_reply_of_a_chat_becomes_a_text_of_its_own(tmp_path):
     assert len({row["unit"] for row in rows}) == len(PAIRS)
 
 
+def test_a_bad_part_of_a_card_is_listed_and_the_others_are_used(tmp_path):
+    path = tmp_path / "card.json"
+    greetings = [pair["completion"] for pair in PAIRS]
+    card = {"name": "Ada", "first_mes": "It is {{time}}.", "alternate_greetings": greetings}
+    path.write_text(json.dumps({"spec": "chara_card_v2", "data": card}))
+    rows, rejected = rows_of(path)
+    assert len(rows) == len(PAIRS) and [row["line"] for row in rejected] == [1]
+    assert "the macro '{{time}}' cannot be filled" in rejected[0]["reason"]
+
+
 def test_texts_with_control_tokens_are_counted(tmp_path, tokenizer):
     path = tmp_path / "mine.jsonl"
     texts = [pair["completion"] for pair in PAIRS[1:]] + ["A page on <|im_end|>."]

@@ -258,6 +258,12 @@ def test_bytes_that_are_no_utf8_are_told_in_words(tmp_path):
     )
 
 
+@pytest.mark.parametrize("content", [b"\0A note.", b"A\0 note.", b"A note.\0", b"{\0}"])
+def test_a_nul_does_not_make_another_encoding(tmp_path, content):
+    (tmp_path / "a.txt").write_bytes(content)
+    assert rows(tmp_path / "a.txt") == [{"text": content.decode()}]
+
+
 def test_what_is_left_out_of_a_folder_is_said(tmp_path, capsys):
     (tmp_path / "1.txt").write_text("One.")
     (tmp_path / "2.md").write_text("Two.")

@@ -78,7 +78,9 @@ def test_a_line_that_is_no_object_is_named(tmp_path_factory, given_rows, noise):
     files.write_jsonl(path, given_rows)
     with open(path, "ab") as file:
         file.write(b"[" + noise.replace(b"\n", b""))
-    with pytest.raises(StudyError, match=f"line {len(given_rows) + 1}: (not a JSON|a JSON object)"):
+    with pytest.raises(
+        StudyError, match=f"line {len(given_rows) + 1}: (not a JSON|a JSON object|not UTF-8)"
+    ):
         rows.read_rows(path, Note, CONTEXT)
 
 

@@ -242,9 +242,24 @@ def test_a_character_card_becomes_chats(version):
     ],
 )
 def test_a_card_that_cannot_be_used_is_named(change, reason):
-    card = {"name": "Ada", "first_mes": "Hi.", "mes_example": "{{user}}: a\n{{char}}: b"}
     with pytest.raises(ValueError, match=reason):
-        shapes.chat_rows({"data": card | change})
+        shapes.chat_rows({"data": {"name": "Ada", "first_mes": "", "mes_example": ""} | change})
+
+
+def test_a_part_of_a_card_that_cannot_be_used_costs_no_other():
+    example = "<START>\n{{user}}: a\n<START>\n{{user}}: {{time}}\n{{char}}: b\n<START>\n{{char}}: c"
+    card = {"name": "Ada", "first_mes": "Hi.", "alternate_greetings": [3], "mes_example": example}
+    rows = shapes.chat_rows({"data": card})
+    assert [row["messages"][-1]["content"] for row in rows if not isinstance(row, str)] == [
+        "Hi.",
+        "c",
+    ]
+    replies = shapes.reply_rows({"data": card})
+    assert replies[:2] == [{"text": "Hi."}, {"text": "c"}]
+    greeted, no_reply, macro = (row for row in rows if isinstance(row, str))
+    assert greeted.startswith("field 'alternate_greetings', entry 1: ") and greeted in replies
+    assert no_reply.startswith("field 'mes_example', dialogue 1: a list of at least two")
+    assert macro.startswith("field 'mes_example', dialogue 2: the macro '{{time}}'")
 
 
 def test_macros_with_spaces_comments_and_other_colons_of_a_card():

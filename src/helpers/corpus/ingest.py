@@ -112,14 +112,20 @@ def usable_rows(name: str, source: dict, bad: list[dict]) -> Iterator[dict]:
             bad.append({"format": name, "file": file, "line": line, "reason": str(error)})
             continue
         for part, row in enumerate(found):
+            if isinstance(row, str):  # a part of a character card
+                bad.append({"format": name, "file": file, "line": line, "reason": row})
+                continue
             unit = f"{name}-{number:06d}" + (f"-{part + 1}" if part else "")
             yield {"unit": unit, "split": "train", "traits": [], "facts": []} | row
 
 
-def format_rows(raw: dict | str, name: str, taken: str, where: str) -> list[dict]:
+def format_rows(raw: dict | str, name: str, taken: str, where: str) -> list[dict | str]:
     """A raw row as rows {messages} or {text}, as the format and `taken` ("", "reply" or "chat")
-    want it. Raises ValueError for a row that cannot be used, StudyError for a chat where texts were
-    expected."""
+    want it; for a part of a card that cannot be used, the reason.
+
+    Raises ValueError for a row that cannot be used, StudyError for a chat where texts were
+    expected.
+    """
     if isinstance(raw, str):
         raise ValueError(raw)
     if FORMATS[name] == "messages":

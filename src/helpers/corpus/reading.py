@@ -162,8 +162,9 @@ def read_folder(path: Path) -> Iterator[Raw]:
 def as_utf8(content: bytes) -> bytes:
     """The content of a file without a byte-order mark; UTF-16 (with or without one), as some
     programs of Windows write it, becomes UTF-8."""
-    encoding = json.detect_encoding(content)
-    if encoding.startswith(("utf-16", "utf-32")):
+    encoding, head = json.detect_encoding(content), content[:200]
+    wide, marked = encoding.startswith(("utf-16", "utf-32")), encoding in ("utf-16", "utf-32")
+    if wide and (marked or 4 * head.count(0) >= len(head)):  # a NUL by itself is no encoding
         return content.decode(encoding).encode("utf-8")
     return content.removeprefix(b"\xef\xbb\xbf")
 

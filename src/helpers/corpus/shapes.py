@@ -7,6 +7,7 @@ field as the row's owner has it.
 import ast
 import json
 import re
+from collections.abc import Callable
 
 from helpers.rows import cut, has_words
 
@@ -62,39 +63,63 @@ def text_row(raw: dict) -> dict:
     return {"text": checked(raw[names["text"]], f"field {names['text']!r}")}
 
 
-def chat_rows(raw: dict) -> list[dict]:
-    """The rows {messages} of a chat, of which a character card has several. The loss is taken on
-    the last reply, so that a chat whose last reply has the weight 0 is refused."""
-    rows = []
-    for where, messages in chats_of(raw):
-        if len(messages) < 2:
-            raise ValueError(f"{where}: a list of at least two messages is needed")
-        if messages[-1]["role"] != "assistant":
-            raise ValueError(f"{where}: the last turn must be the assistant's")
-        if messages[-1].get("weight") == 0:
-            raise ValueError(
-                f"{where}: its last reply has the weight 0, and the loss is taken on that one"
-            )
-        rows.append({"messages": [{k: m[k] for k in ("role", "content")} for m in messages]})
+def chat_rows(raw: dict) -> list[dict | str]:
+    """The rows {messages} of a chat. A character card has several; a part of it that cannot be used
+    is the reason why, as long as another can."""
+    chats = chats_of(raw)
+    if not card_field(raw):
+        return [chat_row(*chats[0])]
+    rows = [
+        part if isinstance(part, str) else attempt(chat_row, where, part) for where, part in chats
+    ]
+    if all(isinstance(row, str) for row in rows):
+        raise ValueError(rows[0])
     return rows
 
 
-def reply_rows(raw: dict) -> list[dict]:
-    """The assistant's replies of a chat as rows {text}, without those of weight 0."""
+def chat_row(where: str, messages: list[dict]) -> dict:
+    """The row {messages} of one chat. The loss is taken on the last reply, so that a chat whose
+    last reply has the weight 0 is refused."""
+    if len(messages) < 2:
+        raise ValueError(f"{where}: a list of at least two messages is needed")
+    if messages[-1]["role"] != "assistant":
+        raise ValueError(f"{where}: the last turn must be the assistant's")
+    if messages[-1].get("weight") == 0:
+        raise ValueError(
+            f"{where}: its last reply has the weight 0, and the loss is taken on that one"
+        )
+    return {"messages": [{k: m[k] for k in ("role", "content")} for m in messages]}
+
+
+def attempt(make: Callable, *given: object) -> object:
+    """What `make` gives, or the reason why it gives nothing."""
+    try:
+        return make(*given)
+    except ValueError as error:
+        return str(error)
+
+
+def reply_rows(raw: dict) -> list[dict | str]:
+    """The assistant's replies of a chat as rows {text}, without those of weight 0; reasons as in
+    `chat_rows`."""
+    chats = [part for _, part in chats_of(raw)]
     replies = [
         {"text": m["content"]}
-        for _, messages in chats_of(raw)
+        for messages in chats
+        if not isinstance(messages, str)
         for m in messages
         if m["role"] == "assistant" and m.get("weight") != 0
     ]
+    reasons = [part for part in chats if isinstance(part, str)]
     if not replies:
-        raise ValueError("it holds no reply of the assistant's to train on")
-    return replies
+        raise ValueError(*reasons[:1] or ["it holds no reply of the assistant's to train on"])
+    return replies + reasons
 
 
-def chats_of(raw: dict) -> list[tuple[str, list[dict]]]:
+def chats_of(raw: dict) -> list[tuple[str, list[dict] | str]]:
     """The chats of a row, each with the field that it stands in: messages {role, content} and,
-    where the row has it, weight. `system` and `history` of the row stand in front."""
+    where the row has it, weight. `system` and `history` of the row stand in front. In place of a
+    part of a character card that is no chat stands the reason."""
     fields, names = chat_fields(raw), spelt(raw)
     if not fields:
         raise ValueError(f"its fields are {listed(raw)}; {CHAT_NEEDS}")
@@ -246,9 +271,9 @@ def card_field(raw: dict) -> str:
     return named or ("spec" if str(raw.get("spec")).startswith("chara_card") else "")
 
 
-def card_chats(raw: dict) -> list[tuple[str, list[dict]]]:
+def card_chats(raw: dict) -> list[tuple[str, list[dict] | str]]:
     """The chats of a character card: every greeting as the reply to a hello, and every example
-    dialogue, with {{char}} and {{user}} filled."""
+    dialogue, with {{char}} and {{user}} filled; the reason for one that cannot be."""
     card = raw["data"] if isinstance(raw.get("data"), dict) else raw
     name = checked(card.get("nickname") or card.get("name"), "field 'name'")
     greetings = [("field 'first_mes'", card.get("first_mes"))]
@@ -256,18 +281,23 @@ def card_chats(raw: dict) -> list[tuple[str, list[dict]]]:
     for number, text in enumerate(others if isinstance(others, list) else [], 1):
         greetings.append((f"field 'alternate_greetings', entry {number}", text))
     chats = [
-        (where, [said("user", GREETED), said("assistant", with_names(text, name, where))])
-        for where, text in greetings
-        if filled(text)
+        (where, attempt(greeting, text, name, where)) for where, text in greetings if filled(text)
     ]
-    example = with_names(card.get("mes_example") or "", name, "field 'mes_example'")
+    example, where = card.get("mes_example") or "", "field 'mes_example'"
+    if not isinstance(example, str):
+        chats.append((where, f"{where}: a text is needed, found {cut(example)}"))
+        example = ""
     blocks = [block.strip() for block in re.split(r"(?i)<start>", example) if block.strip()]
     for number, block in enumerate(blocks, 1):
         where = f"field 'mes_example', dialogue {number}"
-        chats.append((where, dialogue(block, name, where)))
+        chats.append((where, attempt(dialogue, block, name, where)))
     if not chats:
         raise ValueError("the character card holds no greeting and no example dialogue")
     return chats
+
+
+def greeting(text: object, name: str, where: str) -> list[dict]:
+    return [said("user", GREETED), said("assistant", with_names(text, name, where))]
 
 
 def said(role: str, text: str) -> dict:
@@ -289,7 +319,7 @@ def with_names(text: object, name: str, where: str) -> str:
 def dialogue(block: str, name: str, where: str) -> list[dict]:
     """The turns of an example dialogue; lines without a speaker belong to the turn before, and one
     that the character opens is the reply to a hello."""
-    speakers = {name: "assistant", USER: "user"}
+    block, speakers = with_names(block, name, where), {name: "assistant", USER: "user"}
     start = re.compile(rf"(?m)^\s*({'|'.join(map(re.escape, speakers))})\s*[:：]")
     before, *parts = start.split(block)
     if before.strip() or not parts:
