@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 import torch
 
-from helpers import files, pretrained
+from helpers import files
 from helpers.files import StudyError, read_jsonl
-from helpers.model import adapters, chat, published
+from helpers.model import chat, published
 from helpers.persllm import life_stages
 from helpers.report import adapters as cards
 from helpers.report import answers, results, shares, talk, widgets, words
@@ -28,7 +28,7 @@ PREPARED = {"commit": "abc123", "settings": {"persona": "c3po", "train_units": 5
 
 
 @pytest.fixture
-def run(tiny_base, float32, data, monkeypatch):
+def run(random_adapter, float32, data, monkeypatch):
     """A function that trains nothing, but leaves an arm of the run `r` as if it were trained."""
     shutil.copytree(SHIPPED / "persllm" / "c3po", data / "persllm" / "c3po")
     monkeypatch.setattr(files, "RUNS", data / "runs")
@@ -36,12 +36,7 @@ def run(tiny_base, float32, data, monkeypatch):
 
     def make(arm, tokens=()):
         folder = data / "runs" / "r" / arm / "seed0"
-        ids = pretrained.load_tokenizer("embedded", tokens).convert_tokens_to_ids(list(tokens))
-        model = adapters.add_adapter(tiny_base(), 4, 8, 0.0, 1, ids)
-        for name, weight in model.named_parameters():
-            if "lora_B" in name or "trainable_tokens_delta" in name:
-                torch.nn.init.normal_(weight, std=0.5)
-        adapters.save_adapter(model, folder, dict(zip(tokens, ids, strict=True)))
+        random_adapter(folder, tokens, seed=0)
         files.write_json(folder / "record.json", RECORD)
         return folder
 
