@@ -81,7 +81,7 @@ def choices(names, seeds=(0,), per_trait=3):
 
 def write_results(folder, names):
     folder.mkdir(parents=True)
-    choices(names).to_csv(folder / "choices.csv", index=False)
+    choices(names).to_parquet(folder / "choices.parquet")
     made = {"model": "sha256:1234", "device": "cpu", "dtype": "torch.float32"}
     record = {
         "settings": {"control": "nell"},
