@@ -106,7 +106,8 @@ def named(rows, *columns):
 def scored():
     """Nats per token of every option as written: `fit`, and `gained`, fit minus base's; `measure`,
     `set`, `item`, `arm`, `seed`, `version`, `option`."""
-    options = pd.read_parquet(RESULTS / "choices.parquet").query("scenario_trait.notna()", engine="python")
+    options = pd.read_parquet(RESULTS / "choices.parquet")
+    options = options.query("scenario_trait.notna()", engine="python")
     if "set" not in options:
         options = options.assign(set="a", condition="own", version=1)
     options = options[options.condition == "own"].assign(fit=lambda o: -o.nll / o.n_tokens)
