@@ -105,7 +105,7 @@ def test_the_tables_have_the_promised_columns(made):
         assert list(frame.columns) == columns.split() and len(frame), name
     # know, know_first, do_pair, told_pair, know_you, say_pair, identity, capability
     options = 6 * 4 + 3 * 4 + 3 * 2 * 2 + 4 * 2 * 2 + 4 + 2 + 4 + 4
-    assert len(pd.read_csv(results / "choices.csv")) == 3 * 4 * options
+    assert len(pd.read_parquet(results / "choices.parquet")) == 3 * 4 * options
     scores = pd.read_csv(results / "scores.csv")
     assert len(scores) == 3 * 3 * 4 * 2 and set(scores["subject"]) == {"c3po", "nell"}
     training = pd.read_csv(results / "training.csv")

@@ -229,6 +229,18 @@ def test_a_card_says_what_the_records_say(run, data):
     assert record["trained"] == files.file_hash(folder / "adapter_model.safetensors")
 
 
+def test_an_adapter_is_the_runs_or_else_the_committed_one_of_that_seed(run, data):
+    own = run("documents")
+    assert published.trained("r", "documents", 0) == own
+    committed = cards.publish("r", "documents", 0)
+    record = files.read_json(committed / "record.json")
+    record["settings"]["seed"] = 0
+    files.write_json(committed / "record.json", record)
+    assert published.trained("another", "documents", 0) == committed
+    with pytest.raises(StudyError, match="documents is of seed 0, not 1. Train it with formats"):
+        published.trained("another", "documents", 1)
+
+
 def test_a_card_says_how_an_arm_that_reasons_is_asked(run):
     run("persllm", ["<|early|>"])
     card = " ".join((cards.publish("r", "persllm", 0) / "README.md").read_text().split())

@@ -13,7 +13,7 @@ from helpers.measure.gather import gather
 SETTINGS = {"top_p": 0.9, "persona": "c3po"}
 ARMS = ["base", "documents", "prompted"]
 STUDY = {"run": "small", "persona": "c3po", "control": "", "arm_names": ARMS, "folder": "results"}
-TABLES = ("answers.parquet", "choices.csv", "scores.csv", "training.csv")
+TABLES = ("answers.parquet", "choices.parquet", "scores.csv", "training.csv")
 
 
 def answer(arm, seed, folder, **more):
@@ -79,7 +79,7 @@ def test_what_all_arms_said_is_gathered(root):
     answers = pd.read_parquet(root / "results" / "answers.parquet")
     columns = ["arm", "seed", "set", "item", "kind", "sample", "answer", "n_tokens", "stage"]
     assert list(answers.columns) == columns and len(answers) == 9
-    assert pd.read_csv(root / "results" / "choices.csv")["arm"].unique().tolist() == ARMS
+    assert pd.read_parquet(root / "results" / "choices.parquet")["arm"].unique().tolist() == ARMS
     assert len(pd.read_csv(root / "results" / "training.csv")) == 2
     assert not (root / "results" / "stages.csv").exists()
     record = read_json(root / "results" / "record.json")
@@ -91,7 +91,7 @@ def test_what_all_arms_said_is_gathered(root):
 def test_arms_without_an_adapter_are_scored_with_the_first_seed_alone(root):
     make(root, [0, 1])
     gather(**STUDY, seeds=[0, 1])
-    scored = pd.read_csv(root / "results" / "choices.csv").groupby("arm")["seed"].unique()
+    scored = pd.read_parquet(root / "results" / "choices.parquet").groupby("arm")["seed"].unique()
     assert {arm: list(seeds) for arm, seeds in scored.items()} == {
         "base": [0],
         "documents": [0, 1],

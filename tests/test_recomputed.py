@@ -21,7 +21,7 @@ CELL = ["arm", "item"]  # the rows of both tables below; their columns are the s
 
 def knows():
     """1 where the true option, option 0, has the highest likelihood per token of the four."""
-    choices = pd.read_csv(RESULTS / "choices.csv").query("measure == 'know'")
+    choices = pd.read_parquet(RESULTS / "choices.parquet").query("measure == 'know'")
     choices["fit"] = -choices.nll / choices.n_tokens
     fit = choices.pivot(index=[*CELL, "seed"], columns="option", values="fit")
     assert list(fit) == [0, 1, 2, 3] and not fit.isna().any(axis=None)
@@ -106,7 +106,8 @@ def named(rows, *columns):
 def scored():
     """Nats per token of every option as written: `fit`, and `gained`, fit minus base's; `measure`,
     `set`, `item`, `arm`, `seed`, `version`, `option`."""
-    options = pd.read_csv(RESULTS / "choices.csv").query("scenario_trait.notna()", engine="python")
+    options = pd.read_parquet(RESULTS / "choices.parquet")
+    options = options.query("scenario_trait.notna()", engine="python")
     if "set" not in options:
         options = options.assign(set="a", condition="own", version=1)
     options = options[options.condition == "own"].assign(fit=lambda o: -o.nll / o.n_tokens)

@@ -33,13 +33,13 @@ def test_an_experiment_composes_trains_scores_and_judges_nothing(name):
 
 
 def test_every_experiment_ends_with_its_chapters():
-    assert chapters_of("why-cells")[-2:] == ["why/01_voice_person_wrapper", "why/04_selection"]
-    few = ["why/00_weights", "why/02_few_demonstrations", "why/05_weights"]
-    assert chapters_of("why-few")[-3:] == few
+    assert chapters_of("why-cells")[-1] == "why/01_voice_person_wrapper"
+    assert chapters_of("why-few")[-1] == "why/02_few_demonstrations"
     assert chapters_of("why-dose")[-1] == "why/03_dose"
     every = {chapter for name in NAMES for chapter in chapters_of(name)}
     assert set(chapters.EXPERIMENTS) <= every
-    assert not any(chapter.startswith("why/") for chapter in chapters_of("reference"))
+    assert chapters_of("reference")[-3:] == ["why/00_weights", *chapters.ON_ADAPTERS]
+    assert not any(chapter.startswith("why/") for chapter in chapters_of("standard"))
 
 
 def test_adapters_of_the_same_recipe_are_lent():
@@ -92,6 +92,6 @@ def test_snakemake_plans_an_experiment_with_all_its_steps(tmp_path):
     code, output = copies.run(folder, "why-few", "--", "-n")
     assert code == 0, output
     found = copies.jobs_of(output)
-    assert found["texts"] == found["change_weights"] == found["gather"] == 1
-    assert found["draw_why"] == 2 and found["train"] == 18 and found["answer"] >= 19
-    assert "judge" not in found
+    assert found["texts"] == found["gather"] == found["draw_why"] == 1
+    assert found["train"] == 18 and found["answer"] >= 19
+    assert not {"judge", "change_weights"} & set(found)

@@ -106,8 +106,8 @@ def test_an_arm_is_one_entry_and_a_line_in_a_study(copy, tmp_path):
 def test_a_study_inherits_fields_and_single_parameters():
     standard, reference = study.load_study("standard"), study.load_study("reference")
     assert reference.arms == standard.arms
-    assert reference.parameters == standard.parameters | {"sets": ["a"]}
-    assert reference.publish and not standard.publish and reference.seeds != standard.seeds
+    assert reference.parameters.items() > standard.parameters.items()
+    assert reference.publish and not standard.publish and reference.title != standard.title
     persllm, other = study.load_study("persllm"), study.load_study("persllm-nell")
     assert persllm.parameters["pairs"] == other.parameters["pairs"] == 200
     assert persllm.parameters["turns"] == 20 and other.parameters["turns"] == 0

@@ -1,6 +1,6 @@
 """What runs in a study: its chapters, the parameters they get, and whose adapters they take."""
 
-from chapters import CHAPTERS, EXPERIMENTS, READS_TABLES, defaults
+from chapters import CHAPTERS, EXPERIMENTS, ON_ADAPTERS, READS_TABLES, defaults
 from study import COMMITTED, Study, load_study
 
 from helpers import arms
@@ -28,9 +28,7 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
     found += [("persllm/03_ask", *pair) for pair in study.run_pairs if study.has_persllm]
     if composes(study):  # an experiment of `why`, which reads likelihoods alone
         once = [name for name, needed in EXPERIMENTS.items() if set(needed) <= set(study.arms)]
-        changes = ["why/00_weights"] * changes_weights(study)
-        once = [name for name in once if changes or name != "why/05_weights"]
-        return found + [(chapter, "", -1) for chapter in changes + once]
+        return found + [(chapter, "", -1) for chapter in once]
     found += [("formats/04_judge", "", -1)]
     found += [("persllm/04_measure", "", -1)] * study.has_persllm
     once = [*SHOW_FORMATS, *[SIZE] * bool(study.parameters.get("smaller_results"))]
@@ -47,6 +45,7 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
         once += [chapter for chapter in own if not left_out.get(chapter)]
         talks = study.parameters.get("other_run") and study.seeds[0] not in study.kept_seeds
         once += ["persllm/10_dialogue"] if talks else []
+    once += ["why/00_weights", *ON_ADAPTERS] * changes_weights(study)
     return found + [(chapter, "", -1) for chapter in once]
 
 

@@ -22,14 +22,14 @@ READS_TABLES = (
     "why/04_selection",
     "why/05_weights",
 )
-# The chapters of `why`, and the arms that a study needs to run one.
+# The chapters of `why` on arms of its own, and the arms that a study needs to run one.
 EXPERIMENTS = {
     "why/01_voice_person_wrapper": [*arms.CELLS],
     "why/02_few_demonstrations": [name for name in arms.ARMS if "few_" in name],
     "why/03_dose": [f"{name}_{n}" for name in arms.formats() for n in arms.DOSES],
-    "why/04_selection": [*arms.CELLS, "demonstrations"],
-    "why/05_weights": ["documents", "demonstrations"],
 }
+# Those on the formats' adapters as they are, for a study that changes their weights.
+ON_ADAPTERS = ("why/04_selection", "why/05_weights")
 JUDGING = (records.JUDGED, records.MEASURED)  # from the gathered tables; no language model
 CHAPTERS = (
     "formats/01_corpus",

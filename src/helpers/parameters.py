@@ -103,6 +103,7 @@ TextOrEmpty = Annotated[str, AfterValidator(is_text_or_empty)]
 ArmName = Literal[*arms.ARMS]
 Adapted = Literal[*(name for name in arms.ARMS if name not in arms.untrained())]
 ArmNames = Annotated[list[ArmName], Field(min_length=1), AfterValidator(all_different)]
+Sets = Annotated[list[Literal["a", "b"]], Field(min_length=1), AfterValidator(all_different)]
 
 # What every parameter of every notebook may be.
 ALLOWED = {
@@ -142,7 +143,8 @@ ALLOWED = {
     "dpo_checkpoint_every": Count,
     # answering
     "n_items": Count,
-    "sets": Annotated[list[Literal["a", "b"]], Field(min_length=1), AfterValidator(all_different)],
+    "sets": Sets,
+    "changed_sets": Sets,
     "score_options": bool,
     "samples": Annotated[dict[Literal[*FREE], Count], Field(min_length=1)],
     "temperature": Annotated[float, Field(ge=0, le=10)],

@@ -32,6 +32,8 @@ TABLES = {
 }
 # What is gathered only where some arm has it.
 OF_SOME_ARMS = ("stages", "questionnaire", "preferences")
+# The largest ones, which as text would weigh megabytes.
+PARQUET = ("answers", "choices")
 RECORDS = {GATHERED: "record.json", JUDGED: "judge.json", MEASURED: "measured.json"}
 WRITERS = {table: step for step, tables in TABLES.items() for table in tables}
 WRITERS |= dict.fromkeys(OF_SOME_ARMS, GATHERED)
@@ -39,7 +41,7 @@ WRITERS |= dict.fromkeys(OF_SOME_ARMS, GATHERED)
 
 def table_file(table: str) -> str:
     """The file of a table in a folder of results."""
-    return f"{table}.{'parquet' if table == 'answers' else 'csv'}"
+    return f"{table}.{'parquet' if table in PARQUET else 'csv'}"
 
 
 def record(**facts: object) -> dict:

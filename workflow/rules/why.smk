@@ -1,26 +1,35 @@
-# The experiments of `why`: compose the rows of arms from texts of several kinds, and draw. Included
-# by a study that has such an arm.
+# The experiments of `why`: compose the rows of arms from texts of several kinds, change adapters'
+# weights, and draw. Included by a study that has such arms or changes weights.
 CHANGED = [f"{RESULTS}/{name}" for name in ("changed.csv", "overlap.csv", "weights.json")]
 CHANGED = CHANGED if changes_weights(STUDY) else []
+
+
+def changed_adapter(arm, seed):
+    """The adapter whose weights are changed: a kept seed's is the committed one."""
+    if seed in STUDY.kept_seeds:
+        return f"data/adapters/{arm}/adapter_model.safetensors"
+    return f"{RUN}/{arm}/seed{seed}/adapter_model.safetensors"
 
 
 localrules: draw_why
 
 
-rule texts:
-    input:
-        code("why/00_texts"),
-        found(f"data/corpora/{PERSONA}/why", "*.jsonl"),
-        f"{RUN}/data/record.json",
-    output:
-        record=f"{RUN}/data/composed_record.json",
-        notebook=executed(STUDY, "why/00_texts"),
-    log: log_of("why/00_texts")
-    params:
-        chapter="why/00_texts",
-        values=values("why/00_texts"),
-        taught={name: taught(name) for name in STUDY.arms if name in arms.trained_on("composed")},
-    script: "../step.py"
+if composes(STUDY):
+
+    rule texts:
+        input:
+            code("why/00_texts"),
+            found(f"data/corpora/{PERSONA}/why", "*.jsonl"),
+            f"{RUN}/data/record.json",
+        output:
+            record=f"{RUN}/data/composed_record.json",
+            notebook=executed(STUDY, "why/00_texts"),
+        log: log_of("why/00_texts")
+        params:
+            chapter="why/00_texts",
+            values=values("why/00_texts"),
+            taught={n: taught(n) for n in STUDY.arms if n in arms.trained_on("composed")},
+        script: "../step.py"
 
 
 if CHANGED:
@@ -33,7 +42,7 @@ if CHANGED:
             found(f"data/items/{PERSONA}", "*.jsonl"),
             f"{RUN}/data/record.json",
             [
-                f"{RUN}/{arm}/seed{all_values(STUDY)[seed]}/adapter_model.safetensors"
+                changed_adapter(arm, all_values(STUDY)[seed])
                 for arm in all_values(STUDY)["changed_arms"]
                 for seed in ("seed", "other_seed")
             ],
@@ -59,7 +68,7 @@ rule draw_why:
     output:
         notebook=executed(STUDY, "why/{chapter}"),
     wildcard_constraints:
-        chapter="|".join(chapter.split("/")[1] for chapter in EXPERIMENTS),
+        chapter="|".join(chapter.split("/")[1] for chapter in (*EXPERIMENTS, *ON_ADAPTERS)),
     log: log_of("why/{chapter}")
     params:
         chapter="why/{chapter}",

@@ -31,7 +31,7 @@ def gather(
     publish: bool = False,
 ) -> None:
     """Write the tables of a study's run into `folder` (from the repository's root):
-    answers.parquet, choices.csv, scores.csv, training.csv, where there are any stages.csv,
+    answers.parquet, choices.parquet, scores.csv, training.csv, where there are any stages.csv,
     questionnaire.csv, preferences.csv, and record.json with the records of every step.
 
     `kept_seeds` were not run here: their rows and records come from `folder` as it is in the last
@@ -185,7 +185,7 @@ def kept_rows(folder: str, table: str, taken: dict[str, tuple]) -> dict[str, pd.
     if not taken or (table in SOME_ARMS and not repository.has(path_of(folder, table))):
         return {}
     content = io.BytesIO(repository.committed(path_of(folder, table)))
-    whole = pd.read_parquet(content) if table == "answers" else read_csv(content)
+    whole = pd.read_parquet(content) if table in records.PARQUET else read_csv(content)
     found = {}
     for name, (arm, seed) in taken.items():
         own = whole[(whole["arm"] == arm) & (whole["seed"] == seed)]

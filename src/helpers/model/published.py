@@ -29,6 +29,25 @@ def find(arm: str) -> Path:
     return folder
 
 
+def trained(run: str, arm: str, seed: int) -> Path:
+    """The folder of an arm's adapter: the run's, or where it has none the committed one, if that
+    was trained with the same seed.
+
+    Raises StudyError where neither is there.
+    """
+    own = files.arm_folder(run, arm, seed)
+    if (own / WEIGHTS).is_file():
+        return own
+    folder = find(arm)
+    had = read_json(folder / "record.json")["settings"]["seed"]
+    if had != seed:
+        raise StudyError(
+            f"{shown(own)} has no adapter, and {shown(folder)} is of seed {had}, not {seed}. Train "
+            "it with formats/02_train."
+        )
+    return folder
+
+
 def write(trained: Path, folder: Path, base: str, record: dict) -> None:
     """A trained adapter as PEFT reads it, its weights rounded to bfloat16, with the record of its
     training; `base` is the name of the base model that its configuration gives to readers."""

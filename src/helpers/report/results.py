@@ -104,7 +104,10 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
         raise StudyError(f"{shown(path)} is missing; run {WRITERS[name]}, which writes it.")
     if name == "answers":
         return pd.read_parquet(path)
-    frame = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str))
+    if path.suffix == ".parquet":
+        frame = pd.read_parquet(path)
+    else:
+        frame = pd.read_csv(path, dtype=dict.fromkeys(WORDS, str))
     return frame.fillna({word: "" for word in WORDS if word in frame})
 
 

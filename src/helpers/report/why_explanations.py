@@ -23,8 +23,8 @@ STUDIES = {
     "voice_person_wrapper": "why-cells",
     "few_demonstrations": "why-few",
     "dose": "why-dose",
-    "selection": "why-cells",
-    "weights": "why-few",
+    "selection": "reference",
+    "weights": "reference",
 }
 VERDICTS = ("holds", "reversed", "open")
 OPPOSITE = {"holds": "reversed", "reversed": "holds"}

@@ -44,12 +44,13 @@ def with_changes(study: Results) -> pd.DataFrame:
 def left(gained: pd.DataFrame) -> pd.DataFrame:
     """What each change leaves: arm, change ("1" for the adapter as it is), on, value (gain over
     base, nats per token), low, high, seeds, items, and kept, the value over that of the adapter as
-    it is, on the seed that was changed."""
+    it is, on the seed that was changed. Where strength 1 was scored among the changes, it is the
+    adapter as it is: the file that was changed may be rounded."""
     changed = [name for name in dict.fromkeys(gained["arm"]) if "/" in name]
     arms = table_of_arms.in_order({name.split("/")[0] for name in changed})
     seeds = gained.loc[gained["arm"].isin(changed), "seed"].unique()
     own = gained[gained["seed"].isin(seeds)]
-    table = experiments.by_arm(own, [*arms, *changed])
+    table = experiments.by_arm(own, [*(a for a in arms if f"{a}/1" not in changed), *changed])
     table = table[table["on"].isin(MEASURES)].reset_index(drop=True)
     names = table["arm"].str.partition("/")
     table = table.assign(arm=names[0], change=names[2].where(names[2] != "", "1"))
@@ -125,9 +126,9 @@ def changes_title(table: pd.DataFrame) -> str:
 
 
 def overlaps(study: Results) -> pd.DataFrame:
-    """The overlap of two adapters of different seeds by layer, mean over the projections: arm,
-    other (the same format for a first row per layer), layer, norm, other_norm, cosine, reads,
-    writes, reads_chance, writes_chance."""
+    """The overlap of two adapters by layer, mean over the projections: arm, other (the same format
+    for two seeds of it, where there are two), layer, norm, other_norm, cosine, reads, writes,
+    reads_chance, writes_chance."""
     table = read(study.folder, "overlap")
     return (
         table.groupby(["arm", "other", "layer"], sort=False).mean(numeric_only=True).reset_index()
@@ -164,13 +165,17 @@ def of_one_format(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def overlap_title(table: pd.DataFrame) -> str:
-    alike, other = (rows.mean(numeric_only=True) for rows in of_one_format(table))
-    names = [of_one_format(table)[1][column].iloc[0] for column in ("arm", "other")]
+    alike, other = of_one_format(table)
+    names, mean = [other[c].iloc[0] for c in ("arm", "other")], other.mean(numeric_only=True)
+    seeds, share = "", ""
+    if len(alike):
+        both = alike.mean(numeric_only=True)
+        seeds = f" (two seeds of {table_of_arms.label(names[0])}: {both['cosine']:.2f})"
+        share = f"{both['writes']:.0%}; "
     return (
-        f"What {named(names)} add to the weights has a cosine of {other['cosine']:.2f} (two seeds "
-        f"of {table_of_arms.label(names[0])}: {alike['cosine']:.2f}); they write to subspaces that "
-        f"overlap by {other['writes']:.0%} ({alike['writes']:.0%}; chance "
-        f"{other['writes_chance']:.0%})"
+        f"What {named(names)} add to the weights has a cosine of {mean['cosine']:.2f}{seeds}; they "
+        f"write to subspaces that overlap by {mean['writes']:.0%} ({share}chance "
+        f"{mean['writes_chance']:.0%})"
     )
 
 
