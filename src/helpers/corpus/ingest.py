@@ -239,8 +239,8 @@ def overview(
     persona: str, sources: dict, corpora: dict[str, list[dict]], rejected: list[dict], tokenizer
 ) -> list[dict]:
     """What a run uses of each format, one line each: its source, how it is read, its texts per
-    split, how many rows cannot be used, and how many texts hold control tokens, which are encoded
-    as plain text."""
+    split, how many rows cannot be used, how many chats end with the user, whose last turn is left
+    out, and how many texts hold control tokens, which are encoded as plain text."""
     named, lines = check_sources(sources), []
     for name, rows in corpora.items():
         own = named.get(name, {"path": shown(corpus_folder(persona)), "as": ""})
@@ -254,6 +254,7 @@ def overview(
                 "train": splits.count("train"),
                 "heldout": splits.count("heldout"),
                 "cannot be used": sum(row["format"] == name for row in rejected),
+                "user's end left out": sum("left_out" in row for row in rows),
                 "with control tokens": sum(count_control(row, tokenizer) > 0 for row in rows),
             }
         )
