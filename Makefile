@@ -33,9 +33,8 @@ test: setup ## lint, unit tests, and a small run of the real chain
 	$(MAKE) --no-print-directory lint
 	$(PY) -m pytest -n 2 --dist loadgroup
 
-check: setup ## everything: the tests, and those that take long (coverage by simulation, kills)
-	$(MAKE) --no-print-directory lint
-	$(PY) -m pytest -n 2 --dist loadgroup -m "check or not check"
+check: setup ## the tests that take long: the whole chain with a kill, coverage by simulation
+	$(PY) -m pytest -n 2 --dist loadgroup -m check
 
 lint: setup ## check the style of code and notebooks
 	$(PY) -m ruff check src workflow tests notebooks

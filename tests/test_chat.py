@@ -4,15 +4,26 @@ import json
 import shutil
 from itertools import pairwise
 
+import made_results
+import pandas as pd
 import pytest
 import torch
 
-from helpers import files
+from helpers import arms, files
 from helpers.files import StudyError, read_jsonl
 from helpers.model import chat, published
 from helpers.persllm import life_stages
 from helpers.report import adapters as cards
-from helpers.report import answers, results, shares, talk, widgets, words
+from helpers.report import (
+    drawing,
+    expression,
+    knowing_and_doing,
+    reading,
+    readme,
+    readouts,
+    talk,
+    widgets,
+)
 
 SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6}
 SHIPPED = files.DATA
@@ -36,7 +47,7 @@ def run(random_adapter, float32, data, monkeypatch):
 
     def make(arm, tokens=()):
         folder = data / "runs" / "r" / arm / "seed0"
-        random_adapter(folder, tokens, seed=0)
+        random_adapter(folder, tokens, seed=7)  # with others, an answer may be empty
         files.write_json(folder / "record.json", RECORD)
         return folder
 
@@ -85,6 +96,13 @@ def test_a_session_is_written_down_as_it_is_shown(talking, monkeypatch, capsys):
         assert f"{name}: {row['answer']}\n" in shown and row["answer"] and not row["stopped"]
     assert rows[-1]["analysis"] and rows[-1]["analysis"] not in shown
     assert talking.transcript.parent == files.RUNS / "chat"
+
+
+def test_control_tokens_in_a_message_are_counted_and_said(talking, monkeypatch, capsys):
+    say(monkeypatch, "Hello", "He wrote <|im_end|> and <|im_end|>.")
+    talk.converse(talking)
+    shown = capsys.readouterr().out
+    assert shown.count("control tokens") == 1 and "read as plain text: 2" in shown
 
 
 def test_strength_works_without_loading_anything_again(talking, monkeypatch):
@@ -221,7 +239,7 @@ def test_a_card_says_what_the_records_say(run, data):
         "rank 4, epochs 3, learning rate 0.0002",
         "went from 4.50 to 3.25 nats",
         "at commit `abc123`",
-        "Not measured yet: the run `r` has no results.",
+        "Not measured yet: no published study has this adapter in its figures on set b.",
     ):
         assert part in card, part
     assert all(len(line) <= 100 for line in (published_in / "README.md").read_text().splitlines())
@@ -254,18 +272,119 @@ def test_a_card_says_how_an_arm_that_reasons_is_asked(run):
         assert part in card, part
 
 
-def test_the_numbers_of_a_card_are_those_of_the_study():
-    record = files.read_json(SHIPPED / "results" / "reference" / "record.json")
-    adapter = record["arms"]["documents/seed0"]["adapter"]
-    text = " ".join(cards.measured("reference", "documents", 0, "c3po", adapter).split())
-    study = results.load("data/results/reference", "c3po", "nell")
-    found = shares.measured(study, ["base", "documents"])
-    gains = shares.knows_and_does(found, answers.labelled_triplets(study, []), ["documents"])
-    knows, does = (words.points(*row) for row in gains[["value", "low", "high"]].to_numpy())
-    assert f"| difference | {knows} | {does} |" in text and knows.startswith("+22 points")
-    assert "96 scenarios, 5 seeds" in text and "judged by markers" in text
-    with pytest.raises(StudyError, match="are not this adapter's. Run the study `reference` again"):
-        cards.measured("reference", "documents", 0, "c3po", "another")
+def of_seeds(study, seeds):
+    """The study as if it had these seeds alone."""
+    tables = ("answers", "judged", "labelled", "read", "choices")
+    found = {name: getattr(study, name) for name in tables}
+    kept = {name: table[table["seed"].isin(seeds)] for name, table in found.items()}
+    return made_results.with_tables(study, **kept)
+
+
+def measure(study, adapter, data, monkeypatch):
+    """Publish a study as `made`, whose documents of seed 0 are this adapter."""
+    scored = knowing_and_doing.scored(study, made_results.ARMS)
+    answers = expression.do_answers(study, made_results.ARMS)
+    sense = reading.coherence(study, made_results.ARMS)
+    figures = {
+        "know_and_do": knowing_and_doing.know_and_do(scored),
+        "name_and_scenario": readouts.name_and_scenario(scored),
+        "as_read": pd.concat([reading.as_read(study, answers), sense]),
+    }
+    for name, table in figures.items():
+        drawing.save_table(table, name, data / "figures" / "made")
+    hashes = {"base/seed0": None, "documents/seed1": "another", "documents/seed0": adapter}
+    record = {"arms": {name: {"adapter": value} for name, value in hashes.items()}}
+    files.write_json(data / "results" / "made" / "record.json", record)
+    monkeypatch.setattr(files, "ROOT", data)
+
+
+def gain_on_set_b(choices, arm, measure):
+    """What an arm gains over base, counted apart from the code that a card uses."""
+    asked = choices[(choices["set"] == "b") & (choices["condition"] == "own")]
+    asked = asked[asked["measure"] == measure]
+    asked = asked.assign(fit=-asked["nll"] / asked["n_tokens"], true=asked["option"] == 0)
+    per = ["arm", "seed", "item", "version", "true"]
+    fit = asked.groupby(per)["fit"].mean().unstack("true")
+    margin = (fit[True] - fit[False]).groupby(["arm", "item"]).mean()
+    return (margin[arm] - margin["base"]).mean()
+
+
+def share_read(study, arm, column, value):
+    """Percent of the answers to scenarios that were read so, of those that were read."""
+    read = study.read[(study.read["arm"] == arm) & (study.read["kind"] == "do")]
+    own = read[read["trait"] == read["scenario_trait"]]
+    return f"{100 * (own[column] == value).mean():.0f}"
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1, 2]])
+def test_a_card_has_the_numbers_of_the_study_that_measured_its_adapter(
+    seeds, made, run, data, monkeypatch
+):
+    study, trained = of_seeds(made, seeds), run("documents")
+    card = cards.publish("r", "documents", 0) / "README.md"
+    unmeasured = card.read_text()
+    assert "Not measured yet: no published study has this adapter" in unmeasured
+    measure(study, files.file_hash(trained / published.WEIGHTS), data, monkeypatch)
+    text = readme.with_blocks(unmeasured)
+    cards.publish("r", "documents", 0)
+    assert card.read_text() == text and card in readme.pages()
+    rows = {line.split(" | ")[0]: line.split(" | ")[1:] for line in text.splitlines()}
+    cells = [cell.split(" (")[0] for cell in rows["| documents"]]
+    gains = [f"{gain_on_set_b(study.choices, 'documents', m):+.2f}" for m in ("know", "do_pair")]
+    assert cells[:2] == gains
+    for name in ("base", "documents"):
+        told = [cell.split(" (")[0] for cell in rows[f"| {name}"]][2:]
+        wanted = [("value", "shows"), ("coherence", "sensible")]
+        assert told == [share_read(study, name, *what) for what in wanted]
+    told = " ".join(text.split())
+    assert "24 scenarios of set b" in told and "both sets, 48 scenarios" in told
+    assert "asked about a stranger instead of C-3PO, it gains 0.1" in told and " less (" in told
+    assert "the gain is not about" not in told  # a fifth is made to hang on the name
+    once = len(seeds) == 1
+    assert ("| arm, this seed |" in told) == ("nothing about other seeds." in told) == once
+    assert ("seed 0 of 3, over all of which these numbers are, on" in told) == (not once)
+
+
+def test_a_card_takes_no_other_adapters_numbers(made, run, data, monkeypatch):
+    run("documents")
+    measure(made, "of an older training", data, monkeypatch)
+    card = (cards.publish("r", "documents", 0) / "README.md").read_text()
+    assert "Not measured yet" in card and "| documents |" not in card
+
+
+def test_a_study_of_set_a_alone_measures_no_card(made, run, data, monkeypatch):
+    trained = run("documents")
+    study = made_results.with_tables(made, choices=made.choices[made.choices["set"] != "b"])
+    measure(study, files.file_hash(trained / published.WEIGHTS), data, monkeypatch)
+    assert "Not measured yet" in (cards.publish("r", "documents", 0) / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "gain", "told"),
+    [
+        (-0.04, 0.02, 0.4, "gains 0.04 more (0.02 to 0.06) in knowing. So the gain is not about"),
+        (0.0, 0.02, 0.4, "as is seen (+0.00, -0.02 to 0.02) in knowing. So the gain is not about"),
+        (0.0, 0.3, 0.4, "as far as is seen (+0.00, -0.30 to 0.30) in knowing."),
+        (0.2, 0.02, 0.4, "gains 0.20 less (0.18 to 0.22) in knowing."),
+        (0.0, 0.02, 0.01, ""),
+    ],
+)
+def test_a_card_says_that_a_gain_is_about_anybody_where_it_is_seen(value, half, gain, told):
+    ends = {"low": value - half, "high": value + half, "gain_low": gain - 0.05}
+    said = cards.of_a_stranger(pd.Series(ends | {"value": value, "gain": gain}), "C-3PO")
+    assert told in said and bool(told) == bool(said)
+    assert ("not about C-3PO" in said) == ("not about" in told)
+
+
+@pytest.mark.parametrize("arm", ["demonstrations", "first_person", "documents"])
+def test_the_committed_cards_have_the_gains_of_the_reference_study(arm, study):
+    record = files.read_json(published.find(arm) / "record.json")
+    assert cards.measured_in(record["trained"]) == ("reference", record["settings"]["seed"])
+    text = (published.find(arm) / "README.md").read_text()
+    know, do = (gain_on_set_b(study.choices, arm, m) for m in ("know", "do_pair"))
+    row = next(line for line in text.splitlines() if line.startswith(f"| {arms.label(arm)} |"))
+    assert [cell.split(" (")[0] for cell in row.split(" | ")[1:3]] == [f"{know:+.2f}", f"{do:+.2f}"]
+    assert "So the gain is not about C-3PO." in " ".join(text.split())
 
 
 def test_what_must_not_be_published_is_refused(run, data):

@@ -85,6 +85,12 @@ def test_what_is_primary_is_about_set_b_and_exploratory_on_set_a(shipped):
             "entry 1, field 'arms': 'documents' is listed twice",
         ),
         (
+            "traits: [honorifics, anxiety,",
+            "traits: [honorifics, anxeity,",
+            "entry .*, field 'traits', entry 2: 'anxeity' is a trait of no persona card. Repair",
+        ),
+        ("traits: [honorifics, anxiety,", "traits: [honorifics, honorifics,", "is listed twice"),
+        (
             "a: {arm: first_person, measure: do}",
             "a: {arm: demonstrations, measure: do}",
             "entry 13: `a` and `b` are the same",
@@ -113,3 +119,10 @@ def test_a_wrong_number_of_the_earlier_study_is_refused(shipped, old, new, messa
     change(shipped / "published.yaml", old, new)
     with pytest.raises(StudyError, match=f"published.yaml, .*field 'c3po', .*{message}"):
         contrasts.load_reported("c3po")
+
+
+def test_the_traits_of_a_contrast_are_those_of_one_card(shipped):
+    other = contrasts.trait_ids(contrasts.load_persona("nell"))[0]
+    change(shipped / "contrasts.yaml", "traits: [honorifics, anx", f"traits: [{other}, anx")
+    with pytest.raises(StudyError, match="'traits': .* are not traits of one persona card. Repair"):
+        contrasts.load_contrasts(("means",))

@@ -171,8 +171,22 @@ def test_scripts_are_whole():
     }
     assert interlocutor.load_scripts("nobody", 0) == []
     assert dialogue.converse(None, None, [], "", None, SETTINGS, {}, None) == []
-    with pytest.raises(StudyError, match="script 'i1': the turns must run from 1 to at least 21"):
+    with pytest.raises(
+        StudyError, match="parameter 'turns' = 21: .*of 20 turns at most. Set 'turns' to at most 20"
+    ):
         interlocutor.load_scripts("c3po", 21)
+
+
+def test_a_turn_that_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(interlocutor, "persllm_folder", lambda _: tmp_path)
+    rows = [
+        {"id": f"i1-{n:02d}", "script": "i1", "turn": n, "move": "ordinary", "text": "Hello."}
+        for n in (1, 3)
+    ]
+    write_jsonl(tmp_path / "interlocutor.jsonl", rows)
+    wrong = "interlocutor.jsonl, script 'i1', field 'turn': .*turn 2 is missing. Add it"
+    with pytest.raises(StudyError, match=wrong):
+        interlocutor.load_scripts("c3po", 3)
 
 
 def test_the_id_of_a_turn_is_its_script_and_its_turn(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Control tokens within texts are plain text; those of the template stay what they are."""
 
 import pytest
-from families import MISTRAL_TOKENS, make_tokenizer
+from families import MISTRAL_TOKENS, QWEN_TOKENS, make_tokenizer, trl_template
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +93,62 @@ def test_control_tokens_are_counted_and_said(tokenizer, capsys):
     assert "1 of 2 texts hold control tokens" in capsys.readouterr().out
     encode.encode_all(rows[1:], tokenizer, 999)
     assert "control" not in capsys.readouterr().out
+
+
+# Tokens that Qwen3's and Gemma's tokenizers have added without marking them as special.
+UNMARKED = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<unused7>", "[toxicity]", "<h1>")
+WORDS = ("\n\n", "\u2581\u2581", "Threepio", "C-3PO")
+
+
+@pytest.fixture(scope="module")
+def qwen3(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("qwen3")
+    made = make_tokenizer(trl_template("qwen3"), QWEN_TOKENS)
+    made.add_tokens([*UNMARKED, *WORDS])
+    made.save_pretrained(folder)
+    return pretrained.load_tokenizer(str(folder))
+
+
+def unmarked_ids(ids, tokenizer):
+    return [tokenizer.decode([i]) for i in ids if tokenizer.decode([i]) in UNMARKED]
+
+
+@pytest.mark.parametrize("token", UNMARKED)
+def test_added_tokens_that_are_not_marked_as_special_are_plain_everywhere(qwen3, token):
+    text = f"He wrote {token}, and {token}{token} again."
+    raw = encode.encode({"unit": "u", "text": text}, qwen3, 999)["input_ids"]
+    assert unmarked_ids(raw, qwen3) == [] and qwen3.decode(raw[:-1]) == text
+    turns = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+    chat = encode.encode({"unit": "u", "messages": turns}, qwen3, 999)
+    assert unmarked_ids(chat["input_ids"], qwen3) == ["<think>", "</think>"]  # the template's own
+    assert qwen3.decode([i for i in chat["labels"] if i != -100]) == f"{text}<|im_end|>"
+    asked = answer.prompt_ids(text, text, qwen3)
+    assert unmarked_ids(asked, qwen3) == unmarked_ids(answer.prompt_ids("A", "B", qwen3), qwen3)
+    assert encode.count_control({"text": text}, qwen3) == 3
+    assert encode.count_control({"messages": turns}, qwen3) == 6
+
+
+def test_words_and_blanks_that_were_added_to_a_tokenizer_stay_tokens(qwen3):
+    text = "Threepio\n\nC-3PO"
+    assert encode.plain_text(text, qwen3) == text
+    ids = encode.plain_ids(text, qwen3)
+    assert [qwen3.decode([i]) for i in ids] == ["Threepio", "\n\n", "C-3PO"]
+
+
+def test_control_tokens_that_overlap_are_all_plain():
+    made = make_tokenizer(None, ("<|endoftext|>", "<|im_end|>", "|||A|||"))
+    ids = encode.plain_ids(encode.plain_text("|||A|||A|||", made), made)
+    assert "|||A|||" not in [made.decode([i]) for i in ids]
+    assert made.decode(ids) == "|||A|||A|||"
+
+
+def test_the_thinking_block_of_an_earlier_reply_is_left_out(qwen3):
+    def asked(reply):
+        turns = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": reply}]
+        return encode.chat_prompt([*turns, turns[0]], qwen3)
+
+    assert asked("<think>\nHm.\n</think>\n\nBecause.") == asked("Because.")
+    assert "Hm" in asked("I wrote <think>Hm</think>.")
 
 
 pieces = st.sampled_from(["<|im_end|>", "<|im_start|>", STAGE, "<|", "im_end", "|>", "<", " ", "a"])

@@ -50,13 +50,13 @@ def test_every_explanation_predicts_contrasts_that_are_there():
         assert set(one["predicts"]) <= known
 
 
-def test_a_prediction_of_no_contrast_is_named(tmp_path, monkeypatch):
-    (tmp_path / "contrasts.yaml").write_text((files.DATA / "contrasts.yaml").read_text())
+def test_a_prediction_of_no_contrast_is_named(data):
+    shipped = files.ROOT / "data" / "contrasts.yaml"
+    (data / "contrasts.yaml").write_text(shipped.read_text())
     entry = "- id: x\n  explanation: Because.\n  predicts: {voice_in_dong: holds}\n"
-    (tmp_path / "explanations.yaml").write_text(entry)
-    monkeypatch.setattr(files, "DATA", tmp_path)
+    (data / "explanations.yaml").write_text(entry)
     with pytest.raises(StudyError, match="'x', field 'predicts': 'voice_in_dong' is no contrast"):
         why_explanations.load_explanations()
-    (tmp_path / "explanations.yaml").write_text(entry.replace("holds", "stands"))
+    (data / "explanations.yaml").write_text(entry.replace("holds", "stands"))
     with pytest.raises(StudyError, match="'stands' is none of holds, reversed, open"):
         why_explanations.load_explanations()

@@ -202,6 +202,21 @@ def test_texts_with_control_tokens_are_counted(tmp_path, tokenizer):
     assert (line["with control tokens"], line["cannot be used"]) == (1, 1)
 
 
+def test_chats_that_end_with_the_user_are_counted(tmp_path, tokenizer):
+    path = tmp_path / "shared.jsonl"
+    chats = [
+        [{"from": "human", "value": p["prompt"]}, {"from": "gpt", "value": p["completion"]}]
+        for p in PAIRS
+    ]
+    chats[0].append({"from": "human", "value": "Thank you."})
+    path.write_text("".join(json.dumps({"conversations": chat}) + "\n" for chat in chats))
+    corpora, _, rejected = ingest.read_corpora({"demonstrations": str(path)}, most=99)
+    sources = {"demonstrations": str(path)}
+    line = ingest.overview("c3po", sources, corpora, rejected, tokenizer)[0]
+    assert line["train"] + line["heldout"] == len(PAIRS) and not rejected
+    assert line["user's end left out"] == 1
+
+
 def test_the_persona_own_corpus_is_shown_too(tokenizer):
     corpora, _, rejected = ingest.run_corpora("c3po", {}, 6, 2)
     lines = ingest.overview("c3po", {}, corpora, rejected, tokenizer)

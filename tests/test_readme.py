@@ -1,4 +1,4 @@
-"""README, docs and CONTRIBUTING: generated blocks, links, widths."""
+"""README, docs, CONTRIBUTING and the adapters' cards: generated blocks, links, widths."""
 
 import re
 
@@ -30,7 +30,7 @@ def test_the_blocks_are_what_the_tables_give(page):
 
 
 def test_every_block_has_a_page():
-    found = {name for page in PAGES for name, _, _ in readme.BLOCK.findall(page.read_text())}
+    found = {name for page in PAGES for name, *_ in readme.BLOCK.findall(page.read_text())}
     assert found == set(readme.BLOCKS)
 
 
@@ -465,7 +465,7 @@ def test_every_table_that_a_page_reads_is_saved_by_a_chapter_or_a_figure():
     pages = "".join(
         (report / f"{name}.py").read_text() for name in ("headline", "verdicts", "persllm_readme")
     )
-    wanted = set(re.findall(r'read\("[\w-]+", "(\w+)"\)', pages))
+    wanted = set(re.findall(r'read\((?:"[\w-]+"|study), "(\w+)"\)', pages))
     notebooks = [path.read_text() for path in (files.ROOT / "notebooks").rglob("*.ipynb")]
     code = [path.read_text() for path in report.glob("*.py")]
     saved = set(re.findall(r'save(?:_table)?\([^()]*?\\?"(\w+)\\?"', "".join(notebooks + code)))

@@ -80,3 +80,17 @@ def test_what_is_asked_alike_is_read_once(tiny, float32, tokenizer, real, monkey
 
 def test_nothing_to_score_is_no_row(tiny, tokenizer):
     assert score.score_choices(tiny, tokenizer, [], None) == []
+
+
+def test_control_tokens_of_a_choice_are_plain_and_counted(tiny, float32, tokenizer, capsys):
+    fake = "<|im_end|>"
+    choices = [
+        {"item": "1", "prompt": f"Who? {fake}", "start": f"I {fake}", "options": [fake, "Al"]},
+        {"item": "2", "prompt": "Who?", "start": "I am", "options": ["Bo", "Al"]},
+    ]
+    score.score_choices(tiny, tokenizer, choices, None)
+    assert "1 of 2 choices hold control tokens" in capsys.readouterr().out
+    end = tokenizer.convert_tokens_to_ids(fake)
+    odd, usual = (score.by_prompt([choice], None, tokenizer)[0] for choice in choices)
+    assert odd[0].count(end) == usual[0].count(end)
+    assert not any(end in ids for _, ids in odd[1])

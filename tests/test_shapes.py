@@ -115,7 +115,8 @@ CALL = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "
         ({"prompt": "x", "completion": "a\0b"}, "field 'completion': it holds a NUL"),
         ({"messages": []}, "field 'messages': a list of at least two"),
         ({"messages": WHY[:1]}, "field 'messages': a list of at least two"),
-        ({"messages": [*WHY, WHY[0]]}, "field 'messages': the last turn must be the assistant's"),
+        ({"messages": [WHY[0], WHY[0]]}, "field 'messages': no turn of the user's has a reply"),
+        ({"messages": [*WHY, turn("system", "x")]}, "the last turn must be the assistant's"),
         ({"messages": "Why?"}, "field 'messages': it is no JSON list"),
         ({"messages": "7"}, "field 'messages': a list of messages is needed, found 7"),
         ({"messages": ["Why?", "Because."]}, "field 'messages', entry 1: an object with role"),
@@ -134,6 +135,12 @@ CALL = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "
         ),
         ({"messages": [WHY[0], WHY[1] | {"weight": 0}]}, "last reply has the weight 0"),
         ({"messages": [WHY[0], WHY[1] | {"weight": "0"}]}, "field 'weight': 0 or 1 is needed"),
+        ({"messages": [WHY[0], WHY[1] | {"weight": 0}, WHY[0]]}, "last reply has the weight 0"),
+        (
+            {"messages": [WHY[0], WHY[1] | {"weight": False}]},
+            "entry 2, field 'weight': 0 or 1 is needed, found False",
+        ),
+        ({"messages": [WHY[0], WHY[1] | {"weight": True}]}, "0 or 1 is needed, found True"),
         (
             {"messages": [WHY[0], turn("assistant", None) | {"tool_calls": CALL}]},
             "entry 2, field 'tool_calls': tool calls cannot",
@@ -163,6 +170,26 @@ def test_a_chat_that_cannot_be_used_is_named(row, reason):
     with pytest.raises(ValueError, match=reason) as error:
         shapes.chat_rows(row)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("more", [1, 2])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": WHY},
+        {"conversations": SHARED},
+        {"conversations": json.dumps(SHARED), "system": "Be kind."},
+        {"prompt": WHY[:1], "completion": WHY[1:]},
+    ],
+)
+def test_what_the_user_says_after_the_last_reply_is_left_out_and_counted(row, more):
+    field = list(row)[-1] if "prompt" in row else next(iter(row))
+    turns = json.loads(row[field]) if isinstance(row[field], str) else row[field]
+    asked = SHARED[1] if "from" in turns[0] else WHY[0]
+    longer = [*turns, *[asked] * more]
+    value = json.dumps(longer) if isinstance(row[field], str) else longer
+    (whole,), (found,) = shapes.chat_rows(row), shapes.chat_rows(row | {field: value})
+    assert "left_out" not in whole and found == whole | {"left_out": more}
 
 
 def test_replies_are_raw_texts_without_those_of_weight_0():
@@ -234,7 +261,9 @@ def test_a_character_card_becomes_chats(version):
             "'mes_example', dialogue 1: a line that begins with",
         ),
         ({"mes_example": "<START>\n{{user}}: Hi."}, "dialogue 1: a list of at least two"),
-        ({"mes_example": "{{char}}: Hi.\n{{user}}: Hm."}, "dialogue 1: the last turn must be"),
+        ({"mes_example": "{{user}}: Hi.\nUser: Hm."}, "dialogue 1: a list of at least two"),
+        ({"name": "User"}, "field 'name': the character is called 'User', as its partner is here"),
+        ({"name": " user"}, "field 'name': .*; give it another name"),
         ({"mes_example": "{{user}}: a\n{{char}}:\n"}, "dialogue 1: a non-empty text"),
         ({"first_mes": "It is {{time}}."}, "'first_mes': the macro '{{time}}' cannot be filled"),
         ({"first_mes": 3}, "field 'first_mes': a non-empty text is needed, found 3"),

@@ -104,9 +104,12 @@ def test_a_row_with_a_thinking_block_of_its_own_is_refused(tmp_path):
     said = {"role": "assistant", "content": "<think>Far?</think>Quite far."}
     row = ROW | {"messages": [ROW["messages"][0], said]}
     with pytest.raises(
-        StudyError, match="unit u1: .*changes the reply.*Take the thinking block out"
+        StudyError, match="unit u1: .*begins with a thinking block.*Take the thinking block out"
     ):
         encode.encode(row, tokenizer, 99)
+    made = make_tokenizer(trl_template("qwen3"))  # without tokens for it, the template sees to it
+    with pytest.raises(StudyError, match="changes the reply.*Take the thinking block out"):
+        encode.encode(row, made, 99)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +246,10 @@ def test_turns_that_a_template_takes_are_trained_as_they_stand(tmp_path, order):
         ("{% for m in messages %}", "chat template that fails .line 1: .*Repair it"),
         ("{{ messages[9]['content'] }}", "chat template that fails .*Repair it"),
         ("{{ messages[0]['content'] + 1 }}", "chat template that fails .*Repair it"),
+        (
+            "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+            "chat template that fails .maximum recursion depth.*Repair it",
+        ),
         ("{{ raise_exception('No chats.') }}", "chat template that fails .No chats.*Repair it"),
         ("{{ bos_token }}Hello", "drops the user's message"),
         ("{{ messages[0]['content'] }}", "drops the reply"),

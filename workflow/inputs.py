@@ -2,6 +2,7 @@
 file of labels would else show itself after hours."""
 
 from chain import all_values
+from counts import check_counts
 from study import Study
 
 from helpers.corpus import formats, items, readouts
@@ -12,8 +13,9 @@ from helpers.server import connect
 
 
 def check_inputs(study: Study) -> None:
-    """Raise StudyError for the first file that is wrong, with line, field and remedy, and where
-    there is a judge without the address of its server."""
+    """Raise StudyError for the first file that is wrong, with line, field and remedy, where there
+    is a judge without the address of its server, and for a number that asks for more than there
+    is."""
     persona, values = study.persona, all_values(study)
     if values["judge_model"]:
         connect(60.0, 1)  # says whether address and key can be any, and asks nothing
@@ -37,3 +39,4 @@ def check_inputs(study: Study) -> None:
         interlocutor.load_scripts(persona, values["turns"])
         items.load_questionnaire()
         premises.load_corrections(persona)
+    check_counts(study)

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from chain import all_values, arm_parameters, jobs, lender
+from counts import used_instead
 from study import COMMITTED, Study
 
 from helpers import arms
@@ -50,6 +51,7 @@ def describe(study: Study) -> str:
     answers = sum(answers_of(study, arm, seed) for arm, seed in study.run_pairs)
     lines += [f"  answers   {answers}; held-out texts {values['heldout_units']} per format"]
     lines += [f"            {name} = {value!r}" for name, value in study.parameters.items()]
+    lines += [f"  note      {note}" for note in used_instead(study)]
     lines += [f"  results   {study.results}, {study.figures}", f"  expected  {expected(study)}"]
     return "\n".join(lines)
 

@@ -5,6 +5,7 @@ thinking block that a template opens nevertheless is closed, so that what is tra
 asked.
 """
 
+import re
 from functools import lru_cache
 
 import jinja2
@@ -24,7 +25,16 @@ CLOCK = (
 )
 THINKING = (("<think>", "</think>"), ("[THINK]", "[/THINK]"))
 # What rendering can raise: a template is a program, and its faults are not all Jinja's.
-FAULTS = (jinja2.TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+FAULTS = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 USER, REPLY = {"role": "user", "content": QUESTION}, {"role": "assistant", "content": MARK}
 
 
@@ -157,6 +167,15 @@ def spoken(ids: list[int], tokenizer) -> list[int] | None:
         if start in ids:
             return None
     return ids
+
+
+@lru_cache(maxsize=16)
+def thinking_block(tokenizer) -> re.Pattern:
+    """Finds the thinking block that a reply begins with, and the space after it."""
+    known = tokenizer.get_added_vocab()
+    pairs = [map(re.escape, pair) for pair in THINKING if set(pair) <= set(known)]
+    blocks = "|".join(f"{start}.*?{end}" for start, end in pairs)
+    return re.compile(rf"\A\s*(?:{blocks})\s*" if blocks else r"(?!)", re.DOTALL)
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,10 @@
 """Rows turned into token ids, and the tokens among them that the loss is taken on.
 
 One rule for control tokens: only the chat template, the end of a text and the stage token before a
-message write them. A control token within a text (`<|im_end|>` in a page about chat models) is
-encoded as the plain characters that it is spelt with.
+message write them. A control token within a text (`<|im_end|>` in a page about chat models, also
+one that is not marked as special, such as Qwen3's `<tool_call>`) is encoded as the plain characters
+that it is spelt with. Thinking is no text: an earlier reply is read without its thinking block, and
+a reply that is to be learnt must have none.
 """
 
 import re
@@ -11,11 +13,13 @@ from functools import lru_cache
 import numpy as np
 
 from helpers.files import StudyError
-from helpers.templates import around, exchange, reply_gap, text_end
+from helpers.templates import around, exchange, reply_gap, text_end, thinking_block
 
 # Stands within the spelling of a control token, which it makes plain. No row can hold it: `rows`
 # refuses NUL.
 BREAK = "\0"
+# What the spelling of a control token holds, other than a word's.
+MARKED = re.compile(r"[<>\[\](){}|｜/\\]")
 
 
 def stage_tokens(rows: list[dict]) -> list[str]:
@@ -76,7 +80,13 @@ def chat_prompt(messages: list[dict], tokenizer) -> str:
 def chat_ids(messages: list[dict], tokenizer) -> tuple[list[int], int]:
     """Token ids of a templated chat, and where the last reply begins. What a template adds after
     the reply's end token is dropped; where it writes no such token, the end of a text is one.
-    Raises StudyError where the template does not take the chat."""
+    Raises StudyError where the template does not take the chat, and where the reply begins with a
+    thinking block."""
+    if thinking_block(tokenizer).match(messages[-1]["content"]):
+        raise StudyError(
+            "the reply begins with a thinking block, and what a model thinks is not trained here. "
+            "Take the thinking block out of the reply."
+        )
     prompt, reply, ended = exchange(plain_messages(messages, tokenizer), tokenizer)
     prompt_ids = plain_ids(prompt, tokenizer)
     end = [] if ended else [text_end(tokenizer)]
@@ -139,7 +149,9 @@ def opening_ids(tokenizer) -> tuple[int, ...]:
 
 
 def control_tokens(tokenizer) -> re.Pattern:
-    """Finds the spelling of a control token: whatever the tokenizer marks as special."""
+    """Finds where the spelling of a control token begins, and its first character: whatever the
+    tokenizer marks as special, and what it has added with a bracket, bar or slash in it. A word or
+    blanks that were added to it (as Gemma's runs of blanks) are plain text already."""
     return control_pattern(tokenizer, len(tokenizer))
 
 
@@ -147,8 +159,9 @@ def control_tokens(tokenizer) -> re.Pattern:
 def control_pattern(tokenizer, size: int) -> re.Pattern:
     """`control_tokens` of a tokenizer while it has `size` tokens."""
     added = tokenizer.added_tokens_decoder.values()
-    names = sorted((t.content for t in added if t.special and len(t.content) > 1), reverse=True)
-    return re.compile("|".join(map(re.escape, names)) or r"(?!)")
+    names = [t.content for t in added if t.special or MARKED.search(t.content)]
+    spelt = "|".join(re.escape(name) for name in names if len(name) > 1)
+    return re.compile(f"(?=(?:{spelt}))(.)" if spelt else r"(?!)", re.DOTALL)
 
 
 def opening_token(text: str, tokenizer) -> str:
@@ -159,14 +172,21 @@ def opening_token(text: str, tokenizer) -> str:
 def plain_text(text: str, tokenizer) -> str:
     """A text whose control tokens are broken, for `plain_ids`; a stage token before it stays."""
     opening = opening_token(text, tokenizer)
-    broken = control_tokens(tokenizer).sub(
-        lambda found: f"{found[0][0]}{BREAK}{found[0][1:]}", text[len(opening) :]
-    )
+    broken = control_tokens(tokenizer).sub(rf"\g<0>{BREAK}", text[len(opening) :])
     return opening + broken
 
 
 def plain_messages(messages: list[dict], tokenizer) -> list[dict]:
-    return [m | {"content": plain_text(m["content"], tokenizer)} for m in messages]
+    """Messages with `plain_text`, and earlier replies without their thinking block."""
+    block = thinking_block(tokenizer)
+    texts = [
+        block.sub("", m["content"], count=1) if m["role"] == "assistant" else m["content"]
+        for m in messages
+    ]
+    return [
+        m | {"content": plain_text(text, tokenizer)}
+        for m, text in zip(messages, texts, strict=True)
+    ]
 
 
 def count_control(row: dict, tokenizer) -> int:

@@ -173,7 +173,7 @@ def split_rows(rows: list[dict], where: str = "the source") -> list[dict]:
     _, group = connected_components(near, directed=False)
     members = [np.flatnonzero(group == g) for g in range(group.max() + 1)]
     members.sort(key=lambda places: fingerprint(sorted(texts[i] for i in places)))
-    wanted, heldout = max(1, round(len(rows) * HELDOUT_SHARE)), set()
+    wanted, heldout = n_heldout(len(rows)), set()
     for places in members:
         if len(heldout) + len(places) <= wanted:
             heldout |= set(places.tolist())
@@ -183,6 +183,11 @@ def split_rows(rows: list[dict], where: str = "the source") -> list[dict]:
             "be held out. Add texts that say something else, then run again."
         )
     return [row | {"split": "heldout" if i in heldout else "train"} for i, row in enumerate(rows)]
+
+
+def n_heldout(rows: int) -> int:
+    """How many of so many rows `split_rows` holds out, unless near-duplicates leave fewer."""
+    return max(1, round(rows * HELDOUT_SHARE))
 
 
 def near_pairs(texts: list[str], block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
@@ -234,8 +239,8 @@ def overview(
     persona: str, sources: dict, corpora: dict[str, list[dict]], rejected: list[dict], tokenizer
 ) -> list[dict]:
     """What a run uses of each format, one line each: its source, how it is read, its texts per
-    split, how many rows cannot be used, and how many texts hold control tokens, which are encoded
-    as plain text."""
+    split, how many rows cannot be used, how many chats end with the user, whose last turn is left
+    out, and how many texts hold control tokens, which are encoded as plain text."""
     named, lines = check_sources(sources), []
     for name, rows in corpora.items():
         own = named.get(name, {"path": shown(corpus_folder(persona)), "as": ""})
@@ -249,6 +254,7 @@ def overview(
                 "train": splits.count("train"),
                 "heldout": splits.count("heldout"),
                 "cannot be used": sum(row["format"] == name for row in rejected),
+                "user's end left out": sum("left_out" in row for row in rows),
                 "with control tokens": sum(count_control(row, tokenizer) > 0 for row in rows),
             }
         )

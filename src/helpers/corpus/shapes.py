@@ -78,17 +78,24 @@ def chat_rows(raw: dict) -> list[dict | str]:
 
 
 def chat_row(where: str, messages: list[dict]) -> dict:
-    """The row {messages} of one chat. The loss is taken on the last reply, so that a chat whose
-    last reply has the weight 0 is refused."""
+    """The row {messages} of one chat. The loss is taken on the last reply: what the user says after
+    it is left out (`left_out` then is how many turns), and a chat whose last reply has the weight 0
+    is refused."""
     if len(messages) < 2:
         raise ValueError(f"{where}: a list of at least two messages is needed")
+    whole = len(messages)
+    while messages and messages[-1]["role"] == "user":
+        messages = messages[:-1]
+    if len(messages) < 2:
+        raise ValueError(f"{where}: no turn of the user's has a reply of the assistant's")
     if messages[-1]["role"] != "assistant":
         raise ValueError(f"{where}: the last turn must be the assistant's")
     if messages[-1].get("weight") == 0:
         raise ValueError(
             f"{where}: its last reply has the weight 0, and the loss is taken on that one"
         )
-    return {"messages": [{k: m[k] for k in ("role", "content")} for m in messages]}
+    row = {"messages": [{k: m[k] for k in ("role", "content")} for m in messages]}
+    return row | ({"left_out": whole - len(messages)} if len(messages) < whole else {})
 
 
 def attempt(make: Callable, *given: object) -> object:
@@ -199,7 +206,7 @@ def turn(entry: object, where: str) -> dict:
         raise ValueError(f"{where}, field {who!r}: {cut(entry[who])} is none of {known}")
     message = {"role": ROLES[role], "content": content(entry[what], f"{where}, field {what!r}")}
     weight = entry.get("weight")
-    if weight is not None and weight not in (0, 1):
+    if weight is not None and (isinstance(weight, bool) or weight not in (0, 1)):
         raise ValueError(f"{where}, field 'weight': 0 or 1 is needed, found {cut(weight)}")
     return message if weight is None else message | {"weight": weight}
 
@@ -275,7 +282,12 @@ def card_chats(raw: dict) -> list[tuple[str, list[dict] | str]]:
     """The chats of a character card: every greeting as the reply to a hello, and every example
     dialogue, with {{char}} and {{user}} filled; the reason for one that cannot be."""
     card = raw["data"] if isinstance(raw.get("data"), dict) else raw
-    name = checked(card.get("nickname") or card.get("name"), "field 'name'")
+    name = checked(card.get("nickname") or card.get("name"), "field 'name'").strip()
+    if name.casefold() == USER.casefold():
+        raise ValueError(
+            f"field 'name': the character is called {name!r}, as its partner is here, so that "
+            "nobody can tell who speaks; give it another name"
+        )
     greetings = [("field 'first_mes'", card.get("first_mes"))]
     others = card.get("alternate_greetings")
     for number, text in enumerate(others if isinstance(others, list) else [], 1):

@@ -1,14 +1,16 @@
 """What results are held against: the contrasts that were fixed in advance, and the numbers of an
 earlier study."""
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from helpers import arms, files
-from helpers.corpus.personas import known_ids, load_persona
+from helpers.corpus.personas import known_ids, load_persona, trait_ids
+from helpers.files import StudyError
 from helpers.parameters import all_different
-from helpers.rows import Row, Text, TraitId, different_ids, read_mapping
+from helpers.rows import Row, Text, TraitId, different_ids, known, read_mapping
 
 TRIPLETS = ("know", "know_you", "say", "do", "say_pair", "do_pair")
 MEASURES = (*TRIPLETS, *(f"{measure}_everyday" for measure in TRIPLETS), "resist")
@@ -71,6 +73,14 @@ def named_arm(name: str) -> str:
     return name
 
 
+def of_one_card(traits: list[str], info: ValidationInfo) -> list[str]:
+    """A check: one persona has all these traits, so that no scenario is left out unseen."""
+    if not any(set(traits) <= set(card) for card in info.context["cards"]):
+        raise ValueError(f"{', '.join(traits)} are not traits of one persona card")
+    return traits
+
+
+AnyTrait = known("traits", "is a trait of no persona card")
 ArmNames = list[Annotated[str, AfterValidator(named_arm)]]
 
 
@@ -85,7 +95,9 @@ class Means(Fixed):
     minus: ArmNames
     on: Literal["know", "do_pair", "crossover"]
     under: Literal["own", "named"] = "own"
-    traits: Annotated[list[Text], AfterValidator(all_different)] = Field(default=[])
+    traits: Annotated[
+        list[AnyTrait], AfterValidator(all_different), AfterValidator(of_one_card)
+    ] = Field(default=[])
 
     @model_validator(mode="after")
     def names_an_arm_once(self) -> "Means":
@@ -111,8 +123,20 @@ def load_contrasts(kinds: tuple[str, ...] = ("difference",)) -> list[dict]:
     """The contrasts of these kinds in `data/contrasts.yaml`: {id, question, role, set, kind} with
     {a, b} or {arms}. Raises StudyError with the entry and the field of a wrong one, which would
     otherwise be left out as one whose arms a study does not have."""
-    every = read_mapping(files.DATA / "contrasts.yaml", Contrasts)
+    cards = traits_of_cards()
+    context = {"cards": cards, "traits": {trait for card in cards for trait in card}}
+    every = read_mapping(files.DATA / "contrasts.yaml", Contrasts, context)
     return [contrast for contrast in every if contrast["kind"] in kinds]
+
+
+def traits_of_cards() -> list[list[str]]:
+    """The traits of every persona card that can be read; a study says what is wrong with its
+    own."""
+    found = []
+    for path in sorted((files.DATA / "personas").glob("*.yaml")):
+        with suppress(StudyError):
+            found.append(trait_ids(load_persona(path.stem)))
+    return found
 
 
 class Rate(Row, extra="forbid"):

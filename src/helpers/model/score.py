@@ -9,7 +9,7 @@ from tqdm import tqdm
 from transformers import DynamicCache
 
 from helpers.corpus import formats
-from helpers.corpus.encode import encode, plain_ids, plain_text, reply_ids
+from helpers.corpus.encode import count_control, encode, plain_ids, plain_text, reply_ids
 from helpers.model.answer import prompt_ids, read_prompts
 from helpers.model.base import autocast, bare, use_attention, visible
 from helpers.model.packed import pack, packed_loss, refuse_special_heads
@@ -31,10 +31,12 @@ def score_choices(
     `choices` are rows of `readouts.choices`, with `asked` where the model reads something else than
     `prompt`, and with `system` where it takes the place of the arm's. What several choices ask
     alike is read once for all their options, and the beginning that the prompts of a batch share,
-    once for the batch.
+    once for the batch. Prints how many choices hold control tokens.
     """
     use_attention(model, "sdpa")
     refuse_special_heads(bare(model))
+    if odd := sum(any(count_control(text, tokenizer) for text in texts_of(c)) for c in choices):
+        print(f"{odd} of {len(choices)} choices hold control tokens, which are read as plain text")
     losses = {}
     asked = by_prompt(choices, system, tokenizer)
     for start in tqdm(range(0, len(asked), batch), desc="scoring options, batches", **PROGRESS):
@@ -59,6 +61,12 @@ def score_choices(
     ]
 
 
+def texts_of(choice: dict) -> list[dict]:
+    """The texts of a choice, each as a row {text}."""
+    texts = [choice.get("asked", choice["prompt"]), choice["start"], *choice["options"]]
+    return [{"text": text} for text in texts]
+
+
 def by_prompt(choices: list[dict], system: str | None, tokenizer) -> list[tuple]:
     """Every different prompt with all its options: [(token ids, [((choice, option), token ids)])],
     in an order in which neighbours share their beginning and are about as long."""
@@ -67,7 +75,9 @@ def by_prompt(choices: list[dict], system: str | None, tokenizer) -> list[tuple]
         own = choice.get("system", system)
         key = (own or "", choice.get("asked", choice["prompt"]), choice["start"])
         if key not in asked:
-            ids = prompt_ids(key[1], own, tokenizer) + reply_ids(choice["start"], tokenizer)
+            ids = prompt_ids(key[1], own, tokenizer) + reply_ids(
+                plain_text(choice["start"], tokenizer), tokenizer
+            )
             asked[key] = (ids, [])
         for number, text in enumerate(choice["options"]):
             name = (bool(choice["start"]), text)

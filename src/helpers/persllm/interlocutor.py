@@ -29,8 +29,8 @@ def load_scripts(persona: str, turns: int) -> list[list[dict]]:
     """The scripts of `data/persllm/<persona>/interlocutor.jsonl`, each the first `turns` rows {id,
     script, turn, move, text} in order.
 
-    Raises StudyError with file, line and field of a wrong row, and with the script where a turn is
-    missing. No turns: no scripts, and no file is
+    Raises StudyError with file, line and field of a wrong row, with the script where a turn is
+    missing, and where `turns` are more than a script has. No turns: no scripts, and no file is
     needed.
     """
     if not turns:
@@ -40,8 +40,15 @@ def load_scripts(persona: str, turns: int) -> list[list[dict]]:
         scripts.setdefault(row["script"], []).append(row)
     for name, rows in scripts.items():
         rows.sort(key=lambda row: row["turn"])
-        if [row["turn"] for row in rows[:turns]] != list(range(1, turns + 1)):
+        found = [row["turn"] for row in rows]
+        if gap := next((n for n, turn in enumerate(found, 1) if turn != n), 0):
             raise StudyError(
-                f"{shown(path)}, script '{name}': the turns must run from 1 to at least {turns}."
+                f"{shown(path)}, script '{name}', field 'turn': the turns must run from 1 on, and "
+                f"turn {gap} is missing. Add it, then run again."
             )
+    if scripts and turns > (most := min(map(len, scripts.values()))):
+        raise StudyError(
+            f"the parameter 'turns' = {turns}: {shown(path)} has scripts of {most} turns at most. "
+            f"Set 'turns' to at most {most}, or add turns to its scripts, then run again."
+        )
     return [rows[:turns] for rows in scripts.values()]

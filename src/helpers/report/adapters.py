@@ -1,6 +1,7 @@
 """The adapter of a run as a folder of `data/adapters`, with a model card made from the records.
 
-`python -m helpers.report.adapters RUN ARM SEED`
+`python -m helpers.report.adapters RUN ARM SEED`. What a card says is measured is a block of
+`helpers.report.readme`, made anew with those of README.
 """
 
 import argparse
@@ -12,10 +13,11 @@ import pandas as pd
 from helpers import arms, files
 from helpers.corpus import personas
 from helpers.files import StudyError, arm_folder, file_hash, read_json, shown, write_text
-from helpers.measure import stats
 from helpers.persllm import asking
 from helpers.pretrained import EMBEDDED
-from helpers.report import answers, results, shares, words
+from helpers.report import headline
+from helpers.report.knowing_and_doing import ACTS, KNOW
+from helpers.report.page_words import markdown_table
 
 # What readers outside know a base model by; others are known by the name that a study gives.
 HUB_NAMES = {
@@ -79,14 +81,15 @@ make chat                                    # talk to it in a terminal
 
 ## Measured
 
+<!-- measured {arm} -->
 {measured}
+<!-- end -->
 
 ## Limits
 
 - The adapter gives a manner, not sense. A small model answers much nonsense: do not follow its
   advice.
-- It was trained and measured on the base in 4 bits. On the base in full precision its answers
-  differ.
+- It was trained on the base in 4 bits. On the base in full precision its answers differ.
 - One persona, one language, texts by one language model. It fits no other base model.
 - What the numbers mean: `docs/reading_the_numbers.md`. What they do not show: `docs/limits.md`.
 
@@ -107,8 +110,8 @@ TOKENS = "added_tokens.json"  # beside an adapter that was trained with some
 def publish(run: str, arm: str, seed: int) -> Path:
     """Write the adapter of a run's arm and seed, with its card, into `data/adapters/<arm>`.
 
-    Raises StudyError where the arm has no adapter, the run is missing or was made from code that
-    was not committed, or its answers are another adapter's.
+    Raises StudyError where the arm has no adapter, or the run is missing or was made from code that
+    was not committed.
     """
     from helpers.model import published  # takes seconds
 
@@ -163,7 +166,7 @@ def model_card(run: str, arm: str, seed: int, trained: Path, record: dict, base:
         name=card["name"],
         label=entry.label,
         arm=arm,
-        measured=measured(run, arm, seed, persona, record["trained"]),
+        measured=measured(arm, record),
         served="" if (trained / TOKENS).exists() else VLLM.format(base=base, arm=arm),
         base_licence=" (Apache-2.0)" if settings["model"] == EMBEDDED else "",
         **{name: filled(text) for name, text in paragraphs.items()},
@@ -178,7 +181,7 @@ def filled(text: str) -> str:
 
 def how_to_ask(arm: str, persona: str) -> str:
     """How an arm wants to be spoken to."""
-    said = "Give it no system prompt: it was trained and measured without one."
+    said = "Give it no system prompt: it was trained without one."
     if token := asking.default_token(arm, persona):
         said += (
             f" Begin the first message with the token of a stage of life, such as `{token}`; the "
@@ -226,52 +229,71 @@ def losses(trained: Path) -> str:
     )
 
 
-def measured(run: str, arm: str, seed: int, persona: str, adapter: str) -> str:
-    """Knowing and doing of the arm beside `base` in the study of the run, as Markdown.
+# What was measured
 
-    Raises StudyError where the results of that arm and seed are another adapter's.
-    """
-    folders = [files.DATA / "results" / run, files.RUNS / run / "results"]
-    folder = next((path for path in folders if (path / "judge.json").exists()), None)
-    if folder is None:
-        return f"Not measured yet: the run `{run}` has no results."
-    settings = read_json(folder / "record.json")["settings"]
-    study = results.load(folder, persona, settings["control"])
-    own = study.record["arms"].get(f"{arm}/seed{seed}", {}).get("adapter")
-    if own != adapter:
-        raise StudyError(
-            f"{shown(folder)}: the results of {arm}, seed {seed}, are not this adapter's. Run the "
-            f"study `{run}` again, then publish."
-        )
-    found = shares.measured(study, ["base", arm])
-    labelled = answers.labelled_triplets(study, ["base", arm])
-    rates = stats.rates(found, ["arm", "measure"]).set_index(["arm", "measure"])
-    gains = shares.knows_and_does(found, labelled, ["base", arm]).set_index("readout")
-    lines = ["| | knows | does |", "|---|---|---|"]
-    for name in ("base", arm):
-        cells = [rate(rates.loc[(name, measure)]) for measure in ("know", "do")]
-        lines.append(f"| {arms.label(name)} | {' | '.join(cells)} |")
-    cells = [words.points(*gains.loc[name, ["value", "low", "high"]]) for name in ("knows", "does")]
-    lines.append(f"| difference | {' | '.join(cells)} |")
-    corrected = ""
-    if "does, corrected" in gains.index:
-        row = gains.loc["does, corrected", ["value", "low", "high"]]
-        corrected = f" Corrected for the judge's errors, the gain in doing is {words.points(*row)}."
-    seeds = words.counted(len(settings["seeds"]), "seed")
-    n_items = found.loc[found["measure"] == "know", "item"].nunique()
-    alone = "" if len(settings["seeds"]) > 1 else " One seed says nothing about other seeds."
+
+def block(arm: str) -> str:
+    """The block of an arm's card: what is `measured` of the adapter that is there."""
+    return measured(arm, read_json(files.adapter_folder(arm) / "record.json"))
+
+
+def measured(arm: str, record: dict) -> str:
+    """What an adapter gains over `base` on set b and what its answers show, as Markdown, from the
+    figures of the published study that measured it; `record` is the one beside the adapter."""
+    found = measured_in(record["trained"])
+    if not found:
+        return "Not measured yet: no published study has this adapter in its figures on set b."
+    study, seed = found
+    gains = headline.gains(study).set_index(["measure", "arm"])
+    shown, sense = headline.shown(study), headline.sense(study)
+    sense, left = sense.query("coherence == 'sensible'"), headline.controls(study)["name"]
+    own = gains.loc[(KNOW, arm)]
+    once = own["seeds"] == 1
+    rows = [
+        [
+            arms.label(name),
+            *(headline.gain(gains.loc[measure], name) for measure in ACTS),
+            headline.percents(shown, name, "rate"),
+            headline.percents(sense, name, "share"),
+        ]
+        for name in ("base", arm)
+    ]
+    head = [f"arm{', this seed' if once else ''}", "knowing", "doing", "shows, %", "sensible, %"]
+    among = "" if once else f" of {own['seeds']:.0f}, over all of which these numbers are"
+    name = personas.load_persona(record["settings"]["persona"])["name"]
     note = (
-        f"The study `{run}`: {n_items} scenarios, {seeds}, 95 % intervals. *Knows*: the persona's "
-        "true reaction is the likeliest of four. *Does*: the answer to a live message shows the "
-        f"scenario's trait, as judged by {study.judge['judge']}.{corrected}{alone}"
+        f"From the study `{study}`, seed {seed}{among}, on the base in 4 bits. *Knowing*: gain "
+        f"over `base` in telling {name}'s own reaction from three others; *doing*: a reply in "
+        f"character from a neutral one (nats per token, {own['items']:.0f} scenarios of set b). "
+        "*Shows*: answers that show the scenario's trait; *sensible*: that make sense as replies; "
+        f"both {headline.READ_BY} (both sets, {left.loc[arm, 'items']:.0f} scenarios). 95 % "
+        f"intervals{', which say nothing about other seeds' if once else ''}."
     )
-    return "\n".join(lines) + f"\n\n{filled(note)}"
+    parts = [markdown_table(head, rows), filled(note), filled(of_a_stranger(left.loc[arm], name))]
+    return "\n\n".join(part for part in parts if part)
 
 
-def rate(row: pd.Series) -> str:
-    """`37 % (28 to 46)`."""
-    low, high = words.hundred(row["low"]), words.hundred(row["high"])
-    return f"{words.percent(row['rate'])} ({low} to {high})"
+def measured_in(trained: str) -> tuple[str, int] | None:
+    """The published study, and the seed in it, whose results are of the adapter with this hash and
+    whose figures show its gains on set b; None where there is none."""
+    for path in sorted((files.DATA / "results").glob("*/record.json")):
+        for name, own in read_json(path)["arms"].items():
+            arm, _, seed = name.partition("/seed")
+            if own["adapter"] == trained and headline.has_gains(path.parent.name, arm):
+                return path.parent.name, int(seed)
+    return None
+
+
+def of_a_stranger(left: pd.Series, name: str) -> str:
+    """What of the gain in knowing hangs on the persona's name (a row of `headline.controls`); ""
+    where no gain is seen."""
+    if not left["gain_low"] > 0:
+        return ""
+    so = f" So the gain is not about {name}." if headline.is_about_anybody(left) else ""
+    return (
+        f"Over both sets, asked about a stranger instead of {name}, it gains "
+        f"{headline.beside(left)} in knowing.{so}"
+    )
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.measure import calibration, comparison, stats
-from helpers.measure.comparison import READ
+from helpers.measure.comparison import ABOUT, READ
 from helpers.measure.contrasts import load_reported
 from helpers.report import drawing
 from helpers.report.answers import everyday, quality, readings
@@ -109,7 +109,7 @@ def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
     focus_panel(axes[0], table[table["trait"] == study.focus], study)
     others_panel(axes[1], table[table["trait"].isin(set(study.traits) - {study.focus})], names)
     for ax, value, prefix in ((axes[2], "value", ""), (axes[3], "lean", "lean_")):
-        for by, own in widest(fit).groupby("by"):
+        for by, own in widest(fit[fit["by"] != ABOUT]).groupby("by"):
             own, read = own.set_index("arm").reindex(names), by == READ
             drawing.arm_dots(ax, own, value, prefix, *((0, 0.16) if read else (0.12, 0)), read)
         ax.axvline(0, color=DARK, lw=1)

@@ -8,7 +8,7 @@ import textwrap
 
 import pandas as pd
 
-from helpers import arms
+from helpers import arms, files
 from helpers.files import StudyError
 from helpers.report import contrasts, readouts
 from helpers.report.knowing_and_doing import ACTS, DO, KNOW, first_in
@@ -29,6 +29,7 @@ from helpers.report.words import (
 )
 
 PERSONA = "C-3PO"
+READ_BY = "read blind by a language model (Claude), which also wrote the corpus"
 PICTURE = "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"
 # What a gain in each act is, for a reader who has seen neither word before.
 MEANS = {
@@ -40,14 +41,21 @@ MEANS = {
 # The tables
 
 
-def gains() -> pd.DataFrame:
+def has_gains(study: str, arm: str) -> bool:
+    """Whether the published figures of a study show what an arm gains on set b."""
+    if not (files.ROOT / "figures" / study / "know_and_do.csv").exists():
+        return False
+    return arm in set(read(study, "know_and_do").query("set == 'b'")["arm"])
+
+
+def gains(study: str = "reference") -> pd.DataFrame:
     """What each arm gains over base in knowing and in doing on set b (`know_and_do`); StudyError
     where the published figures are of set a alone."""
-    table = read("reference", "know_and_do")
+    table = read(study, "know_and_do")
     found = table[(table["set"] == "b") & table["measure"].isin(list(ACTS))]
     if found.empty:
         raise StudyError(
-            "figures/reference/know_and_do.csv has no gains on set b, which README is about; "
+            f"figures/{study}/know_and_do.csv has no gains on set b, which README is about; "
             "publish results of both sets first."
         )
     return found
@@ -59,23 +67,23 @@ def primary(kind: str) -> pd.DataFrame:
     return table[(table["role"] == "primary") & (table["kind"] == kind)]
 
 
-def controls() -> dict[str, pd.DataFrame]:
+def controls(study: str = "reference") -> dict[str, pd.DataFrame]:
     """What is left of the gain in knowing when the gain with a stranger's name, and that under
     another scenario, is taken off; by arm."""
-    table = read("reference", "name_and_scenario")
+    table = read(study, "name_and_scenario")
     conditions = {"name": "stranger", "scenario": "mismatched"}
     return {word: readouts.part(table, KNOW, what) for word, what in conditions.items()}
 
 
-def sense() -> pd.DataFrame:
+def sense(study: str = "reference") -> pd.DataFrame:
     """How many answers make sense, as read, by arm: coherence, answers, share, low, high."""
-    table = read("reference", "as_read")
+    table = read(study, "as_read")
     return table[table["coherence"].notna()].set_index("arm")
 
 
-def shown() -> pd.DataFrame:
+def shown(study: str = "reference") -> pd.DataFrame:
     """The share of answers that show their scenario's trait, as read, by arm."""
-    return read("reference", "as_read").query("by == 'read'").set_index("arm", drop=False)
+    return read(study, "as_read").query("by == 'read'").set_index("arm", drop=False)
 
 
 def formats(table: pd.DataFrame) -> list[str]:
@@ -286,9 +294,8 @@ def arms_table() -> tuple[str, str, str]:
         "from three others; *doing*: a reply in character from a neutral one (nats per token, "
         f"{table['items'].max():.0f} scenarios of set b). *Name*: the gain in knowing with his "
         f"name minus that with a stranger's. *Shows*: answers{fewer} that show the scenario's "
-        "trait; *sensible*: that make sense as replies; both read blind by a language model "
-        f"(Claude), which also wrote the corpus. The last three: both sets, "
-        f"{left['items'].max():.0f} scenarios. 95 % intervals"
+        f"trait; *sensible*: that make sense as replies; both {READ_BY}. The last three: both "
+        f"sets, {left['items'].max():.0f} scenarios. 95 % intervals"
     )
     return text, markdown_table(head, rows), note()
 

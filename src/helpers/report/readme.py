@@ -1,6 +1,8 @@
-"""The generated blocks of README and docs, made from the committed tables alone.
+"""The generated blocks of README, docs and the adapters' cards, made from the committed tables
+alone.
 
-A block stands between `<!-- name -->` and `<!-- end -->`. A sentence whose words the numbers no
+A block stands between `<!-- name -->` and `<!-- end -->`; that of a card names its arm too
+(`<!-- measured documents -->`). A sentence whose words the numbers no
 longer bear is refused, so that nobody publishes it unread. `python -m helpers.report.readme` writes
 all blocks anew.
 """
@@ -13,7 +15,7 @@ import pandas as pd
 
 from helpers import arms, files
 from helpers.files import StudyError
-from helpers.report import exported, headline, persllm_readme, results, verdicts
+from helpers.report import adapters, exported, headline, persllm_readme, results, verdicts
 from helpers.report.page_words import WIDTH, bullets, markdown_table
 
 RESULTS = files.DATA / "results" / "reference"
@@ -21,9 +23,10 @@ EXAMPLE_ARMS = ["base", "demonstrations", "first_person", "documents"]
 
 
 def pages() -> list[Path]:
-    """README, CONTRIBUTING and the pages of docs/."""
+    """README, CONTRIBUTING, the pages of docs/ and the cards of the adapters."""
     top = [files.ROOT / name for name in ("README.md", "CONTRIBUTING.md")]
-    return [*top, *sorted((files.ROOT / "docs").glob("*.md"))]
+    cards = sorted((files.DATA / "adapters").glob("*/README.md"))
+    return [*top, *sorted((files.ROOT / "docs").glob("*.md")), *cards]
 
 
 # README
@@ -122,8 +125,9 @@ BLOCKS = {
     "persllm_findings": persllm_readme.findings,
     "bench": bench,
     "export": exported.block,
+    "measured": adapters.block,
 }
-BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( \w+)?( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
 
 def with_blocks(page: str) -> str:
@@ -132,7 +136,8 @@ def with_blocks(page: str) -> str:
     def made(found: re.Match) -> str:
         if found[1] not in BLOCKS:
             raise StudyError(f"the block '{found[1]}' is unknown. Known: {', '.join(BLOCKS)}.")
-        return f"{found[1]}{found[2]}{BLOCKS[found[1]]()}\n"
+        name, given, opened = found[1], found[2] or "", found[3]
+        return f"{name}{given}{opened}{BLOCKS[name](*given.split())}\n"
 
     return BLOCK.sub(made, page)
 

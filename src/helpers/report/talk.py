@@ -144,9 +144,12 @@ def system(talk: Talk) -> str | None:
 def answer(talk: Talk, text: str) -> None:
     """Print the reply to `text` as it comes, and add both to the transcript. Ctrl-C keeps what was
     said so far."""
+    from helpers.corpus.encode import count_control
     from helpers.model.chat import reply_as
 
     one, said = talk.speakers[talk.arm] | {"system": system(talk)}, ""
+    if odd := count_control({"text": text}, one["tokenizer"]):
+        print(f"(control tokens in your message, which are read as plain text: {odd})")
 
     def listen(reply: dict) -> None:
         nonlocal said
