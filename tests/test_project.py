@@ -209,3 +209,13 @@ def test_what_the_benchmark_takes_for_work_is_what_chapters_do():
     calls = ast.literal_eval(named["BUSY"])
     code = "\n".join(source(cell) for path in NOTEBOOKS for cell in cells(path, "code"))
     assert len(calls) > 5 and not [call for call in calls if call not in code]
+
+
+@pytest.mark.parametrize("words", [["-m", "helpers.report.readme"], ["workflow/bench.py"]])
+def test_a_command_refuses_what_it_does_not_know(words):
+    before = (ROOT / "README.md").read_bytes()
+    done = subprocess.run(
+        [sys.executable, *words, "--fast"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 2 and "unrecognized arguments: --fast" in done.stderr
+    assert (ROOT / "README.md").read_bytes() == before

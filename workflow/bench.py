@@ -12,6 +12,7 @@ data/results/bench.csv.
 (f) seconds of a training step beside one busy process against the same step alone
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -237,6 +238,16 @@ def busy_rows() -> list[dict]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    # What `step_seconds` starts; nobody types it.
+    parser.add_argument("part", nargs="?", choices=["one-step"], help=argparse.SUPPRESS)
+    one_step() if parser.parse_args().part else measure()
+
+
+def measure() -> None:
+    """Measure all rows and write them."""
     tokenizer = pretrained.load_tokenizer("embedded")
     rows = []
     for name, corpus in formats.load_corpora("c3po").items():
@@ -311,4 +322,4 @@ def line(measure: str, own: float, other: float, against: str, aim: float, note:
 
 
 if __name__ == "__main__":
-    one_step() if sys.argv[1:] == ["one-step"] else main()
+    main()

@@ -7,6 +7,7 @@ longer bear is refused, so that nobody publishes it unread. `python -m helpers.r
 all blocks anew.
 """
 
+import argparse
 import re
 import textwrap
 from pathlib import Path
@@ -150,6 +151,9 @@ def update() -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     try:
         update()
     except StudyError as error:

@@ -55,9 +55,7 @@ def rate_blind(answers: dict[str, list[dict]], reader: str, path: Path) -> None:
     the same cell goes on where it was left. Which side is which is hidden until it is written, in
     `path`: reader, item, sample, left, right, preferred (a side's name, or `tie`)."""
     pairs = blind_pairs(answers)
-    done = {
-        (row["item"], row["sample"]) for row in resume_jsonl(path) if row["reader"] == reader
-    }
+    done = {(row["item"], row["sample"]) for row in resume_jsonl(path) if row["reader"] == reader}
     waiting = [pair for pair in pairs if (pair[0]["item"], pair[0]["sample"]) not in done]
     text = widgets.HTML()
     buttons = [widgets.Button(description=name) for name in ("left", "tie", "right")]
