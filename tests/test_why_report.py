@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 
 import numpy as np
@@ -215,6 +216,17 @@ def test_a_name_that_releases_nothing_is_told_so(gained):
     assert abs(why_selection.closed(rows)) < 0.1
     verdicts = why.contrasts(rows, "selection")["verdict"]
     assert "holds" not in set(verdicts)
+
+
+def test_an_experiment_is_read_on_set_b_alone(results, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results["reference"], folder)
+    own = pd.read_parquet(folder / "choices.parquet")
+    pd.concat([own, own.assign(set="a", nll=0.0)]).to_parquet(folder / "choices.parquet")
+    assert len(why.load(folder, "c3po").choices) == len(own)
+    own.assign(set="a").to_parquet(folder / "choices.parquet")
+    with pytest.raises(StudyError, match="has no scenario of set b, on which the experiments"):
+        why.load(folder, "c3po")
 
 
 def test_what_a_change_leaves_is_the_share_that_was_planted(results):

@@ -11,6 +11,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers import files, records
 from helpers.corpus import personas
+from helpers.files import StudyError, shown
 from helpers.measure import experiments
 from helpers.report import drawing
 from helpers.report.drawing import DARK, reach, save
@@ -22,14 +23,21 @@ READOUTS = {"know": "knowing", "do_pair": "doing", "crossover": "knowing minus d
 
 def load(results: str | Path, persona: str) -> Results:
     """The results of an experiment in the folder `results` (from the repository's root): what was
-    scored by likelihood, and nothing that was judged. Raises StudyError where they are missing, or
-    were made from other data than are there now."""
+    scored by likelihood on set b, for which its contrasts were fixed, and nothing that was judged.
+    Raises StudyError where they are missing, or were made from other data than are there now."""
     folder = files.ROOT / results
     record = files.read_json(folder / "record.json")
     control = record["settings"]["control"]
     records.refuse_stale(record, persona, control, folder / "record.json")
     card, judge = personas.load_persona(persona), {"judge": "none", "judges": []}
-    return Results(folder, persona, control, record, judge, card)
+    study = Results(folder, persona, control, record, judge, card)
+    study.__dict__["choices"] = study.choices[study.choices["set"] == "b"].reset_index(drop=True)
+    if study.choices.empty:
+        raise StudyError(
+            f"{shown(folder)} has no scenario of set b, on which the experiments are read. Run the "
+            "study with `sets: [b]` among its parameters."
+        )
+    return study
 
 
 def about(frame: pd.DataFrame) -> dict[str, object]:
