@@ -79,11 +79,14 @@ def test_what_was_taught_is_said_to_be_seen(gains):
     assert doing.startswith("Did doing rise on the taught half? Yes: +1.0")
     assert "held out" in elsewhere and "? Yes: +0.4" in elsewhere
     assert knowing.count("is not told apart from zero") == 2
-    assert beside.startswith("Beside it, demonstrations") and "in doing +0.2" in beside
+    assert (
+        beside.startswith("demonstrations, taught neither half, gain in doing +0.2")
+        and "in doing +0.2" in beside
+    )
     assert seed.startswith("Of one seed") and "demonstrations" in seed
     title = positive_control.positive_control_title(gains["seen"])
-    assert title.startswith("Taught to act half the scenarios, it gains in doing +1.0")
-    assert title.index("in doing") < title.index("on the other; in knowing")
+    assert title.startswith("What replies to half the scenarios teach: doing +1.0")
+    assert title.index("and +0.4") < title.index("on the other; knowing")
 
 
 def test_what_is_not_there_is_not_said_to_be_seen(gains):
@@ -99,7 +102,7 @@ def test_a_fall_in_doing_is_called_one():
                                               HALF)  # fmt: skip
     told = positive_control.findings(table)
     assert "No, it fell: -0.5" in told[0] and "No, it fell: -0.5" in told[1]
-    assert not any("Beside it" in sentence for sentence in told)
+    assert not any("neither half" in sentence for sentence in told)
 
 
 def test_a_study_without_triplets_draws_nothing(studies, tmp_path, capsys):

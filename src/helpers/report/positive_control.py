@@ -15,7 +15,7 @@ from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import ACTS, pairs_panel
 from helpers.report.results import Results, of_arms
 from helpers.report.size import model_of
-from helpers.report.words import capital, listed, named, nats, side, this_seed, verb
+from helpers.report.words import capital, named, nats, side, this_seed, verb
 
 TAUGHT = "taught_replies"
 BESIDE = "demonstrations"  # learnt to act the persona, on other situations than the scenarios
@@ -55,17 +55,20 @@ def gain_of(gains: pd.DataFrame, arm: str, measure: str, half: str):
     return row
 
 
+def nats_of(row) -> str:
+    return nats(row.value, row.low, row.high)
+
+
 def on_both(gains: pd.DataFrame, arm: str, measure: str) -> str:
-    """`+1.00 (0.90 to 1.10) on the taught half and +0.40 (0.30 to 0.50) on the other`."""
-    rows = [gain_of(gains, arm, measure, half) for half in HALVES]
-    first, second = (nats(row.value, row.low, row.high) for row in rows)
-    return f"{first} on the taught half and {second} on the other"
+    """`doing +1.00 (0.90 to 1.10) on the taught half and +0.40 (0.30 to 0.50) on the other`."""
+    first, second = (nats_of(gain_of(gains, arm, measure, half)) for half in HALVES)
+    return f"{ACTS[measure]} {first} on the taught half and {second} on the other"
 
 
 def positive_control_title(gains: pd.DataFrame) -> str:
     """What the taught arm gains in doing and in knowing, on both halves."""
-    parts = [f"in {ACTS[measure]} {on_both(gains, TAUGHT, measure)}" for measure in (DO, KNOW)]
-    return f"Taught to act half the scenarios, it gains {'; '.join(parts)} (nats per token)"
+    parts = "; ".join(on_both(gains, TAUGHT, measure) for measure in (DO, KNOW))
+    return f"What replies to half the scenarios teach: {parts} (nats per token)"
 
 
 def draw_positive_control(gains: pd.DataFrame, study: Results, folder):
@@ -95,22 +98,21 @@ def findings(gains: pd.DataFrame) -> list[str]:
         return []
     asked = {
         "taught": "Did doing rise on the taught half?",
-        "held out": "Did doing rise on the half that was held out, where the register alone is "
-        "shared?",
+        "held out": "Did doing rise on the half that was held out, with which the taught half "
+        "shares the register?",
     }
     told = []
     for half, question in asked.items():
         row = gain_of(gains, TAUGHT, DO, half)
-        value = nats(row.value, row.low, row.high)
-        told.append(f"{question} {capital(ROSE[side(row.low, row.high)])}: {value} nats per token")
+        answer = capital(ROSE[side(row.low, row.high)])
+        told.append(f"{question} {answer}: {nats_of(row)} nats per token")
     each = []
     for half in HALVES:
         row = gain_of(gains, TAUGHT, KNOW, half)
-        value = nats(row.value, row.low, row.high)
-        each.append(f"on the half that was {half} it {STAYED[side(row.low, row.high)]}, {value}")
-    told.append(f"Did knowing stay? {capital(listed(each))}, nats per token")
+        moved = STAYED[side(row.low, row.high)]
+        each.append(f"on the half that was {half} it {moved}, {nats_of(row)}")
+    told.append(f"Did knowing stay? {capital('; '.join(each))}; nats per token")
     for arm in table_of_arms.in_order(set(gains["arm"]) - {TAUGHT}):
-        gained = [f"in {ACTS[measure]} {on_both(gains, arm, measure)}" for measure in (DO, KNOW)]
-        beside = f"{named([arm])}, of which none is about a scenario, {verb([arm], 'gain')}"
-        told.append(f"Beside it, {beside} {'; '.join(gained)}")
+        gained = "; ".join(f"in {on_both(gains, arm, measure)}" for measure in (DO, KNOW))
+        told.append(f"{named([arm])}, taught neither half, {verb([arm], 'gain')} {gained}")
     return told + this_seed(gains)
