@@ -7,13 +7,14 @@ import copies
 import pytest
 
 from helpers import arms, records
-from helpers.files import ROOT, StudyError
+from helpers.files import ROOT, StudyError, write_json
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
 import plan
 import recipe
+import redraw
 import study
 
 NAMES = ("why-cells", "why-few", "why-dose", "positive-control")
@@ -94,6 +95,30 @@ def test_published_results_of_an_experiment_need_no_judgements():
     assert recipe.judgements(control) == {}
     assert list(recipe.judgements(study.load_study("reference"))) == ["formats/04_judge"]
     assert list(recipe.judgements(study.load_study("persllm"))) == [*chapters.JUDGING]
+
+
+def test_published_results_of_an_experiment_are_held_against_its_recipe():
+    control = study.load_study("positive-control")
+
+    def made(chapter, arm="", seed=-1):
+        values = chain.arm_parameters(control, chapter, arm, seed)
+        return {"settings": chapters.defaults(chapter) | values}
+
+    prepared = {"corpus": made("formats/01_corpus"), "composed": made("why/00_texts")}
+    answered = {f"{arm}/seed0": made("formats/03_answer", arm, 0) for arm in control.arms}
+    trained = {"taught_replies/seed0": made("formats/02_train", "taught_replies", 0)}
+    record = {"prepared": prepared, "training": trained, "arms": answered}
+    recipe.refuse_stale_recipe(control, record, {})
+    prepared["composed"]["settings"]["arms"] = ["base", "few_8"]
+    with pytest.raises(StudyError, match="the composed rows was made with arms"):
+        recipe.refuse_stale_recipe(control, record, {})
+
+
+def test_a_study_is_redrawn_once_its_results_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(redraw, "ROOT", tmp_path)
+    assert redraw.published_studies() == []
+    write_json(tmp_path / "data" / "results" / "positive-control" / "record.json", {})
+    assert [one.name for one in redraw.published_studies()] == ["positive-control"]
 
 
 @pytest.mark.check
