@@ -157,7 +157,8 @@ def test_every_experiment_has_a_study_and_a_chapter():
         loaded = studies.load_study(name)
         needed = chapters.EXPERIMENTS.get(chapter, ["documents", "demonstrations"])
         assert set(needed) <= set(loaded.arms)
-    assert {*chapters.EXPERIMENTS, *chapters.ON_ADAPTERS} == set(STUDIES)
+    every = {*chapters.EXPERIMENTS, *chapters.ON_ADAPTERS}
+    assert {chapter for chapter in every if chapter.startswith("why/")} == set(STUDIES)
 
 
 def test_the_voice_is_found_to_put_knowing_ahead_and_the_chat_doing(gained):
