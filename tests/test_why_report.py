@@ -226,7 +226,7 @@ def test_an_experiment_is_read_on_set_b_alone(results, tmp_path):
     pd.concat([own, own.assign(set="a", nll=0.0)]).to_parquet(folder / "choices.parquet")
     assert len(why.load(folder, "c3po").choices) == len(own)
     own.assign(set="a").to_parquet(folder / "choices.parquet")
-    with pytest.raises(StudyError, match="has no scenario of set b, on which the experiments"):
+    with pytest.raises(StudyError, match="has no scenario of set b, on which the experiment"):
         why.load(folder, "c3po")
 
 

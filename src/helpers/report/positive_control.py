@@ -8,6 +8,7 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers import files
+from helpers.corpus.readouts import SETS
 from helpers.measure import stats
 from helpers.measure.margins import DO, KNOW, margins
 from helpers.report import drawing, why
@@ -25,10 +26,10 @@ HALVES = ("taught", "held out")
 def load_all(results: str, other_results: str, persona: str) -> dict[str, Results]:
     """Arm -> its study: of the positive control, and of demonstrations where the folder
     `other_results` has them with the same base model."""
-    own = why.load(results, persona)
+    own = why.load(results, persona, SETS)
     if not (other_results and (files.ROOT / other_results / "record.json").exists()):
         return {TAUGHT: own}
-    other = why.load(other_results, persona)
+    other = why.load(other_results, persona, SETS)
     is_alike = BESIDE in other.arms and model_of(other) == model_of(own)
     return {TAUGHT: own} | ({BESIDE: other} if is_alike else {})
 
