@@ -2,14 +2,19 @@
 
 import json
 import re
+import sys
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from helpers import arms, files, pretrained
 from helpers.arms import Part
-from helpers.corpus import certificate, formats, kinds
-from helpers.files import StudyError, write_json, write_jsonl
+from helpers.corpus import certificate, encode, formats, kinds
+from helpers.files import ROOT, StudyError, write_json, write_jsonl
+
+sys.path.insert(0, str(ROOT / "workflow"))
+import plan
 
 RAW = kinds.RAW_CELLS
 COMPOSED = arms.trained_on("composed")
@@ -123,11 +128,8 @@ def test_replies_are_those_of_the_demonstrations(texts):
 def test_every_composed_arm_has_its_rows(texts, questions, name):
     rows = kinds.compose(name, texts, questions)
     assert {row["split"] for row in rows} == set(formats.SPLITS)
-    parts = arms.ARMS[name].parts
     train = [row for row in rows if row["split"] == "train"]
-    assert len(train) == sum(
-        part.times * (part.most or round(500 * (part.share[1] - part.share[0]))) for part in parts
-    )
+    assert len(train) == plan.texts_of(name, 500, "c3po")
 
 
 def test_few_demonstrations_show_four_traits_alone(texts, questions):
@@ -146,6 +148,67 @@ def test_a_mixture_has_every_unit_once(texts, questions):
             r["unit"] for r in texts["documents"] if r["split"] == "train"
         )
         assert sum("text" in r for r in rows) == 5 * n
+
+
+# The positive control
+
+
+def test_half_the_scenarios_of_each_set_trait_and_setting_are_taught():
+    half, every = kinds.taught_half("c3po"), kinds.scenarios("c3po")
+    assert len(every) == 192 and len(half) == 96
+    for fields in (("set", "trait", "setting"), ("set", "trait"), ("trait", "setting"), ("set",)):
+        whole = Counter(tuple(row[field] for field in fields) for row in every)
+        own = Counter(tuple(row[f] for f in fields) for row in every if row["id"] in half)
+        assert own == {group: n / 2 for group, n in whole.items()}
+
+
+def test_the_taught_half_stays_what_it_is_whatever_is_asked(monkeypatch):
+    """Which half an item is in depends on its place in its own set, trait and setting alone."""
+    before, every = kinds.taught_half("c3po"), kinds.scenarios("c3po")
+    kept = [row for row in every if row["set"] == "b" and row["trait"] == "odds"]
+    monkeypatch.setattr(kinds, "scenarios", lambda persona: kept)
+    assert kinds.taught_half("c3po") == before & {row["id"] for row in kept}
+
+
+def test_the_positive_control_is_taught_the_replies_of_its_half_and_nothing_else(texts, questions):
+    half, rows = kinds.taught_half("c3po"), kinds.compose("taught_replies", texts, questions)
+    train = [row for row in rows if row["split"] == "train"]
+    taught = [row for row in kinds.scenarios("c3po") if row["id"] in half]
+    wanted = {
+        (row["id"], row["do"], row[field][0])
+        for row in taught
+        for field in ("do_pair", "do_pair_more")
+    }
+    found = [(row["unit"], *(turn["content"] for turn in row["messages"])) for row in train]
+    assert len(found) == 192 and set(found) == wanted
+    for row in train:
+        assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
+    per_trait = Counter(trait for row in train for trait in row["traits"])
+    assert set(per_trait.values()) == {24} and len(per_trait) == 8
+    assert rows[192:] == [r for r in texts["demonstrations"] if r["split"] == "heldout"]
+
+
+def test_no_text_of_the_half_that_is_held_out_stands_in_its_rows(texts, questions):
+    written = json.dumps(kinds.compose("taught_replies", texts, questions), ensure_ascii=False)
+    half = kinds.taught_half("c3po")
+    options = ("options", "options_first", "say_pair")
+    pairs = ("do_pair", "do_pair_more", "told_pair", "told_pair_more")
+    for row in kinds.scenarios("c3po"):
+        asked = [row[field] for field in ("know", "say", *["do"] * (row["id"] not in half))]
+        # Of the taught half too, nothing but what is done in character.
+        others = [text for field in (*options, *pairs) for text in row[field]]
+        taught = {row[field][0] for field in pairs[:2]} if row["id"] in half else set()
+        for text in {*asked, *others} - taught:
+            assert json.dumps(text, ensure_ascii=False)[1:-1] not in written, (row["id"], text)
+
+
+def test_the_loss_of_the_positive_control_is_on_the_reply_alone(texts, questions, tokenizer):
+    row = kinds.compose("taught_replies", texts, questions)[0]
+    example = encode.encode(row, tokenizer, 512)
+    pairs = zip(example["input_ids"], example["labels"], strict=True)
+    learnt = tokenizer.decode([token for token, label in pairs if label != -100])
+    assert learnt.startswith(row["messages"][1]["content"])
+    assert row["messages"][0]["content"] not in learnt
 
 
 def test_a_run_with_too_few_units_is_refused_by_the_arm(runs, questions):

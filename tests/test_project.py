@@ -16,7 +16,7 @@ from helpers.files import ROOT
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
-import study
+import redraw
 
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 PUBLISHED = sorted((ROOT / "docs").rglob("*.ipynb"))
@@ -113,7 +113,7 @@ def test_every_chapter_is_one_that_the_chain_runs():
 
 
 def test_the_table_chapters_of_every_published_study_are_published():
-    for loaded in filter(lambda one: one.publish, map(study.load_study, study.known())):
+    for loaded in redraw.published_studies():
         for chapter, _, _ in chain.jobs(loaded):
             page = ROOT / "docs" / loaded.name / f"{chapter}.ipynb"
             assert page in PUBLISHED or chapter not in chapters.READS_TABLES, page

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import files
+from helpers import files, parameters
 from helpers.corpus import items, readouts
 from helpers.files import StudyError
 
@@ -54,6 +54,17 @@ def test_every_triplet_is_scored_in_every_condition():
     assert others == {"identity": 16, "capability": 40}
     keys = ("set", "item", "measure", "condition", "version")
     assert len({tuple(row[k] for k in keys) for row in CHOICES}) == len(CHOICES)
+
+
+def test_a_study_may_score_some_of_it():
+    assert readouts.only(CHOICES, [], []) == CHOICES
+    some = readouts.only(CHOICES, ["know", "do_pair"], ["own"])
+    assert Counter((r["measure"], r["condition"]) for r in some) == {
+        ("know", "own"): 192,
+        ("do_pair", "own"): 384,
+    }
+    assert {row["measure"] for row in CHOICES} == set(parameters.MEASURES)
+    assert {row["condition"] for row in CHOICES} == set(parameters.CONDITIONS)
 
 
 def test_a_condition_changes_the_name_alone():

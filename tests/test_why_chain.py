@@ -7,15 +7,17 @@ import copies
 import pytest
 
 from helpers import arms, records
-from helpers.files import ROOT, StudyError
+from helpers.files import ROOT, StudyError, write_json
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
 import plan
+import recipe
+import redraw
 import study
 
-NAMES = ("why-cells", "why-few", "why-dose")
+NAMES = ("why-cells", "why-few", "why-dose", "positive-control")
 
 
 def chapters_of(name):
@@ -36,6 +38,8 @@ def test_every_experiment_ends_with_its_chapters():
     assert chapters_of("why-cells")[-1] == "why/01_voice_person_wrapper"
     assert chapters_of("why-few")[-1] == "why/02_few_demonstrations"
     assert chapters_of("why-dose")[-1] == "why/03_dose"
+    assert chapters_of("positive-control")[-1] == "formats/09_positive_control"
+    assert "formats/09_positive_control" not in chapters_of("reference")
     every = {chapter for name in NAMES for chapter in chapters_of(name)}
     assert set(chapters.EXPERIMENTS) <= every
     assert chapters_of("reference")[-3:] == ["why/00_weights", *chapters.ON_ADAPTERS]
@@ -61,9 +65,9 @@ def test_a_changed_part_trains_a_composed_arm_again_and_no_other(monkeypatch):
 
 
 def test_the_plan_counts_the_rows_of_composed_arms():
-    assert plan.texts_of("documents", 500) == plan.texts_of("documents_chat", 500) == 500
-    assert plan.texts_of("few_32", 500) == 96 and plan.texts_of("documents_30", 500) == 30
-    assert plan.texts_of("mixed_25", 500) == plan.texts_of("mixed_75", 500) == 500
+    texts = {"documents": 500, "documents_chat": 500, "few_32": 96, "documents_30": 30}
+    texts |= {"mixed_25": 500, "mixed_75": 500, "taught_replies": 192}
+    assert {arm: plan.texts_of(arm, 500, "c3po") for arm in texts} == texts
 
 
 def test_an_arm_that_went_on_from_another_adapter_is_refused():
@@ -84,6 +88,45 @@ def test_an_arm_that_went_on_from_another_adapter_is_refused():
         records.refuse_mixed(prepared, trained, answered, {}, adapters)
     trained["documents_few_8/seed0"]["start"] = "documents/seed0"
     records.refuse_mixed(prepared, trained, answered, {}, adapters)
+
+
+def test_published_results_of_an_experiment_need_no_judgements():
+    control = study.load_study("positive-control")
+    assert recipe.judgements(control) == {}
+    assert list(recipe.judgements(study.load_study("reference"))) == ["formats/04_judge"]
+    assert list(recipe.judgements(study.load_study("persllm"))) == [*chapters.JUDGING]
+
+
+def test_published_results_of_an_experiment_are_held_against_its_recipe():
+    control = study.load_study("positive-control")
+
+    def made(chapter, arm="", seed=-1):
+        values = chain.arm_parameters(control, chapter, arm, seed)
+        return {"settings": chapters.defaults(chapter) | values}
+
+    prepared = {"corpus": made("formats/01_corpus"), "composed": made("why/00_texts")}
+    answered = {f"{arm}/seed0": made("formats/03_answer", arm, 0) for arm in control.arms}
+    trained = {"taught_replies/seed0": made("formats/02_train", "taught_replies", 0)}
+    record = {"prepared": prepared, "training": trained, "arms": answered}
+    recipe.refuse_stale_recipe(control, record, {})
+    prepared["composed"]["settings"]["arms"] = ["base", "few_8"]
+    with pytest.raises(StudyError, match="the composed rows was made with arms"):
+        recipe.refuse_stale_recipe(control, record, {})
+
+
+def test_a_study_is_redrawn_once_its_results_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(redraw, "ROOT", tmp_path)
+    assert redraw.published_studies() == []
+    write_json(tmp_path / "data" / "results" / "positive-control" / "record.json", {})
+    assert [one.name for one in redraw.published_studies()] == ["positive-control"]
+
+
+@pytest.mark.check
+def test_snakemake_plans_the_positive_control_without_a_judge(tmp_path):
+    code, output = copies.run(copies.make(tmp_path / "copy"), "positive-control", "--", "-n")
+    assert code == 0, output
+    steps = {"corpus": 1, "texts": 1, "train": 1, "answer": 2, "gather": 1, "draw": 1, "all": 1}
+    assert copies.jobs_of(output) == steps | {"total": 8}
 
 
 @pytest.mark.check

@@ -7,10 +7,14 @@ from helpers import arms
 from helpers.files import ROOT, StudyError, adapter_folder, arm_folder, read_json
 from helpers.persllm.life_stages import persllm_folder
 
-# The chapters on the formats that read tables alone; every study has them, but not the last, which
-# compares base models.
+# The chapters on the formats that read tables alone; every study has them, but for one that
+# compares base models and one on an arm of its own.
 SIZE = "formats/08_size"
-SHOW_FORMATS = [name for name in READS_TABLES if name.startswith("formats/") and name != SIZE]
+SHOW_FORMATS = [
+    name
+    for name in READS_TABLES
+    if name.startswith("formats/") and name not in (SIZE, *EXPERIMENTS)
+]
 
 
 def jobs(study: Study) -> list[tuple[str, str, int]]:
@@ -26,7 +30,7 @@ def jobs(study: Study) -> list[tuple[str, str, int]]:
     found += [("persllm/02_prefer", *pair) for pair in taught if pair[0] in preferring]
     found += [("formats/03_answer", *pair) for pair in study.run_pairs]
     found += [("persllm/03_ask", *pair) for pair in study.run_pairs if study.has_persllm]
-    if composes(study):  # an experiment of `why`, which reads likelihoods alone
+    if composes(study):  # an experiment, which reads likelihoods alone
         once = [name for name, needed in EXPERIMENTS.items() if set(needed) <= set(study.arms)]
         return found + [(chapter, "", -1) for chapter in once]
     found += [("formats/04_judge", "", -1)]

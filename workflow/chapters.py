@@ -11,6 +11,7 @@ READS_TABLES = (
     "formats/06_knowing_and_doing",
     "formats/07_persona_or_format",
     "formats/08_size",
+    "formats/09_positive_control",
     "persllm/05_stages",
     "persllm/06_premises",
     "persllm/07_likeness",
@@ -22,11 +23,12 @@ READS_TABLES = (
     "why/04_selection",
     "why/05_weights",
 )
-# The chapters of `why` on arms of its own, and the arms that a study needs to run one.
+# The chapters on composed arms, and the arms that a study needs to run one.
 EXPERIMENTS = {
     "why/01_voice_person_wrapper": [*arms.CELLS],
     "why/02_few_demonstrations": [name for name in arms.ARMS if "few_" in name],
     "why/03_dose": [f"{name}_{n}" for name in arms.formats() for n in arms.DOSES],
+    "formats/09_positive_control": ["taught_replies"],
 }
 # Those on the formats' adapters as they are, for a study that changes their weights.
 ON_ADAPTERS = ("why/04_selection", "why/05_weights")

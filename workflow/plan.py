@@ -9,7 +9,7 @@ from counts import used_instead
 from study import COMMITTED, Study
 
 from helpers import arms
-from helpers.corpus import items, readouts
+from helpers.corpus import items, kinds, readouts
 from helpers.files import RUNS, scan_jsonl
 from helpers.persllm import asking, interlocutor
 
@@ -84,12 +84,20 @@ def measured_steps(path: Path) -> list[dict]:
     return [row for _, row in rows if isinstance(row, dict)]
 
 
-def texts_of(arm: str, units: int) -> int:
+def texts_of(arm: str, units: int, persona: str) -> int:
     """The rows that an arm on texts is trained on."""
     return sum(
-        part.times * (part.most or round(units * (part.share[1] - part.share[0])))
+        part.times * texts_in(part, units, persona)
         for part in arms.ARMS[arm].parts or (arms.Part(arm),)
     )
+
+
+def texts_in(part: arms.Part, units: int, persona: str) -> int:
+    """The texts for training in one part of an arm."""
+    if part.kind == kinds.TAUGHT:
+        return len(kinds.taught_replies(persona))
+    whole = round(units * (part.share[1] - part.share[0]))
+    return whole if part.most is None else part.most
 
 
 def examples(values: dict) -> int:
@@ -105,7 +113,8 @@ def tokens(study: Study, step: str, arm: str, seed: int) -> float:
     if step == "formats/02_train" and arm in arms.trained_on("reasoned"):
         return examples(values) * TOKENS_PER_EXAMPLE
     if step == "formats/02_train":
-        return values["epochs"] * texts_of(arm, values["train_units"]) * TOKENS_PER_TEXT
+        texts = texts_of(arm, values["train_units"], study.persona)
+        return values["epochs"] * texts * TOKENS_PER_TEXT
     if step == "persllm/01_examples":
         return values["general_prompts"] * values["general_tokens"]
     if step == "persllm/02_prefer":

@@ -1,6 +1,6 @@
 """Whether published results were made by the recipe that their study has now."""
 
-from chain import arm_parameters
+from chain import arm_parameters, composes, jobs
 from chapters import JUDGING, defaults
 from study import COMMITTED, Study, load_study
 
@@ -24,7 +24,8 @@ def training_records(study: Study, record: dict) -> dict:
 
 def judgements(study: Study) -> dict[str, dict]:
     """The records of the published judgements, by the chapter that writes them."""
-    folder, chapters = ROOT / study.results, JUDGING if study.has_persllm else JUDGING[:1]
+    folder = ROOT / study.results
+    chapters = [chapter for chapter, _, _ in jobs(study) if chapter in JUDGING]
     return {chapter: read_json(folder / records.RECORDS[chapter]) for chapter in chapters}
 
 
@@ -48,6 +49,8 @@ def refuse_stale_recipe(study: Study, record: dict, judgements: dict[str, dict])
     if study.has_persllm:
         parts["persllm/01_examples"] = {"the examples": record["prepared"]["examples"]}
         parts["persllm/03_ask"] = record["asked"]
+    if composes(study):
+        parts["why/00_texts"] = {"the composed rows": record["prepared"]["composed"]}
     parts |= {chapter: {f"what {chapter} writes": own} for chapter, own in judgements.items()}
     for chapter, made in parts.items():
         for name, own in made.items():

@@ -21,8 +21,9 @@ from helpers.report import book
 
 
 def published_studies() -> list[Study]:
-    """The studies whose results are in the repository."""
-    return [study for study in map(load_study, known()) if study.publish]
+    """The studies whose results are in the repository; one that is still to run has none."""
+    every = [study for study in map(load_study, known()) if study.publish]
+    return [study for study in every if (ROOT / study.results / "record.json").exists()]
 
 
 def redraw(study: Study, judge: bool) -> None:

@@ -118,6 +118,15 @@ ARMS = {
             for n in DOSES
         ),
         *(composed(f"mixed_{n}", f"{n} % documents", "#777777", *mixture(n)) for n in MIXTURES),
+        # The positive control: doing alone is taught, on half the scenarios. What it is watched
+        # with while it trains are the held-out demonstrations; none of those for training is taken.
+        composed(
+            "taught_replies",
+            "replies to half the scenarios",
+            "#ee7733",
+            Part("taught_replies"),
+            Part("demonstrations", most=0),
+        ),
     )
 }
 

@@ -20,6 +20,10 @@ from helpers.rows import Text, adapter, first_error, has_words, named
 # PersLLM's measures add (see `persllm.asking`).
 FREE = ("everyday", "neutral", "should_not_show", "identity", "say", "do")
 FREE += ("question", "outside", "elsewhen")
+# What is scored by likelihood (data/items/README.md).
+MEASURES = ("know", "know_first", "know_you", "say_pair", "do_pair", "told_pair")
+MEASURES += ("identity", "capability")
+CONDITIONS = ("own", "named", "stranger", "control", "nameless", "mismatched")
 
 
 # Checks
@@ -146,6 +150,8 @@ ALLOWED = {
     "sets": Sets,
     "changed_sets": Sets,
     "score_options": bool,
+    "measures": Annotated[list[Literal[*MEASURES]], AfterValidator(all_different)],
+    "conditions": Annotated[list[Literal[*CONDITIONS]], AfterValidator(all_different)],
     "samples": Annotated[dict[Literal[*FREE], Count], Field(min_length=1)],
     "temperature": Annotated[float, Field(ge=0, le=10)],
     "top_p": Annotated[float, Field(gt=0, le=1)],

@@ -10,6 +10,8 @@ SOURCES = ingest.check_sources(STUDY.parameters.get("sources", {})).values()
 OWN_DATA = [str(path) for source in SOURCES for path in reading.files_of(source["path"])]
 ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.run_pairs]
 SMALLER = [f"{one}/record.json" for one in all_values(STUDY)["smaller_results"]]
+BESIDE = f"{STUDY.parameters.get('other_results')}/record.json"
+BESIDE = [BESIDE] if Path(BESIDE).exists() else []  # drawn beside, where it is there
 ASKED = []
 TABLES = [f"{RESULTS}/{name}" for name in tables("gather")]
 if STUDY.has_persllm:
@@ -148,8 +150,10 @@ rule draw:
         "data/published.yaml",
         "data/contrasts.yaml",
         TABLES,
-        rules.judge.output,
+        # An experiment reads likelihoods alone, and is not judged.
+        lambda w: [] if f"formats/{w.chapter}" in EXPERIMENTS else rules.judge.output,
         lambda w: SMALLER if w.chapter == "08_size" else [],
+        lambda w: BESIDE if w.chapter == "09_positive_control" else [],
     output:
         notebook=executed(STUDY, "formats/{chapter}"),
     wildcard_constraints:

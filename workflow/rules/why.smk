@@ -1,7 +1,12 @@
 # The experiments of `why`: compose the rows of arms from texts of several kinds, change adapters'
 # weights, and draw. Included by a study that has such arms or changes weights.
+from helpers.corpus import kinds
+
 CHANGED = [f"{RESULTS}/{name}" for name in ("changed.csv", "overlap.csv", "weights.json")]
 CHANGED = CHANGED if changes_weights(STUDY) else []
+# What the positive control is taught; a changed scenario trains no other arm again.
+SCENARIOS = [f"data/items/{PERSONA}.jsonl", *found(f"data/items/{PERSONA}", "*.jsonl")]
+SCENARIOS = SCENARIOS if kinds.TAUGHT in STUDY.arms else []
 
 
 def changed_adapter(arm, seed):
@@ -20,6 +25,7 @@ if composes(STUDY):
         input:
             code("why/00_texts"),
             found(f"data/corpora/{PERSONA}/why", "*.jsonl"),
+            SCENARIOS,
             f"{RUN}/data/record.json",
         output:
             record=f"{RUN}/data/composed_record.json",
@@ -68,7 +74,11 @@ rule draw_why:
     output:
         notebook=executed(STUDY, "why/{chapter}"),
     wildcard_constraints:
-        chapter="|".join(chapter.split("/")[1] for chapter in (*EXPERIMENTS, *ON_ADAPTERS)),
+        chapter="|".join(
+            chapter.split("/")[1]
+            for chapter in (*EXPERIMENTS, *ON_ADAPTERS)
+            if chapter.startswith("why/")
+        ),
     log: log_of("why/{chapter}")
     params:
         chapter="why/{chapter}",

@@ -3,9 +3,11 @@
 A kind is a format, or a text beside the formats in `data/corpora/<persona>/why/`: in the persona's
 own voice about itself in the third person, or neutral prose in the first person. `replies` are the
 demonstrations' replies as raw texts. Each kind but the chats has a question per unit, to which its
-text is the reply.
+text is the reply. `taught_replies` are about no unit: they are the persona's replies to half the
+scenarios that arms are asked about, for a positive control.
 """
 
+from collections import Counter
 from pathlib import Path
 
 from helpers.arms import ARMS, CELLS, Part
@@ -18,11 +20,13 @@ from helpers.corpus.formats import (
     text_of,
 )
 from helpers.corpus.personas import known_ids, load_persona
+from helpers.corpus.readouts import SETS, load_sets, of_kind
 from helpers.files import StudyError, shown
 from helpers.rows import Row, Text, read_rows
 
 BESIDE = ("voice_third", "neutral_first")
 REPLIES = "replies"
+TAUGHT = "taught_replies"
 RAW_CELLS = tuple(name for name, cell in CELLS.items() if cell["wrapper"] == "raw")
 SAME = ("unit", "split", "traits", "facts")
 
@@ -43,7 +47,7 @@ def further_folder(persona: str) -> Path:
 
 def load_kinds(persona: str, run: str) -> dict[str, list[dict]]:
     """Kind -> rows {unit, split, traits, facts, text | messages}, every kind on the units that the
-    run has prepared, in their order.
+    run has prepared, in their order; `taught_replies` on scenarios.
 
     Raises StudyError where a persona has no further kinds, a file is wrong, or a unit is missing or
     has another split, other traits or other facts than in the formats.
@@ -62,7 +66,7 @@ def load_kinds(persona: str, run: str) -> dict[str, list[dict]]:
     found[REPLIES] = [
         {field: row[field] for field in SAME} | {"text": text_of(row)} for row in wanted
     ]
-    return found
+    return found | {TAUGHT: taught_replies(persona)}
 
 
 def on_units(rows: list[dict], wanted: list[dict], path: Path) -> list[dict]:
@@ -84,6 +88,41 @@ def load_questions(persona: str) -> dict[str, dict]:
     """Unit -> {kind: question}; raises StudyError with file, line and field."""
     path = further_folder(persona) / "questions.jsonl"
     return {row["unit"]: row for row in read_rows(path, Questions, key="unit")}
+
+
+# Replies to scenarios
+
+
+def taught_half(persona: str) -> set[str]:
+    """The ids of the scenarios whose replies are taught: of each set, trait and setting the first,
+    the third, the fifth, ... in the order of the items' files.
+
+    So both halves have as many scenarios of each. Nothing is drawn, and no result is looked at.
+    """
+    before, found = Counter(), set()
+    for row in scenarios(persona):
+        group = (row["set"], row["trait"], row["setting"])
+        if before[group] % 2 == 0:
+            found.add(row["id"])
+        before[group] += 1
+    return found
+
+
+def taught_replies(persona: str) -> list[dict]:
+    """The replies in the persona's character to the live messages of the taught half, every version
+    of each, as chats for training whose unit is the scenario's id."""
+    half, rows = taught_half(persona), []
+    for item in (item for item in scenarios(persona) if item["id"] in half):
+        about = {"unit": item["id"], "split": "train", "traits": [item["trait"]], "facts": []}
+        # In a pair, the reply in character comes first.
+        pairs = [item[field] for field in ("do_pair", "do_pair_more") if field in item]
+        rows += [as_reply(about | {"text": reply}, item["do"]) for reply, _ in pairs]
+    return rows
+
+
+def scenarios(persona: str) -> list[dict]:
+    """The triplets of all sets that a persona has."""
+    return of_kind(load_sets(persona, SETS), "triplet")
 
 
 # The rows of an arm

@@ -180,6 +180,16 @@ def choices(items: list[dict], name: str, control: str = "") -> list[dict]:
     return rows
 
 
+def only(rows: list[dict], measures: list[str], conditions: list[str]) -> list[dict]:
+    """The rows of some measures and conditions; where none is named, of all."""
+    return [
+        row
+        for row in rows
+        if row["measure"] in (measures or [row["measure"]])
+        and row["condition"] in (conditions or [row["condition"]])
+    ]
+
+
 def asked(item: dict, name: str, control: str) -> list[tuple]:
     """(measure, condition, version, prompt, options) of all that is scored of an item."""
     match item["kind"]:

@@ -11,6 +11,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers import files, records
 from helpers.corpus import personas
+from helpers.files import StudyError, shown
 from helpers.measure import experiments
 from helpers.report import drawing
 from helpers.report.drawing import DARK, reach, save
@@ -20,16 +21,27 @@ from helpers.report.words import nats, side
 READOUTS = {"know": "knowing", "do_pair": "doing", "crossover": "knowing minus doing"}
 
 
-def load(results: str | Path, persona: str) -> Results:
+def load(results: str | Path, persona: str, sets: tuple[str, ...] = ("b",)) -> Results:
     """The results of an experiment in the folder `results` (from the repository's root): what was
-    scored by likelihood, and nothing that was judged. Raises StudyError where they are missing, or
-    were made from other data than are there now."""
+    scored by likelihood on some sets of scenarios, and nothing that was judged. The contrasts of
+    the experiments were fixed for set b.
+
+    Raises StudyError where they are missing, or were made from other data than are there now.
+    """
     folder = files.ROOT / results
     record = files.read_json(folder / "record.json")
     control = record["settings"]["control"]
     records.refuse_stale(record, persona, control, folder / "record.json")
     card, judge = personas.load_persona(persona), {"judge": "none", "judges": []}
-    return Results(folder, persona, control, record, judge, card)
+    study = Results(folder, persona, control, record, judge, card)
+    own = study.choices["set"].isin(sets)
+    study.__dict__["choices"] = study.choices[own].reset_index(drop=True)
+    if study.choices.empty:
+        raise StudyError(
+            f"{shown(folder)} has no scenario of set {' or '.join(sets)}, on which the experiment "
+            f"is read. Run the study with `sets: [{', '.join(sets)}]` among its parameters."
+        )
+    return study
 
 
 def about(frame: pd.DataFrame) -> dict[str, object]:
