@@ -109,7 +109,7 @@ def write_changes(folder, strengths):
     table = pd.DataFrame(rows).assign(arm=both[0])
     alike = table.assign(other=both[0], cosine=0.4, writes=0.5)
     whole = pd.concat([alike, table.assign(other=both[1])])
-    whole.to_csv(folder / "overlap.csv", index=False)
+    whole.sample(frac=1, random_state=0).to_csv(folder / "overlap.csv", index=False)
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +243,7 @@ def test_what_a_change_leaves_is_the_share_that_was_planted(results):
     assert set(others["change"]) == {*why_weights.CHANGES.values(), "as it is"}
     assert "50% of" in why_weights.changes_title(others).replace("49%", "50%").replace("51%", "50%")
     table = why_weights.overlaps(study)
+    assert table["layer"].is_monotonic_increasing  # drawn as a line
     title = why_weights.overlap_title(table)
     assert "cosine of 0.10 (two seeds of documents: 0.40)" in title
     assert "overlap by 20% (50%; chance 3%)" in title

@@ -114,9 +114,11 @@ def page(tables: list[pd.DataFrame]) -> str:
     lines = [
         "# What separates knowing from doing",
         "",
-        f"{found(table)}. A contrast was fixed, and",
+        f"{found(table)}. Each contrast was fixed and each prediction written before anything was "
+        "trained or scored for these experiments. `not run` stands where the study of an "
+        "experiment has no results yet (`make why`).",
+        "",
     ]
-    lines += ["each prediction written, before anything was trained for these experiments.", ""]
     lines += ["| explanation | predicted | seen | verdict |", "|---|---|---|---|"]
     lines += [
         f"| {row.explanation} | {row.predicted} | {row.seen} | **{row.verdict}** |"

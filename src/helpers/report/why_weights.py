@@ -131,7 +131,10 @@ def overlaps(study: Results) -> pd.DataFrame:
     reads_chance, writes_chance."""
     table = read(study.folder, "overlap")
     return (
-        table.groupby(["arm", "other", "layer"], sort=False).mean(numeric_only=True).reset_index()
+        table.groupby(["arm", "other", "layer"], sort=False)
+        .mean(numeric_only=True)
+        .reset_index()
+        .sort_values("layer", kind="stable", ignore_index=True)
     )
 
 
