@@ -259,7 +259,7 @@ def test_the_page_has_every_explanation_and_every_contrast(results):
     tables = why_explanations.verdicts(results, "c3po")
     assert sum(map(len, tables)) == len(load_contrasts(("means",)))
     text = why_explanations.page(tables)
-    assert "not run" not in text and "nan" not in text
+    assert "not run" not in text.partition("| explanation |")[2] and "nan" not in text
     for one in why_explanations.load_explanations():
         assert " ".join(one["explanation"].split()) in text
     verdicts = dict(re.findall(r"^\| (.{20}).*\| \*\*(\w+)\*\* \|$", text, re.M))
