@@ -19,11 +19,10 @@ ARMS = ["prompted", "demonstrations", "first_person", "documents"]
 CELL = ["arm", "item"]  # the rows of both tables below; their columns are the seeds
 
 
-def knows():
+def knows(scored):
     """1 where the true option, option 0, has the highest likelihood per token of the four."""
-    choices = pd.read_parquet(RESULTS / "choices.parquet").query("measure == 'know'")
-    choices["fit"] = -choices.nll / choices.n_tokens
-    fit = choices.pivot(index=[*CELL, "seed"], columns="option", values="fit")
+    own = scored[(scored.measure == "know") & (scored.set == "a")]
+    fit = own.pivot(index=[*CELL, "seed"], columns="option", values="fit")
     assert list(fit) == [0, 1, 2, 3] and not fit.isna().any(axis=None)
     return (fit[0] > fit[[1, 2, 3]].max(axis=1)).astype(float).unstack("seed")
 
@@ -36,15 +35,9 @@ def does():
     return judged.assign(own=own).pivot(index=CELL, columns="seed", values="own")
 
 
-def over_base(table, arm):
-    """Arm minus base, scenario by seed. A cell whose answer could not be scored, is
-    filled with what its scenario and its seed have elsewhere (least squares, additive)."""
-    cells = (table.loc[arm] - table.loc["base"]).to_numpy()
-    places = np.argwhere(np.ones_like(cells))
-    design = np.hstack([np.eye(n)[places[:, axis]] for axis, n in enumerate(cells.shape)])
-    scored = ~np.isnan(cells.ravel())
-    effects = np.linalg.lstsq(design[scored], cells.ravel()[scored], rcond=None)[0]
-    return np.where(scored, cells.ravel(), design @ effects).reshape(cells.shape)
+def of_arm(table, arm):
+    """Scenario by seed, without seeds of which an arm has nothing."""
+    return table.loc[arm].dropna(axis=1, how="all")
 
 
 def interval(cells, draws=2000):
@@ -55,11 +48,14 @@ def interval(cells, draws=2000):
 
 
 @pytest.fixture(scope="module")
-def tables():
-    know, do = knows(), does()
-    assert know.shape == do.shape == (5 * 96, 5) and know.index.equals(do.index)
-    assert not know.isna().any(axis=None)  # a missing `do` is an answer that nobody could score
-    return {"knows": know, "does": do, "gap": know - do}
+def tables(scored):
+    """Readout -> arm -> scenario by seed, on set a."""
+    know, do = knows(scored), does()
+    assert know.shape[0] == 5 * 96 and set(know.index) <= set(do.index)
+    arms = ["base", *ARMS]
+    know = {arm: of_arm(know, arm) for arm in arms}
+    do = {arm: of_arm(do, arm).loc[know[arm].index] for arm in arms}
+    return {"knows": know, "does": do, "gap": {a: minus(know[a], do[a]) for a in arms}}
 
 
 def committed(arm, readout):
@@ -74,32 +70,23 @@ def committed(arm, readout):
 @pytest.mark.parametrize("readout", ["knows", "does", "gap"])
 def test_the_published_number_is_found_again(tables, arm, readout):
     value, *ends = committed(arm, readout)
-    cells = over_base(tables[readout], arm)
+    cells = whole(minus(tables[readout][arm], tables[readout]["base"]))
     assert cells.mean() == pytest.approx(value, abs=1e-4)
     assert interval(cells) == pytest.approx(ends, abs=0.03)
 
 
-# Gains over base in nats per token, and the contrasts. Tables of before there were two sets have
-# none of these: then there is nothing to compute again, and the tests are skipped.
+# Gains over base in nats per token, and the contrasts
 
 
-def table(name):
-    """A committed table of numbers, empty where it is not there."""
-    path = FIGURES / f"{name}.csv"
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
-
-
-GAINS, CONTRASTS = table("know_and_do"), table("contrasts")
-GAINS = GAINS[GAINS["measure"] != "crossover"].to_dict("records") if "set" in GAINS else []
+GAINS, CONTRASTS = (pd.read_csv(FIGURES / f"{name}.csv") for name in ("know_and_do", "contrasts"))
+GAINS = GAINS[GAINS["measure"] != "crossover"].to_dict("records")
 KINDS = ["crossover", "gap_beyond_base", "sensitivity"]
-NUMBERED = CONTRASTS[CONTRASTS["kind"].isin(KINDS)] if "kind" in CONTRASTS else CONTRASTS[:0]
-NUMBERED = NUMBERED.to_dict("records")
+NUMBERED = CONTRASTS[CONTRASTS["kind"].isin(KINDS)].to_dict("records")
 
 
 def named(rows, *columns):
-    """The rows as parameters of a test, or one that says that there are none."""
-    nothing = pytest.param(None, marks=pytest.mark.skip("no table with sets is committed yet"))
-    return [pytest.param(r, id="-".join(r[c] for c in columns)) for r in rows] or [nothing]
+    """The rows as parameters of a test."""
+    return [pytest.param(row, id="-".join(row[c] for c in columns)) for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +95,6 @@ def scored():
     `set`, `item`, `arm`, `seed`, `version`, `option`."""
     options = pd.read_parquet(RESULTS / "choices.parquet")
     options = options.query("scenario_trait.notna()", engine="python")
-    if "set" not in options:
-        options = options.assign(set="a", condition="own", version=1)
     options = options[options.condition == "own"].assign(fit=lambda o: -o.nll / o.n_tokens)
     asked = ["set", "item", "measure", "version", "option"]
     base = options[options.arm == "base"].groupby(asked, as_index=False)["fit"].mean()
@@ -140,8 +125,8 @@ def minus(a, b):
 
 
 def whole(cells):
-    """Scenario by seed without what was scored in no seed, the missing filled in as in
-    `over_base`."""
+    """Scenario by seed without what was scored in no seed; a cell that is missing is filled with
+    what its scenario and its seed have elsewhere (least squares, additive)."""
     cells = cells.dropna(how="all").dropna(axis=1, how="all").to_numpy(float)
     places, scored = np.argwhere(np.ones_like(cells)), ~np.isnan(cells.ravel())
     design = np.hstack([np.eye(n)[places[:, axis]] for axis, n in enumerate(cells.shape)])
