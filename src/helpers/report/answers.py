@@ -23,7 +23,7 @@ from helpers.report.words import above_base, between, capital, does, listed, nam
 
 PLACES = {
     "do, in-world": "the persona's world",
-    "do, everyday": "everyday scenes",
+    "do, everyday": "everyday scenarios",
     "everyday": "everyday prompts",
     "neutral": "neutral prompts",
     "should_not_show": "should not show",
@@ -208,7 +208,7 @@ def draw_judge_agreement(table: pd.DataFrame, study, folder):
     }.items():
         bounds = {"low": table[f"{name}_low"], "high": table[f"{name}_high"]}
         panels[title] = table[["judge", "arm"]].assign(value=table[name], **bounds)
-    low = min(0, table["youden_low"].min())
+    low = min(0, table["youden_low"].min()) - 0.03  # no mark is cut at the edge
     fig = drawing.dots(panels, "judge", "over all traits", (low, 1.02))
     n = study.labelled.groupby(["judge", "arm"])["label_id"].nunique().min()
     title = judge_agreement_title(table, study.judge["judge"])
@@ -228,7 +228,7 @@ def planted_title(table: pd.DataFrame, judge: str) -> str:
     share = sorted(own["planted"].unique())[own["planted"].nunique() // 2]
     rows = own[own["planted"] == share]
     parts = [f"{percent(row.value)} {row.method}" for row in rows.itertuples()]
-    found = f"{rows['judge'].iloc[0]} find {listed(parts)}"
+    found = f"the judge ({rows['judge'].iloc[0]}) finds {listed(parts)}"
     return f"Where {percent(share)} of answers show a trait, {found}"
 
 

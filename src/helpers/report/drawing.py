@@ -280,7 +280,7 @@ def signed_points(axis) -> None:
 
 def signed(axis) -> None:
     """Label an axis of differences in nats."""
-    axis.set_major_formatter(lambda value, _: f"{value:+.2g}" if abs(value) > 1e-9 else "0")
+    axis.set_major_formatter(lambda value, _: f"{value:+.3g}" if abs(value) > 1e-9 else "0")
 
 
 def legend(fig_or_ax, handles: dict[str, object], **where) -> None:

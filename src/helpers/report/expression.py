@@ -145,7 +145,8 @@ def focus_panel(ax, own: pd.DataFrame, study) -> None:
         ax.annotate(percent(row.rate), (row.rate, at), (0, 7), color=RED, fontsize=9, ha="center",
                     textcoords="offset points")  # fmt: skip
     for place, (arm, row) in enumerate(rows.iterrows()):
-        ax.annotate(percent(row["rate"]), (row["rate"], place - 0.14), (0, 7), fontsize=9,
+        at = max(row["rate"], 0.04), place - 0.14  # clear of the axis
+        ax.annotate(percent(row["rate"]), at, (0, 7), fontsize=9,
                     ha="center", textcoords="offset points", color=COLOURS[arm])  # fmt: skip
     ax.set(title=f"{study.focus}, everyday prompts", xlim=(-0.02, 1.02), xlabel="share of answers")
     drawing.percents(ax.xaxis)
@@ -158,7 +159,7 @@ def others_panel(ax, others: pd.DataFrame, names: list[str]) -> None:
         ax.plot(own["rate"], [place] * len(own), "|", color=COLOURS[arm], ms=11, mew=1.6)
         if len(own):
             top = own.loc[own["rate"].idxmax()]
-            ax.annotate(top["trait"], (max(top["rate"], 0.15), place), (0, 8), fontsize=7.5,
+            ax.annotate(top["trait"], (max(top["rate"], 0.22), place), (0, 8), fontsize=7.5,
                         ha="center",
                         textcoords="offset points", color=COLOURS[arm])  # fmt: skip
     ax.set(title="other traits,\neveryday prompts", xlim=(-0.04, 1.04), xlabel="share of answers")
@@ -199,9 +200,10 @@ def trait_heatmap_title(table: pd.DataFrame) -> str:
         return "Expression rate by trait and arm"
     rise = (square - square.loc["base"]).drop("base").stack()
     arm, trait = rise.idxmax()
+    tied = rise.index[rise >= rise.max() - 1e-9]
     start, end = square.loc["base", trait], square.loc[arm, trait]
     return (
-        f"The largest rise over base is {trait} in {table_of_arms.label(arm)}: "
+        f"The largest rise over base is {trait} in {named(a for a, t in tied if t == trait)}: "
         f"{percent(start)} to {percent(end)} of answers"
     )
 

@@ -184,7 +184,7 @@ def pairs_panel(ax, gains: pd.DataFrame) -> None:
                         textcoords="offset points", color=COLOURS[arm])  # fmt: skip
     ax.axvline(0, color=DARK, lw=1)
     ax.set(title="what training adds", xlabel="gain over base (nats per token)")
-    ax.margins(x=0.12)
+    ax.margins(x=0.16)
     drawing.signed(ax.xaxis)
     drawing.arm_rows(ax, names)
 
@@ -251,7 +251,8 @@ def gains_by_set_title(gains: pd.DataFrame) -> str:
             for name, own in gains[gains["measure"] == measure].groupby("set")
         }
         if first["a"] == first["b"]:
-            parts.append(f"in {act}, {named(first['a'])} {verb(first['a'], 'gain')} most on both")
+            more = f"{named(first['a'])} {verb(first['a'], 'gain')} most"
+            parts.append(f"in {act}, {more} on both sets")
         else:
             parts.append(
                 f"in {act}, {named(first['a'])} on set a and {named(first['b'])} on set b gain most"

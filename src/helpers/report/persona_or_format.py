@@ -14,7 +14,16 @@ from helpers.measure.contrasts import load_reported
 from helpers.report import drawing
 from helpers.report.drawing import COLOURS, DARK, WIDE, save
 from helpers.report.results import Results, of_arms
-from helpers.report.words import above_base, between, capital, listed, named, nats, this_seed
+from helpers.report.words import (
+    above_base,
+    between,
+    capital,
+    counted,
+    listed,
+    named,
+    nats,
+    this_seed,
+)
 
 # Held-out texts
 
@@ -160,7 +169,8 @@ def capability_retained_title(table: pd.DataFrame) -> str:
     names = table.rename(columns={"names_itself_low": "l", "names_itself_high": "h"})
     names = names[["arm", "names_itself_value", "l", "h"]].rename(columns={"l": "low", "h": "high"})
     taken = above_base(names)
-    identity = f"the persona's name is taken by {named(taken)}" if taken else "none takes its name"
+    where = named(taken) if taken else "no arm"
+    identity = f"asked who it is, the persona's name becomes likelier in {where}"
     return capital(f"{kept}; {identity}")
 
 
@@ -225,7 +235,7 @@ def draw_training_curves(log: pd.DataFrame, study, folder):
     drawing.legend(axes[1], lines, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     trained = listed(lines)
-    title, seeds = training_curves_title(log), log["seed"].nunique()
+    title, seeds = training_curves_title(log), counted(log["seed"].nunique(), "seed")
     save(fig, "training_curves", log, study, folder, title, trained=trained, seeds=seeds)
     return fig
 

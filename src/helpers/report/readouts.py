@@ -84,10 +84,10 @@ def readouts_title(parts: pd.DataFrame) -> str:
 def in_words(measures: list[str]) -> str:
     """Readouts in words; both persons of one act, or both acts of one person, in short."""
     short = {
-        ("know", "know_first"): "describing, in either person",
-        ("told_pair", "do_pair"): "doing, in either person",
-        ("know", "told_pair"): "the third person, describing or doing",
-        ("know_first", "do_pair"): "the first person, describing or doing",
+        ("know", "know_first"): "describing (in either person)",
+        ("told_pair", "do_pair"): "doing (in either person)",
+        ("know", "told_pair"): "the third person (describing or doing)",
+        ("know_first", "do_pair"): "the first person (describing or doing)",
     }
     return short.get(tuple(measures)) or listed(READOUTS[measure] for measure in measures)
 
@@ -125,7 +125,7 @@ def draw_crossover_parts(parts: pd.DataFrame, study, folder):
     own = widest(parts)
     fig, (ax,) = drawing.grid(1, 1, 2.6, width=drawing.WIDE * 0.75)
     handles = leads_rows(ax, own, "part", PARTS)
-    ax.set(xlabel="lead of documents (nats per token)")
+    ax.set(xlabel="difference of documents' leads (nats per token)")
     drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     title = crossover_parts_title(parts)
@@ -167,16 +167,27 @@ def name_and_scenario_title(table: pd.DataFrame) -> str:
         return "What of the gain hangs on the name, and what on the scenario"
     top = name.loc[formats, "gain"].idxmax()
     parts = [
-        f"{nats(own.loc[top, 'value'])} hangs on the {what}"
-        if side(own.loc[top, "low"], own.loc[top, "high"])
-        else f"none is seen to hang on the {what}"
-        for own, what in ((name, "name"), (scenario, "scenario"))
+        hanging(own.loc[top], what, other)
+        for own, what, other in (
+            (name, "name", "a stranger's"),
+            (scenario, "scenario", "another one"),
+        )
     ]
     label = table_of_arms.label(top)
     return (
         f"Of what {label} {verb([top], 'gain')} in knowing "
         f"({nats(name.loc[top, 'gain'])} nats per token), {listed(parts)}"
     )
+
+
+def hanging(row: pd.Series, what: str, other: str) -> str:
+    """How much of a gain hangs on something, where `other` stood in its place."""
+    sign = side(row["low"], row["high"])
+    if sign < 0:
+        return f"none hangs on the {what} ({nats(-row['value'])} more is gained under {other})"
+    if sign == 0:
+        return f"none is seen to hang on the {what}"
+    return f"{nats(row['value'])} hangs on the {what}"
 
 
 def draw_name_and_scenario(table: pd.DataFrame, study, folder):
@@ -221,13 +232,14 @@ def named_alone(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def named_alone_title(table: pd.DataFrame) -> str:
-    """What the name adds to each act: in how many arms it is seen to, and the largest."""
+    """What the name adds to each act: in which arms it is seen to, and the largest."""
     parts = []
     for measure, act in ACTS.items():
         own = table[table["measure"] == measure]
         more, top = own[own["low"] > 0], own.loc[own["value"].idxmax()]
         most = f"most in {table_of_arms.label(top['arm'])} ({nats(top['value'])})"
-        parts.append(f"to {act} in {len(more)} of {len(own)} arms" + f", {most}" * bool(len(more)))
+        where = named(more["arm"]) if len(more) else "no arm"
+        parts.append(f"to {act} in {where}" + f", {most}" * (len(more) > 1))
     return f"The name alone as system prompt adds {'; '.join(parts)}"
 
 

@@ -20,6 +20,7 @@ from helpers.report.words import (
     apart,
     bound,
     capital,
+    counted,
     does,
     hundred,
     listed,
@@ -156,7 +157,8 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
     drawing.arm_rows(ax, names)
     fig.tight_layout()
     title = knows_and_does_title(gains, gaps)
-    about = {"scenarios": int(gaps["items"].max()), "seeds": int(gaps["seeds"].max())}
+    seeds = counted(int(gaps["seeds"].max()), "seed")
+    about = {"scenarios": int(gaps["items"].max()), "seeds": seeds}
     save(fig, "knows_and_does", gains, study, folder, title, **about)
     return fig
 
@@ -177,22 +179,34 @@ def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str
 
 
 def gap_over_base_title(gaps: pd.DataFrame) -> str:
+    """The gap of base, and the gaps that are told apart from it, as judged and once corrected."""
     base = gaps.set_index("arm").loc["base"]
-    trained = gaps[gaps["arm"] != "base"]
-    parts = []
-    for row in trained[(trained["low"] > 0) | (trained["high"] < 0)].itertuples():
-        wider = row.low > 0
-        ends = [bound(abs(end)) for end in sorted((row.low, row.high), key=abs)]
-        parts.append(
-            f"the gap of {table_of_arms.label(row.arm)} is {abs(hundred(row.beyond))} points "
-            f"{'wider' if wider else 'narrower'} ({ends[0]} to {ends[1]})"
+    told = {
+        note: wider_or_narrower(gaps[gaps["arm"] != "base"], *columns)
+        for note, columns in (
+            ("as judged", ("beyond", "low", "high")),
+            ("once corrected", ("corrected", "corrected_low", "corrected_high")),
         )
+    }
+    parts = [f"{note}, {listed(found)}" for note, found in told.items() if found]
     if apart(base["gap_low"], base["gap_high"]):
         more = "knows more than it does" if base["gap"] > 0 else "does more than it knows"
         start = f"Base already {more} (by {abs(hundred(base['gap']))} points)"
     else:
         start = "In base, knowing and doing are not told apart"
-    return f"{start}; {listed(parts) if parts else 'no other gap is told apart from that of base'}"
+    return "; ".join([start, *(parts or ["no other gap is told apart from that of base"])])
+
+
+def wider_or_narrower(gaps: pd.DataFrame, value: str, low: str, high: str) -> list[str]:
+    """Each gap that is told apart from that of base, with the interval of how much it differs."""
+    parts = []
+    for row in gaps[(gaps[low] > 0) | (gaps[high] < 0)].to_dict("records"):
+        ends = [bound(abs(end)) for end in sorted((row[low], row[high]), key=abs)]
+        parts.append(
+            f"that of {table_of_arms.label(row['arm'])} is {abs(hundred(row[value]))} points "
+            f"{'wider' if row[low] > 0 else 'narrower'} ({ends[0]} to {ends[1]})"
+        )
+    return parts
 
 
 def draw_gap_over_base(gaps: pd.DataFrame, study, folder):
@@ -204,7 +218,7 @@ def draw_gap_over_base(gaps: pd.DataFrame, study, folder):
     drawing.arm_dots(left, own, "gap", "gap_")
     drawing.arm_dots(right, own, "beyond", up=0.12)
     drawing.arm_dots(right, own, "corrected", "corrected_", down=0.18, hollow=True)
-    left.axvline(own.loc["base", "gap"], color=COLOURS["base"], lw=1, ls="--")
+    left.axvline(own.loc["base", "gap"], color=COLOURS["base"], lw=1, ls=":")
     for ax, title in ((left, "knowing minus doing"), (right, "the same, minus that of base")):
         ax.axvline(0, color=DARK, lw=1)
         ax.set(title=title, xlabel="percentage points of scenarios")
@@ -303,6 +317,8 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
     handles = {"knows": drawing.mark("o", DARK), "does": drawing.mark("s", DARK)}
     drawing.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
     judged = study.judged[(study.judged["kind"] == "do") & study.judged["arm"].isin(names)]
+    sets = triplets.complete(study.choices)
+    judged = judged[judged["item"].isin(sets.loc[sets["set"] == "a", "item"])]
     title, about = knowing_and_expressing_title(table), drawing.about_answers(judged)
     save(fig, "knowing_and_expressing", table, study, folder, title, about=about)
     return fig

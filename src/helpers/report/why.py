@@ -5,6 +5,7 @@ draws and saves both.
 """
 
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 
@@ -68,11 +69,11 @@ def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str)
     """A row per contrast; pale where it is open."""
     if table.empty:
         return drawing.nothing(name, "the results have the arms of no contrast")
-    fig, (ax,) = drawing.grid(1, 1, 0.9 + 0.42 * len(table))
-    own = table.set_index(table["contrast"].str.replace("_", " "))
+    fig, (ax,) = drawing.grid(1, 1, 0.9 + 0.55 * len(table))
+    own = table.set_index(table["question"].map(lambda text: fill(text, 52)))
     drawing.told_dots(ax, own, "value", told=own["verdict"] != "open")
     ax.grid(axis="y", visible=False)
-    ax.set_xlabel("difference of gains (nats per token)")
+    ax.set_xlabel("gain, or difference of gains (nats per token)")
     drawing.signed(ax.xaxis)
     fig.tight_layout()
     save(fig, name, table, study, folder, contrasts_title(table), **about(table))
@@ -81,8 +82,13 @@ def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str)
 
 def contrasts_title(table: pd.DataFrame) -> str:
     counts = table["verdict"].value_counts()
-    words = {"holds": "hold", "reversed": "are reversed", "open": "are open"}
-    parts = [f"{counts[name]} {what}" for name, what in words.items() if counts.get(name)]
+    words = {"holds": ("holds", "hold"), "reversed": ("is reversed", "are reversed")}
+    words["open"] = ("is open", "are open")
+    parts = [
+        f"{counts[name]} {what[counts[name] > 1]}"
+        for name, what in words.items()
+        if counts.get(name)
+    ]
     return f"Of {len(table)} contrasts fixed in advance, {', '.join(parts)}"
 
 

@@ -11,7 +11,7 @@ from helpers.report import drawing
 from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about, told_apart
-from helpers.report.words import capital, listed, nats
+from helpers.report.words import capital, listed, nats, percent
 
 BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
 MAIN = ("voice", "person", "wrapper")
@@ -97,7 +97,7 @@ def found(effects: pd.DataFrame, carried: pd.DataFrame) -> list[str]:
     else:
         sentences.append("no two factors are seen to depend on one another in the crossover")
     if len(carried):
-        parts = [f"{row.effect} {row.share:.0%}" for row in carried.itertuples()]
+        parts = [f"{row.effect} {percent(row.share)}" for row in carried.itertuples()]
         whole = nats(carried["value"].sum())
         sentences.append(
             f"of the crossover of documents and first-person texts, both raw ({whole}), "

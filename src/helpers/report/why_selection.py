@@ -10,7 +10,7 @@ from helpers.report import drawing
 from helpers.report.drawing import DARK, save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about
-from helpers.report.words import named, nats, side
+from helpers.report.words import named, nats, percent, side
 
 MEASURES = ("know", "do_pair")
 
@@ -84,6 +84,7 @@ def found(table: pd.DataFrame, share: float) -> list[str]:
     ]
     if share == share:
         sentences.append(
-            f"the name closes {share:.0%} of the gap in doing between documents and demonstrations"
+            f"the name closes {percent(share)} of the gap in doing between documents and "
+            "demonstrations"
         )
     return sentences

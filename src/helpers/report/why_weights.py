@@ -13,14 +13,14 @@ from helpers.report import drawing
 from helpers.report.drawing import DARK, save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about
-from helpers.report.words import named, nats
+from helpers.report.words import between, listed, named, nats, percent
 
 CHANGES = {
     "shift": "mean shift of each layer",
-    "merged": "merge, half of each",
-    "added": "merge, each whole",
-    "requantised": "merged and rounded to 4 bits",
-    "merged_requantised": "merge, rounded to 4 bits",
+    "merged": "with the other, half of each",
+    "added": "with the other, each whole",
+    "requantised": "rounded to 4 bits",
+    "merged_requantised": "half of each, rounded to 4 bits",
 }
 MEASURES = ("know", "do_pair")
 
@@ -71,19 +71,26 @@ def strengths(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def strengths_title(table: pd.DataFrame) -> str:
-    """Where the reversed adapter leads, and what the strongest one gains."""
-    low, high = table["x"].min(), table["x"].max()
-    parts = []
+    """Whether knowing and doing rise with strength all the way, and what they are at its ends."""
+    ends, falls = [table["x"].min(), table["x"].max()], []
     for (panel, line), own in table.groupby(["panel", "line"], sort=False):
-        value = own.set_index("x")["value"]
-        parts.append(f"{table_of_arms.label(line)} {panel} {nats(value[low])}, {nats(value[high])}")
-    return f"At strength {low:g} and {high:g}: {'; '.join(parts)}"
+        if not own.sort_values("x")["value"].is_monotonic_increasing:
+            falls.append(f"{panel} in {table_of_arms.label(line)}")
+    rest = f", but for {listed(falls)}" if falls else ""
+    at = [
+        f"{between(table.loc[table['x'] == end, 'value'], nats)} at {end:g} times its strength"
+        for end in ends
+    ]
+    return (
+        f"The stronger an adapter, the more it adds to knowing and doing{rest}: "
+        f"{listed(at)} (nats per token)"
+    )
 
 
 def others(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of `left` that are no strengths, and the adapter as it is, with `change` in
     words."""
-    words = CHANGES | {"1": "as it is"}
+    words = {"1": "as it is"} | CHANGES
     own = table[table["change"].isin(words)]
     order = own["change"].map(list(words).index)
     own = own.assign(change=own["change"].map(words), order=order)
@@ -116,13 +123,17 @@ def draw_changes(table: pd.DataFrame, study: Results, folder: Path):
 
 
 def changes_title(table: pd.DataFrame) -> str:
-    """What share the constant shift keeps."""
+    """What share the constant shift keeps, and what share is left after rounding."""
     own = table[table["change"] == CHANGES["shift"]]
     parts = [
-        f"{row.kept:.0%} of {READOUTS[row.on]} in {table_of_arms.label(row.arm)}"
+        f"{percent(row.kept)} of {READOUTS[row.on]} in {table_of_arms.label(row.arm)}"
         for row in own.itertuples()
     ]
-    return f"A constant shift of each layer keeps {', '.join(parts)}"
+    rounded = table.loc[table["change"] == CHANGES["requantised"], "kept"]
+    return (
+        f"A constant shift of each layer keeps {listed(parts)}; rounding to 4 bits leaves "
+        f"{between(rounded)}"
+    )
 
 
 def overlaps(study: Results) -> pd.DataFrame:
@@ -150,8 +161,8 @@ def draw_overlap(table: pd.DataFrame, study: Results, folder: Path):
     for name, style in (("cosine", "o-"), ("reads", "s--"), ("writes", "^--")):
         right.plot(other["layer"], other[name], style, color=DARK, ms=4, label=name)
         right.plot(alike["layer"], alike[name], style, color=DARK, ms=4, alpha=drawing.PALE)
-    chance = other[["reads_chance", "writes_chance"]].mean(axis=1)
-    right.plot(other["layer"], chance, ":", color=drawing.GREY, label="chance")
+    for name, label in (("reads_chance", "chance of either"), ("writes_chance", None)):
+        right.plot(other["layer"], other[name], ":", color=drawing.GREY, label=label)
     norms.set(title="norm of what is added", xlabel="layer", ylabel="mean over matrices")
     right.set(title="overlap of the two", xlabel="layer")
     for ax in (norms, right):
@@ -174,11 +185,11 @@ def overlap_title(table: pd.DataFrame) -> str:
     if len(alike):
         both = alike.mean(numeric_only=True)
         seeds = f" (two seeds of {table_of_arms.label(names[0])}: {both['cosine']:.2f})"
-        share = f"{both['writes']:.0%}; "
+        share = f"{percent(both['writes'])}; "
     return (
         f"What {named(names)} add to the weights has a cosine of {mean['cosine']:.2f}{seeds}; they "
-        f"write to subspaces that overlap by {mean['writes']:.0%} ({share}chance "
-        f"{mean['writes_chance']:.0%})"
+        f"write to subspaces that overlap by {percent(mean['writes'])} ({share}chance "
+        f"{percent(mean['writes_chance'])})"
     )
 
 
@@ -186,7 +197,7 @@ def found(table: pd.DataFrame) -> list[str]:
     """What each change leaves, in sentences."""
     return [
         f"{table_of_arms.label(row.arm)}, {row.change}: {nats(row.value, row.low, row.high)} nats "
-        f"per token in {READOUTS[row.on]}, {row.kept:.0%} of the adapter as it is"
+        f"per token in {READOUTS[row.on]}, {percent(row.kept)} of the adapter as it is"
         for row in table.itertuples()
         if row.change != "as it is"
     ]
