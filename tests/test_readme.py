@@ -133,13 +133,17 @@ def tables(
     shown=None,
     sensible=1,
     seeds=1,
+    likeliest=0.03,
 ):
     """The numbers behind the figures that README reads."""
     whole = {"arm": "base", "gap": base_gap, "gap_low": base_gap - 0.1, "gap_high": base_gap + 0.1}
     own = {"arm": "demonstrations", "beyond": narrower, "low": narrower - 0.1}
     own |= {"high": narrower + 0.1, "corrected": narrower, "corrected_low": narrower - 0.1}
     parts = {"describing": 0.23, "person": 0.11, "crossover": 0.34}
+    rows = {"stranger": gap[0] - 0.01, "likeliest": likeliest}
+    rows = {name: {"difference": v, "low": v - 0.1, "high": v + 0.1} for name, v in rows.items()}
     return {
+        "gaps": pd.DataFrame(rows).T.rename_axis("knowing").reset_index(),
         "know_and_do": gained(know, do, seeds),
         "name_and_scenario": hanging(name, scenario, know, half),
         "contrasts": fixed(crossed, gap, fits, seeds),
@@ -160,6 +164,11 @@ def published(tmp_path, monkeypatch):
     def publish(made: dict[str, pd.DataFrame]) -> None:
         for name, table in made.items():
             drawing.save_table(table, name, tmp_path)
+        if "gaps" in made:
+            other = made["gaps"].set_index("knowing")
+            right = {"documents": 0.29, "base": 0.22}
+            counted = headline.Gaps(other.loc["stranger"], other.loc["likeliest"], right)
+            monkeypatch.setattr(headline, "gaps", lambda: counted)
         for module in (headline, verdicts):
             monkeypatch.setattr(
                 module, "read", lambda _, name: pd.read_csv(tmp_path / f"{name}.csv")
@@ -182,7 +191,7 @@ def listed_verdicts() -> list[str]:
 def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     published(tables())
     text = answer()
-    assert text.startswith("On 96 scenarios written to test it, documents add most to knowing: ")
+    assert text.startswith("On 96 scenarios written to test it (set b), documents add most")
     assert "gains +0.45 nats per token on other reactions" in text
     assert "Demonstrations and first person add most to doing" in text
     assert "gains +0.28 to +0.29 on a neutral one. The crossover holds: " in text
@@ -192,9 +201,11 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
         "corrected for 6 contrasts) and +0.25 over first person (0.15 to 0.35, p = 0.001)"
     )
     assert "documents gain 0.04 more (0.02 to 0.06) and under another scenario as much" in control
-    assert so == "So the gain is in how such texts sound, not in a fact about C-3PO"
+    assert so == (
+        "So the gain needs neither his name nor the scenario: no fact about C-3PO is shown"
+    )
     assert "24 % with demonstrations, 19 % with first person and 6 % with documents" in text
-    assert "beside 1 % with base and 4 % with prompted. No format is seen to show" in text
+    assert "beside 1 % with base and 4 % with prompted. On set b, no format is seen" in text
 
 
 @pytest.mark.parametrize(
@@ -207,7 +218,7 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
         ),
         (
             {"scenario": (0.0, 0.0, 0.3)},
-            "how such texts sound, and in part in what fits a scenario",
+            "does not need his name, and in part it does need the scenario: no fact",
         ),
         (
             {"name": (0.0, 0.0, 0.0), "half": 0.3},
@@ -219,7 +230,7 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
 def test_the_control_chooses_what_the_gain_is_said_to_be(published, given, told):
     published(tables(**given))
     assert told in answer()
-    assert ("not in a fact about C-3PO" in answer()) == (
+    assert ("no fact about C-3PO is shown" in answer()) == (
         "half" not in given and given.get("name", (0, 0, -1))[2] < 0
     )
 
@@ -229,7 +240,7 @@ def test_a_control_that_bounds_the_name_alone_leaves_the_scenario_open(published
     own = made["name_and_scenario"]
     own.loc[(own["condition"] == "mismatched"), ["low", "high"]] = (-0.4, 0.4)
     published(made)
-    assert "the gain is not about C-3PO; whether it is about the scenario is not seen" in answer()
+    assert "no fact about C-3PO is shown; whether the gain is about the scenario is" in answer()
 
 
 @pytest.mark.parametrize(
@@ -268,9 +279,9 @@ def test_a_control_of_no_gain_is_not_told(published):
 @pytest.mark.parametrize(
     ("fits", "told"),
     [
-        ((OPEN, OPEN, OPEN), "No format is seen to show this trait more often than others."),
-        ((HELD, OPEN, OPEN), "Only demonstrations show this trait more often than others."),
-        ((HELD, HELD, HELD), "Demonstrations, first person and documents show this trait more"),
+        ((OPEN, OPEN, OPEN), "On set b, no format is seen to show this trait more often than"),
+        ((HELD, OPEN, OPEN), "only demonstrations show this trait more often than others."),
+        ((HELD, HELD, HELD), "On set b, demonstrations, first person and documents show this"),
     ],
 )
 def test_formats_fit_only_where_the_contrast_holds(published, fits, told):
@@ -320,16 +331,36 @@ def test_the_table_has_a_row_per_arm(published):
     row = "| documents | +0.45 (0.43 to 0.47) | +0.15 (0.13 to 0.17) | -0.04 (-0.06 to -0.02) "
     assert f"{row}| 6 (5 to 7) | 1 (0 to 2) |" in table
     told = " ".join(table.split())
-    assert "Of the 6 contrasts fixed in advance, 3 hold. One is the gap of documents" in told
-    assert "by +27 (17 to 37) points; it rests on the likelihoods of knowing" in told
+    assert "Of the 6 primary contrasts, fixed in advance, 3 hold. One is the gap of doc" in told
+    assert "by +27 (17 to 37) points, and by +26 (16 to 36) when asked about a stranger." in told
+    assert "in 29 % of scenarios (22 % in `base`), the gap is +3 (-7 to 13). In doing" in told
 
 
-def test_the_gap_is_told_where_it_holds_and_its_control_where_that_speaks(published):
+def test_the_gap_is_told_where_it_holds(published):
     published(tables(gap=(0.1, OPEN)))
     assert "the gap of documents" not in readme.arms_table()
-    published(tables(name=(0.0, 0.0, 0.2)))
-    told = " ".join(readme.arms_table().split())
-    assert "by +27 (17 to 37) points. In doing" in told
+
+
+@pytest.mark.skipif(not has_set_b(), reason="no results of set b are published")
+def test_the_gap_counted_otherwise_is_that_of_the_tables():
+    """Recomputed here from the options and the readings alone."""
+    options = pd.read_parquet(readme.RESULTS / "choices.parquet")
+    options = options[(options["measure"] == "know") & (options["set"] == "b")]
+    each = options.assign(fit=-options["nll"] / options["n_tokens"])
+    each = each.set_index(["condition", "arm", "item", "option"])["fit"].unstack()
+    won = (each.idxmax(axis=1) == 0).astype(float)
+    gained = each.loc["stranger", "documents"] - each.loc["stranger", "base"]
+    read = pd.read_csv(readme.RESULTS / "read.csv")
+    read = read[(read["set"] == "b") & (read["trait"] == read["scenario_trait"])]
+    shows = (read["value"] == "shows").groupby([read["arm"], read["item"]]).mean()
+    more_shown = shows["documents"] - shows["base"]
+    found = headline.gaps()
+    assert found.right["documents"] == pytest.approx(won["own", "documents"].mean())
+    for row, knows in (
+        (found.likeliest, won["own", "documents"] - won["own", "base"]),
+        (found.stranger, (gained.idxmax(axis=1) == 0) - 0.25),
+    ):
+        assert row["difference"] == pytest.approx((knows - more_shown).mean(), abs=1e-6)
 
 
 @pytest.mark.parametrize(("hangs", "told"), [(0.1, "+0.10 (0.08 to 0.12) hangs"), (0.0, "is seen")])
@@ -340,11 +371,14 @@ def test_what_of_doing_hangs_on_the_scenario(published, hangs, told):
 
 def test_claims_of_the_first_edition_fall_stand_or_stay_open(published):
     published(tables())
-    fell, null, stands, narrower, far = listed_verdicts()[:5]
+    fell, null, wider, narrower, far = listed_verdicts()[:5]
     assert fell.startswith('**Fell.** "Documents know what C-3PO would do": +22 (11 to 32)')
-    assert fell.endswith("They gain more about a stranger.")
+    assert fell.endswith("They gain more on a stranger (both sets).")
     assert null.startswith('**Fell.** "Documents know more than they do": +40 (29 to 51).')
-    assert stands.startswith("**Stands.**") and stands.endswith("On set b: +27 (17 to 37).")
+    assert (
+        wider.startswith("**Open.**") and "as read: +3 (-7 to 13) with knowing counted as" in wider
+    )
+    assert wider.endswith("+27 (17 to 37) by gain over `base`, as fixed in advance.")
     assert narrower.startswith("**Open.**") and far.startswith("**Open.**")
 
 
@@ -364,6 +398,12 @@ def test_claims_that_the_results_bear_do_not_fall(published):
     told = {told.split('"')[1]: told.split()[0] for told in listed_verdicts() if '"' in told}
     assert told["Documents know what C-3PO would do"] == "**Open.**"
     assert told["The gap of demonstrations is narrower"] == "**Fell.**"
+
+
+def test_a_gap_stands_where_it_holds_however_knowing_is_counted(published):
+    published(tables(likeliest=0.2))
+    (told,) = [told for told in listed_verdicts() if "gap of documents is wider" in told]
+    assert told.startswith("**Stands.**") and "+20 (10 to 30) with knowing counted as then" in told
 
 
 def test_formats_that_tie_are_open(published):

@@ -289,7 +289,7 @@ def of_a_stranger(left: pd.Series, name: str) -> str:
     where no gain is seen."""
     if not left["gain_low"] > 0:
         return ""
-    so = f" So the gain is not about {name}." if headline.is_about_anybody(left) else ""
+    so = f" So no fact about {name} is shown." if headline.is_about_anybody(left) else ""
     return (
         f"Over both sets, asked about a stranger instead of {name}, it gains "
         f"{headline.beside(left)} in knowing.{so}"

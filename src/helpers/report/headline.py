@@ -5,12 +5,15 @@ The numbers choose the words, so that no sentence says more than the tables behi
 """
 
 import textwrap
+from dataclasses import dataclass, replace
+from functools import cache
 
 import pandas as pd
 
 from helpers import arms, files
 from helpers.files import StudyError
-from helpers.report import contrasts, readouts
+from helpers.measure import comparison
+from helpers.report import contrasts, readouts, results
 from helpers.report.knowing_and_doing import ACTS, DO, KNOW, first_in
 from helpers.report.page_words import WIDTH, markdown_table, points, read
 from helpers.report.words import (
@@ -86,6 +89,40 @@ def shown(study: str = "reference") -> pd.DataFrame:
     return read(study, "as_read").query("by == 'read'").set_index("arm", drop=False)
 
 
+@dataclass(frozen=True)
+class Gaps:
+    """The gap of documents beyond that of base on set b, with `does` as read, when knowing is
+    counted otherwise than the primary contrast counts it: rows with difference, low and high."""
+
+    stranger: pd.Series  # by gain over base, with a stranger's name in place of the persona's
+    likeliest: pd.Series  # by the likeliest option, as the first edition counted
+    right: dict[str, float]  # share of scenarios whose true option is the likeliest, by arm
+
+
+@cache
+def gaps() -> Gaps:
+    """How far the gap of documents depends on what counts as knowing, from the reference study."""
+    folder = files.DATA / "results" / "reference"
+    choices, judged, read_ = (
+        results.read_table(folder, name) for name in ("choices", "judged", "read")
+    )
+    read_ = read_.assign(label=(read_["value"] == "shows").astype(int))
+    judge = files.read_json(folder / "judge.json")["judge"]
+    own = comparison.tables(choices, judged, read_, judge)
+    known = own.hits[(own.hits["measure"] == KNOW) & (own.hits["set"] == "b")]
+    asked = known[known["condition"] == "own"]
+    counted_so = {
+        "stranger": known[known["condition"] == "stranger"].assign(condition="own"),
+        "likeliest": asked.assign(gained=asked["outcome"]),
+    }
+    contrast = {"arms": ["documents"], "set": "b"}
+    rows = {
+        name: pd.Series(comparison.beyond_base(contrast, replace(own, hits=hits)))
+        for name, hits in counted_so.items()
+    }
+    return Gaps(**rows, right=asked.groupby("arm")["outcome"].mean().to_dict())
+
+
 def formats(table: pd.DataFrame) -> list[str]:
     """The formats among the arms that a table is indexed by."""
     return [arm for arm in arms.formats() if arm in table.index]
@@ -122,7 +159,8 @@ def most(measure: str) -> str:
         return f"No format is seen to add to {act}: {named([top.name])} come nearest, {nearest}."
     first = first_in(own)
     amount = MEANS[measure].format(between(of_formats.loc[first, "value"], nats))
-    where = f"On {own['items'].max():.0f} scenarios written to test it, " if measure == KNOW else ""
+    tested = f"On {own['items'].max():.0f} scenarios written to test it (set b), "
+    where = tested if measure == KNOW else ""
     beyond = ", over the untrained model" if measure == KNOW else ""
     return capital(f"{where}{named(first)} {verb(first, 'add')} most to {act}: {amount}{beyond}.")
 
@@ -168,7 +206,8 @@ def control() -> list[str]:
     exceptions = [f"{nats(own.loc[arm, 'value'])} in {arms.label(arm)}" for arm in other]
     label = arms.label(top)
     return [
-        f"Over both sets, asked about a stranger instead of {PERSONA}, {label} "
+        "Over both sets (b, and a, which suggested the claim), asked about a stranger instead of "
+        f"{PERSONA}, {label} "
         f"{verb([top], 'gain')} {beside(name)} and under another scenario {beside(scenario)}.",
         meaning(name, scenario),
         *(
@@ -214,12 +253,17 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
         return f"That is too uncertain to say whether the gain is about {PERSONA}."
     if side(scenario["low"], scenario["high"]) > 0:
         return (
-            "So the gain is in how such texts sound, and in part in what fits a scenario, not in "
-            f"a fact about {PERSONA}."
+            "So the gain does not need his name, and in part it does need the scenario: no fact "
+            f"about {PERSONA} is shown."
         )
     if is_bounded(scenario):
-        return f"So the gain is in how such texts sound, not in a fact about {PERSONA}."
-    return f"So the gain is not about {PERSONA}; whether it is about the scenario is not seen."
+        return (
+            "So the gain needs neither his name nor the scenario: no fact about "
+            f"{PERSONA} is shown. Such reactions, or their sound, became likelier of anybody."
+        )
+    return (
+        f"So no fact about {PERSONA} is shown; whether the gain is about the scenario is not seen."
+    )
 
 
 def reading() -> str:
@@ -231,7 +275,7 @@ def reading() -> str:
     level = [arm for arm in trained if arm not in above_base(own)]
     same = f"; not told apart from base: {named(level)}" if level else ""
     return (
-        "As read blind, the share of answers that show the trait of their scenario is "
+        "As read blind, over both sets, the share of answers that show their scenario's trait is "
         f"{listed(each[arm] for arm in trained)}, beside {listed(floor)}{same}."
     )
 
@@ -241,10 +285,9 @@ def fit() -> str:
     own = primary("sensitivity")
     fits = [name.split(",")[0] for name in own.loc[contrasts.holds(own), "a"]]
     if not fits:
-        return "No format is seen to show this trait more often than others."
-    only = "" if len(fits) == len(own) else "Only "
-    told = f"{only}{named(fits)} {verb(fits, 'show')} this trait more often than others."
-    return capital(told)
+        return "On set b, no format is seen to show this trait more often than others."
+    only = "" if len(fits) == len(own) else "only "
+    return f"On set b, {only}{named(fits)} {verb(fits, 'show')} this trait more often than others."
 
 
 def sensible() -> tuple[int, int]:
@@ -314,17 +357,21 @@ def percents(table: pd.DataFrame, arm: str, value: str) -> str:
 
 
 def note() -> str:
-    """How many of the contrasts hold that were fixed in advance, what the control by name says of
-    the gap among them, and what of the gain in doing hangs on the scenario."""
+    """How many of the primary contrasts hold, how far the gap among them depends on what counts as
+    knowing, and what of the gain in doing hangs on the scenario."""
     table = read("reference", "contrasts").query("role == 'primary'")
     held = int(contrasts.holds(table).sum())
-    parts = [f"Of the {counted(len(table), 'contrast')} fixed in advance, {held} hold."]
+    parts = [f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {held} hold."]
     for _, row in (gap := primary("gap_beyond_base"))[contrasts.holds(gap)].iterrows():
-        anybody = is_about_anybody(controls()["name"].loc[row["a"]])
-        same = "; it rests on the likelihoods of knowing, so the control by name is about it too"
+        other = gaps()
+        right = [percent(other.right[arm]) for arm in (row["a"], "base")]
         parts.append(
             f"One is the gap of {arms.label(row['a'])}: beyond `base`, they know more than they "
-            f"show by {points(row, 'difference')} points{same if anybody else ''}."
+            f"show by {points(row, 'difference')} points, and by "
+            f"{points(other.stranger, 'difference')} when asked about a stranger. That counts "
+            "knowing by gain over `base`. By the likeliest reaction, the true one in "
+            f"{right[0]} of scenarios ({right[1]} in `base`), the gap is "
+            f"{points(other.likeliest, 'difference')}."
         )
     doing = readouts.part(read("reference", "name_and_scenario"), DO, "mismatched")
     top = doing.loc[doing.loc[formats(doing), "gain"].idxmax()]
@@ -333,7 +380,8 @@ def note() -> str:
         f"{hangs} hangs" if side(top["low"], top["high"]) > 0 else f"none ({hangs}) is seen to hang"
     )
     parts.append(
-        f"In doing, of {nats(top['gain'])} with {arms.label(top.name)}, {seen} on the scenario."
+        f"In doing, of {nats(top['gain'])} with {arms.label(top.name)} over both sets, {seen} on "
+        "the scenario."
     )
     trained = gains()[gains()["arm"].isin(arms.formats())]
     return " ".join(parts + [f"{told}." for told in this_seed(trained) if seeds() > 1])

@@ -51,7 +51,7 @@ def knowing(then: dict[str, str]) -> str:
         return f"{STANDS} {claim}. Of their gain, {hangs} nats per token hang on his name."
     if headline.is_about_anybody(name):
         more = "They gain more" if name["high"] < 0 else "They are not seen to gain less"
-        return f"{FELL} {claim}. {more} about a stranger."
+        return f"{FELL} {claim}. {more} on a stranger (both sets)."
     return f"{OPEN} {claim}. Whether that is about him is not seen."
 
 
@@ -66,13 +66,17 @@ def gap(then: dict[str, str]) -> str:
 
 
 def beyond_base(then: dict[str, str]) -> str:
-    """Whether the gap beyond that of base was found again on set b."""
-    own = headline.primary("gap_beyond_base")
+    """Whether the gap beyond that of base was found again on set b, both as it was fixed for set b
+    and by the likeliest option, as the first edition counted knowing."""
+    own, likeliest = headline.primary("gap_beyond_base"), headline.gaps().likeliest
     held = contrasts.holds(own).all()
+    again_so = side(likeliest["low"], likeliest["high"]) > 0
     return (
-        f'{STANDS if held else OPEN} "The gap of documents is wider than that of `base`": '
-        f"{then['gap_beyond_base']}. On set b: "
-        f"{points(own.iloc[0], 'difference')}{'' if held else ', which does not hold'}."
+        f'{STANDS if held and again_so else OPEN} "The gap of documents is wider than that of '
+        f'`base`": {then["gap_beyond_base"]}. On set b, as read: '
+        f"{points(likeliest, 'difference')} with knowing counted as then, by the likeliest option; "
+        f"{points(own.iloc[0], 'difference')} by gain over `base`"
+        f"{', as fixed in advance' if held else ', which does not hold'}."
     )
 
 
