@@ -258,13 +258,26 @@ def test_what_a_change_leaves_is_the_share_that_was_planted(results):
 def test_the_page_has_every_explanation_and_every_contrast(results):
     tables = why_explanations.verdicts(results, "c3po")
     assert sum(map(len, tables)) == len(load_contrasts(("means",)))
-    text = why_explanations.page(tables)
+    limits = why_explanations.limits(why.load(results["reference"], "c3po"))
+    text = why_explanations.page(tables, limits)
     assert "not run" not in text.partition("| explanation |")[2] and "nan" not in text
     for one in why_explanations.load_explanations():
         assert " ".join(one["explanation"].split()) in text
     verdicts = dict(re.findall(r"^\| (.{20}).*\| \*\*(\w+)\*\* \|$", text, re.M))
     assert verdicts["Doing is learnt throu"[:20]] == "stands"  # the channel, as planted
     assert text.count("\n- ") + 1 >= sum(map(len, tables))
+    assert "about *this seed* alone" in text
+
+
+def test_what_the_predictions_leave_open_has_its_numbers(results):
+    name, constant, turned = why_explanations.limits(why.load(results["reference"], "c3po"))
+    assert re.search(r"Beyond base, it adds [+-]0.0\d \(.*in documents and [+-]0.0\d", name)
+    for act in ("documents gain in knowing", "demonstrations gain in doing"):
+        share = re.search(rf"(\d\d) % of what {act}", constant)[1]
+        assert int(share) == pytest.approx(100 * KEPT["shift"], abs=6)
+    planted_back = -of_arm("documents", "know", "", "own")
+    found = re.search(r"-1 is ([+-]\d.\d\d) \(.* for documents in knowing", turned)[1]
+    assert float(found) == pytest.approx(planted_back, abs=0.03)
 
 
 def test_changes_that_were_not_scored_are_named(results, tmp_path):

@@ -13,8 +13,9 @@ from helpers import files
 from helpers.files import StudyError, atomic, shown
 from helpers.measure import margins
 from helpers.measure.contrasts import load_contrasts
-from helpers.report import why, why_weights
-from helpers.report.words import bullets, capital, listed
+from helpers.report import why, why_selection, why_weights
+from helpers.report.results import Results
+from helpers.report.words import bullets, capital, counted, listed, nats, percent
 from helpers.rows import Row, Text, different_ids, read_mapping
 
 PAGE = "docs/why.md"
@@ -108,9 +109,75 @@ def verdicts(folders: dict[str, Path], persona: str) -> list[pd.DataFrame]:
     return found_tables
 
 
-def page(tables: list[pd.DataFrame]) -> str:
-    """The page on the experiments: every explanation, and every contrast as it was answered."""
+def limits(study: Results) -> list[str]:
+    """What the predictions about names and weights leave open, with what was seen of it, in
+    sentences; `study` is the one that both were read from."""
+    told = of_name(why_selection.released(margins.margins(study.choices)))
+    if (study.folder / "changed.csv").exists():
+        left = why_weights.left(why_weights.with_changes(study))
+        left = left.set_index(["arm", "change", "on"])
+        told += [of_constant(left), of_reversal(left)]
+    return told
+
+
+def of_name(released: pd.DataFrame) -> list[str]:
+    """What the name does to acting in each of the two formats whose difference is a contrast."""
+    if released.empty:
+        return []
+    own = released[released["on"] == "do_pair"].set_index("arm")
+    each = [
+        f"{nats(*own.loc[arm, ['value', 'low', 'high']])} in {arm}"
+        for arm in ("documents", "demonstrations")
+    ]
+    return [
+        "**The name.** To add more to acting in documents than in demonstrations, it need only "
+        f"take from demonstrations. Beyond base, it adds {listed(each)}"
+    ]
+
+
+def of_constant(left: pd.DataFrame) -> str:
+    """What a constant keeps, since the prediction was only that it keeps anything."""
+    kept = [
+        f"{percent(left.loc[(arm, 'shift', on), 'kept'])} of what {arm} gain in {act}"
+        for arm, on, act in (
+            ("documents", "know", "knowing"),
+            ("demonstrations", "do_pair", "doing"),
+        )
+    ]
+    return (
+        "**A constant.** The prediction was that anything is left, so a small rest would have "
+        f"passed. The constant keeps {listed(kept)}. It is the mean over held-out demonstrations, "
+        "for documents too. A gain that is alike under every scenario can be kept by a constant, "
+        "however it was learnt: this does not tell steering from another way to learn"
+    )
+
+
+def of_reversal(left: pd.DataFrame) -> str:
+    """What the reversed adapters do against base, since the prediction held them against the
+    adapters as they are."""
+    turned = [
+        f"{nats(*left.loc[(arm, '-1', on), ['value', 'low', 'high']])} for {arm} in {act}"
+        for arm, on, act in (
+            ("documents", "know", "knowing"),
+            ("demonstrations", "do_pair", "doing"),
+        )
+    ]
+    back, there = (left.loc[("documents", change, "do_pair"), "value"] for change in ("-1", "1"))
+    return (
+        "**Reversal.** The prediction was that strength 1 is above strength -1. This comes true "
+        "also where -1 changes nothing. Against base, -1 is "
+        f"{listed(turned)}. Whether it turns the character round or damages the model is not told "
+        f"apart: no other texts were scored. Documents add {nats(there)} to doing, and their "
+        f"reverse makes it {nats(back)}"
+    )
+
+
+def page(tables: list[pd.DataFrame], open_: list[str]) -> str:
+    """The page on the experiments: every explanation, what its predictions leave open (`limits`),
+    and every contrast as it was answered."""
     table = explanations(tables)
+    seen = pd.concat(tables, ignore_index=True)
+    once = ", so that intervals are about *this seed* alone" if seen["seeds"].max() == 1 else ""
     lines = [
         "# What separates knowing from doing",
         "",
@@ -118,12 +185,20 @@ def page(tables: list[pd.DataFrame]) -> str:
         "trained or scored for these experiments. `not run` stands where the study of an "
         "experiment has no results yet (`make why`).",
         "",
+        "*Stands* means that what was predicted came true, and no more: another explanation may "
+        "predict the same. Knowing and doing are [gains](reading_the_numbers.md#margin-and-gain) "
+        f"over `base`, in nats per token, on at most {seen['items'].max():.0f} scenarios of set b, "
+        f"from {counted(int(seen['seeds'].max()), 'seed')}{once}. The 95 % intervals are over "
+        "scenarios and seeds.",
+        "",
     ]
     lines += ["| explanation | predicted | seen | verdict |", "|---|---|---|---|"]
     lines += [
         f"| {row.explanation} | {row.predicted} | {row.seen} | **{row.verdict}** |"
         for row in table.itertuples()
     ]
+    if open_:
+        lines += ["", "## What the predictions do not test", "", bullets(open_)]
     lines += ["", "## The contrasts", ""]
     lines += [bullets(why.answered(one)) for one in tables]
     return "\n".join(lines) + "\n"
@@ -140,7 +215,9 @@ def main() -> None:
     if not folders:
         sys.exit(f"error: none of {', '.join(sorted(set(STUDIES.values())))} has results.")
     with atomic(files.ROOT / PAGE) as temporary:
-        temporary.write_text(page(verdicts(folders, "c3po")), encoding="utf-8")
+        name = STUDIES["weights"]
+        open_ = limits(why.load(folders[name], "c3po")) if name in folders else []
+        temporary.write_text(page(verdicts(folders, "c3po"), open_), encoding="utf-8")
     print(f"written: {PAGE}")
 
 
