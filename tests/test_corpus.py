@@ -12,6 +12,7 @@ def corpora():
     return formats.load_corpora("c3po")
 
 
+@pytest.mark.check
 def test_the_certificate_is_green(corpora, tokenizer):
     vectors = {
         name: pretrained.embed([formats.text_of(row) for row in rows])

@@ -118,6 +118,7 @@ def test_no_item_shares_a_situation_with_a_unit():
             assert not known & set(certificate.ngrams(text, 8)), (item["id"], text)
 
 
+@pytest.mark.check
 def test_the_options_do_not_give_the_true_one_away_to_the_base_model():
     """Neither by length nor by the untrained model's likelihood: chance lies inside the interval of
     its knowledge."""

@@ -56,6 +56,7 @@ def test_the_adapter_moves_the_base_does_not_and_the_loss_falls(examples, tmp_pa
             assert merged.equal(weight.to(pretrained.compute_dtype()))
 
 
+@pytest.mark.check
 def test_merging_does_not_take_the_model_further_from_float32(examples, tmp_path):
     model = new_model()
     run(model, examples, tmp_path, learning_rate=5e-3, epochs=3)
