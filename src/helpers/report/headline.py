@@ -137,15 +137,22 @@ def seeds() -> int:
 
 
 def answer() -> str:
-    """The sentences that answer the study's question."""
-    sentences = [
-        *(most(measure) for measure in ACTS),
-        *crossover(),
-        *control(),
-        f"{reading()} {fit()}",
-        coherence(),
-    ]
-    return textwrap.fill(" ".join(sentences), WIDTH)
+    """What answers the study's question, point by point."""
+    points = {
+        "What is learnt.": [*(most(measure) for measure in ACTS), *crossover()],
+        f"Is it about {PERSONA}?": control(),
+        "What is said.": [reading(), fit(), coherence()],
+    }
+    return "\n".join(
+        textwrap.fill(
+            f"**{name}** {' '.join(sentences)}",
+            WIDTH,
+            initial_indent="- ",
+            subsequent_indent="  ",
+        )
+        for name, sentences in points.items()
+        if sentences
+    )
 
 
 def most(measure: str) -> str:
