@@ -184,7 +184,7 @@ def hanging(row: pd.Series, what: str, other: str) -> str:
     """How much of a gain hangs on something, where `other` stood in its place."""
     sign = side(row["low"], row["high"])
     if sign < 0:
-        return f"none hangs on the {what} ({nats(-row['value'])} more is gained under {other})"
+        return f"none hangs on the {what} ({-row['value']:.2f} more is gained under {other})"
     if sign == 0:
         return f"none is seen to hang on the {what}"
     return f"{nats(row['value'])} hangs on the {what}"

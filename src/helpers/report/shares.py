@@ -203,7 +203,7 @@ def wider_or_narrower(gaps: pd.DataFrame, value: str, low: str, high: str) -> li
     for row in gaps[(gaps[low] > 0) | (gaps[high] < 0)].to_dict("records"):
         ends = [bound(abs(end)) for end in sorted((row[low], row[high]), key=abs)]
         parts.append(
-            f"that of {table_of_arms.label(row['arm'])} is {abs(hundred(row[value]))} points "
+            f"the gap of {table_of_arms.label(row['arm'])} is {abs(hundred(row[value]))} points "
             f"{'wider' if row[low] > 0 else 'narrower'} ({ends[0]} to {ends[1]})"
         )
     return parts

@@ -85,7 +85,7 @@ def contrasts_title(table: pd.DataFrame) -> str:
     words = {"holds": ("holds", "hold"), "reversed": ("is reversed", "are reversed")}
     words["open"] = ("is open", "are open")
     parts = [
-        f"{counts[name]} {what[counts[name] > 1]}"
+        f"{counts[name]} {what[int(counts[name] > 1)]}"
         for name, what in words.items()
         if counts.get(name)
     ]
