@@ -158,7 +158,10 @@ def test_what_was_planted_is_told_by_the_middle_share():
     rows = [("markers", share, method, share - off) for share in (0.1, 0.25, 0.5)
             for method, off in (("as judged", 0.05), ("corrected by errors", 0))]  # fmt: skip
     table = pd.DataFrame(rows, columns=["judge", "planted", "method", "value"])
-    told = "Where 25 % of answers show a trait, markers find 20 % as judged and 25 % corrected by "
+    told = (
+        "Where 25 % of answers show a trait, the judge (markers) finds 20 % as judged and 25 % "
+        "corrected "
+    )
     assert answers.planted_title(table, "markers").startswith(told)
     assert answers.planted_title(table, "model").startswith(told)  # the judge that has rows
 

@@ -120,8 +120,8 @@ def test_titles_say_what_was_made(gains, crossings, scored, parts):
     told = knowing_and_doing.crossovers_title(of(crossings, set="both"))
     assert "over demonstrations, above zero in 2 of 2 traits" in told
     assert readouts.readouts_title(parts) == (
-        "Against demonstrations and first person, documents lead in describing, in either person "
-        "and trail in doing, in either person"
+        "Against demonstrations and first person, documents lead in describing (in either person) "
+        "and trail in doing (in either person)"
     )
     assert readouts.name_and_scenario_title(readouts.name_and_scenario(scored)).startswith(
         "Of what documents gain in knowing (+0."
@@ -151,6 +151,20 @@ def test_a_name_that_nothing_hangs_on_is_said(scored):
     none = hung["condition"] == "stranger"
     hung.loc[none, ["low", "high"]] = -0.1, 0.1
     assert "none is seen to hang on the name" in readouts.name_and_scenario_title(hung)
+    hung.loc[none, ["value", "low", "high"]] = -0.08, -0.1, -0.06
+    assert "none hangs on the name (0.08 more is gained under a stranger's)" in (
+        readouts.name_and_scenario_title(hung)
+    )
+
+
+def test_the_arms_to_which_the_name_alone_adds_are_named():
+    rows = [("know", "base", -0.1, -0.2), ("know", "documents", 0.1, -0.1)]
+    rows += [("do_pair", "base", 0.01, 0.005), ("do_pair", "documents", 0.02, 0.01)]
+    table = pd.DataFrame(rows, columns=["measure", "arm", "value", "low"])
+    assert readouts.named_alone_title(table) == (
+        "The name alone as system prompt adds to knowing in no arm; "
+        "to doing in base and documents, most in documents (+0.02)"
+    )
 
 
 # Figures

@@ -59,7 +59,8 @@ def gap_rows(**of_arms):
     rows = [(arm, *values) for arm, values in of_arms.items()]
     base = pd.DataFrame([{"arm": "base", "gap": 0.2, "gap_low": 0.1, "gap_high": 0.3}])
     gaps = pd.concat([base, pd.DataFrame(rows, columns=["arm", "beyond", "low", "high"])])
-    return gaps.assign(corrected_low=gaps["low"], corrected_high=gaps["high"])
+    of_corrected = {"corrected": "beyond", "corrected_low": "low", "corrected_high": "high"}
+    return gaps.assign(**{name: gaps[own] for name, own in of_corrected.items()})
 
 
 def test_documents_know_without_doing_only_where_it_is_so():
@@ -73,7 +74,8 @@ def test_documents_know_without_doing_only_where_it_is_so():
     )
     assert shares.gap_over_base_title(gaps) == (
         "Base already knows more than it does (by 20 points); "
-        "the gap of documents is 18 points wider (7 to 30)"
+        "as judged, the gap of documents is 18 points wider (7 to 30); "
+        "once corrected, the gap of documents is 18 points wider (7 to 30)"
     )
     tie = gaps.assign(low=-0.1, high=0.1, corrected_low=-0.1, corrected_high=0.1)
     assert shares.knows_and_does_title(gains, tie) == (
@@ -99,6 +101,10 @@ def test_intervals_as_judged_and_as_corrected_may_disagree():
         "Documents gain more in knowing than in doing (+22 against +4 points over base, as "
         "judged); demonstrations gain more in doing than in knowing (+29 against +12 points over "
         "base, once corrected)"
+    )
+    assert shares.gap_over_base_title(gaps).endswith(
+        "; as judged, the gap of documents is 18 points wider (7 to 29); "
+        "once corrected, the gap of demonstrations is 11 points narrower (3 to 30)"
     )
 
 
