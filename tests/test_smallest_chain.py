@@ -7,7 +7,6 @@ import copies
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.xdist_group("chain")
 SMALLEST = ("smallest", "--profile", "test")
 
 
