@@ -484,9 +484,9 @@ def headings(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_readme_is_narrow():
+def test_readme_is_narrow_but_for_its_tables():
     lines = (files.ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert max(map(len, lines)) <= 120
+    assert max(len(line) for line in lines if not line.startswith("|")) <= 120
 
 
 def test_commands_name_modules_and_chapters_that_exist():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers.corpus import shapes
@@ -325,6 +325,7 @@ names = st.sampled_from(
 
 @settings(max_examples=300)
 @given(st.dictionaries(names, json_values, max_size=6))
+@example({"prompt": [], "completion": None, "input": 1})
 def test_any_row_is_a_chat_or_has_a_reason(row):
     for shaped in (shapes.chat_rows, shapes.reply_rows, shapes.text_row):
         try:

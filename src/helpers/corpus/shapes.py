@@ -158,6 +158,8 @@ def chats_of(raw: dict) -> list[tuple[str, list[dict] | str]]:
 def side(value: object, field: str, role: str) -> list[dict]:
     """One side of an exchange: a text, or messages of its own."""
     if isinstance(value, list):
+        if not value:
+            raise ValueError(f"field {field!r}: a text or at least one message is needed, found []")
         return turns(value, field)
     return [{"role": role, "content": checked(value, f"field {field!r}")}]
 
