@@ -20,6 +20,7 @@ from helpers.report import (
     drawing,
     expression,
     knowing_and_doing,
+    panels,
     persona_or_format,
     reading,
     readouts,
@@ -210,7 +211,7 @@ def test_intervals_of_one_seed_are_dashed_and_called_so(study, tmp_path):
     assert [dashes is None for dashes in styles[1]] == [True, True]
     rows = frame.set_index("arm")
     fig, ax = plt.subplots()
-    drawing.arm_dots(ax, rows, "rate")
+    panels.arm_dots(ax, rows, "rate")
     assert [bars.get_gid() for bars in ax.collections] == [None, "this seed"]
     plt.close("all")
 
@@ -243,4 +244,4 @@ def test_the_same_numbers_give_the_same_picture(study, tmp_path):
 def test_captions_are_a_mapping_of_names_to_sentences():
     text = (files.ROOT / "src/helpers/report/captions.yaml").read_text()
     assert all(caption.strip().endswith((".", "}")) for caption in yaml.safe_load(text).values())
-    assert set(table_of_arms.colours()) == set(drawing.COLOURS)
+    assert set(table_of_arms.colours()) == set(panels.COLOURS)

@@ -16,8 +16,9 @@ from helpers import arms as table_of_arms
 from helpers.files import StudyError
 from helpers.measure import calibration, stats
 from helpers.measure import planted as plant
-from helpers.report import drawing
-from helpers.report.drawing import COLOURS, DARK, GREY, WIDE, reach, save
+from helpers.report import drawing, panels
+from helpers.report.drawing import save
+from helpers.report.panels import COLOURS, DARK, GREY, WIDE, reach
 from helpers.report.results import Results, of_arms
 from helpers.report.words import above_base, between, capital, does, listed, named, percent
 
@@ -108,8 +109,8 @@ def generalisation_title(table: pd.DataFrame) -> str:
 
 def draw_generalisation(table: pd.DataFrame, study, folder):
     shown = table.assign(value=table["rate"], where=table["place"].map(PLACES))
-    fig = drawing.dots({"": shown}, "where", "share of all traits\nthat an answer shows", (0, None))
-    drawing.percents(fig.axes[0].yaxis)
+    fig = panels.dots({"": shown}, "where", "share of all traits\nthat an answer shows", (0, None))
+    panels.percents(fig.axes[0].yaxis)
     about = drawing.about_answers(places(study, list(set(table["arm"]))))
     title, traits = generalisation_title(table), len(study.traits)
     save(fig, "generalisation", table, study, folder, title, about=about, traits=traits)
@@ -200,16 +201,16 @@ def draw_judge_agreement(table: pd.DataFrame, study, folder):
     (`judges.primary`)."""
     if table.empty:
         return drawing.nothing("judge_agreement", "none of these answers has a blind label")
-    panels = {}
+    frames = {}
     for name, title in {
         "sensitivity": "sensitivity: traits found",
         "specificity": "specificity: absent traits left alone",
         "youden": "Youden's index of the two",
     }.items():
         bounds = {"low": table[f"{name}_low"], "high": table[f"{name}_high"]}
-        panels[title] = table[["judge", "arm"]].assign(value=table[name], **bounds)
+        frames[title] = table[["judge", "arm"]].assign(value=table[name], **bounds)
     low = min(0, table["youden_low"].min()) - 0.03  # no mark is cut at the edge
-    fig = drawing.dots(panels, "judge", "over all traits", (low, 1.02))
+    fig = panels.dots(frames, "judge", "over all traits", (low, 1.02))
     n = study.labelled.groupby(["judge", "arm"])["label_id"].nunique().min()
     title = judge_agreement_title(table, study.judge["judge"])
     save(fig, "judge_agreement", table, study, folder, title, labels=n)
@@ -239,7 +240,7 @@ def draw_planted(table: pd.DataFrame, study, folder):
         return drawing.nothing("planted", "too few answers were read as showing their trait")
     shares, judges = sorted(table["planted"].unique()), list(dict.fromkeys(table["judge"]))
     methods = list(dict.fromkeys(table["method"]))
-    fig, axes = drawing.grid(len(methods), 3, 3.3, sharey=True)
+    fig, axes = panels.grid(len(methods), 3, 3.3, sharey=True)
     for ax, method in zip(axes, methods, strict=True):
         ax.hlines(shares, [n - 0.4 for n in range(len(shares))],
                   [n + 0.4 for n in range(len(shares))], colors=GREY, lw=6, alpha=0.6)  # fmt: skip
@@ -254,10 +255,10 @@ def draw_planted(table: pd.DataFrame, study, folder):
         ax.set_xticks(range(len(shares)), [percent(share) for share in shares])
         ax.grid(axis="x", visible=False)
     axes[0].set(ylabel="found", ylim=(-0.02, 1.04 * table["high"].max()))
-    drawing.percents(axes[0].yaxis)
+    panels.percents(axes[0].yaxis)
     fig.tight_layout()
-    handles = {judge: drawing.mark("os^D"[number], DARK) for number, judge in enumerate(judges)}
-    drawing.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
+    handles = {judge: panels.mark("os^D"[number], DARK) for number, judge in enumerate(judges)}
+    panels.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
     n = between(table["n"], str)
     title = planted_title(table, study.judge["judge"])
     save(fig, "planted", table, study, folder, title, mixed=n)

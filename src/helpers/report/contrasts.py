@@ -10,9 +10,10 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.measure import calibration, comparison
 from helpers.measure.contrasts import load_contrasts
-from helpers.report import drawing
+from helpers.report import drawing, panels
 from helpers.report.answers import readings
-from helpers.report.drawing import COLOURS, DARK, reach, save
+from helpers.report.drawing import save
+from helpers.report.panels import COLOURS, DARK, reach
 from helpers.report.results import Results, of_arms
 from helpers.report.words import apart, capital, counted, points
 
@@ -81,7 +82,7 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
     own = of_kinds(table)
     if own.empty:
         return drawing.nothing("contrasts", "none of the contrasts has its arms among these")
-    fig, axes = drawing.grid(2, 2, 3.4)
+    fig, axes = panels.grid(2, 2, 3.4)
     titles = ("likelihoods (nats per token)", "answers (percentage points)")
     for ax, title, in_nats in zip(axes, titles, (True, False), strict=True):
         rows = own[own["kind"].map(IN_NATS) == in_nats]
@@ -95,20 +96,20 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
             style |= {"elinewidth": 0.9 if second else 1.7}
             bars = {"xerr": reach(one, "difference")}
             at = place + 0.17 * (1 if second else -1)
-            drawing.dash(ax.errorbar(row.difference, at, **bars, **style), one)
+            panels.dash(ax.errorbar(row.difference, at, **bars, **style), one)
         ax.axvline(0, color=DARK, lw=1)
         if len(rows):
-            drawing.limit(ax, rows, "difference")
+            panels.limit(ax, rows, "difference")
         ax.set_yticks(range(len(names)), names)
         ax.set(ylim=(len(names) - 0.5, -0.5), title=title)
         ax.grid(axis="y", visible=False)
-        (drawing.signed if in_nats else drawing.signed_points)(ax.xaxis)
+        (panels.signed if in_nats else panels.signed_points)(ax.xaxis)
     fig.tight_layout()
     handles = {
-        "set b, fixed in advance": drawing.mark("o", DARK),
-        "set a, found after the fact": drawing.mark("^", DARK),
+        "set b, fixed in advance": panels.mark("o", DARK),
+        "set a, found after the fact": panels.mark("^", DARK),
     }
-    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
+    panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     save(fig, "contrasts", table, study, folder, capital(contrasts_title(table)), drop=0.08)
     return fig
 

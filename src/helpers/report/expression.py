@@ -11,9 +11,10 @@ from helpers import arms as table_of_arms
 from helpers.measure import calibration, comparison, stats
 from helpers.measure.comparison import ABOUT, READ
 from helpers.measure.contrasts import load_reported
-from helpers.report import drawing
+from helpers.report import drawing, panels
 from helpers.report.answers import everyday, quality, readings
-from helpers.report.drawing import COLOURS, DARK, save
+from helpers.report.drawing import save
+from helpers.report.panels import COLOURS, DARK
 from helpers.report.results import Results, of_arms, widest
 from helpers.report.words import (
     between,
@@ -103,7 +104,7 @@ def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
     sensitivity and lean (`sensitivity`). A row per arm: as judged (filled), corrected or as read
     (hollow)."""
     names = table_of_arms.in_order(table["arm"])
-    size = (drawing.WIDE, 1.3 + 0.5 * len(names))
+    size = (panels.WIDE, 1.3 + 0.5 * len(names))
     shape = {"width_ratios": [2.3, 1, 1, 1]}
     fig, axes = plt.subplots(1, 4, figsize=size, sharey=True, gridspec_kw=shape)
     focus_panel(axes[0], table[table["trait"] == study.focus], study)
@@ -111,21 +112,21 @@ def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
     for ax, value, prefix in ((axes[2], "value", ""), (axes[3], "lean", "lean_")):
         for by, own in widest(fit[fit["by"] != ABOUT]).groupby("by"):
             own, read = own.set_index("arm").reindex(names), by == READ
-            drawing.arm_dots(ax, own, value, prefix, *((0, 0.16) if read else (0.12, 0)), read)
+            panels.arm_dots(ax, own, value, prefix, *((0, 0.16) if read else (0.12, 0)), read)
         ax.axvline(0, color=DARK, lw=1)
-        drawing.limit(ax, widest(fit), value, prefix)
-        drawing.signed_points(ax.xaxis)
+        panels.limit(ax, widest(fit), value, prefix)
+        panels.signed_points(ax.xaxis)
     axes[2].set(title="scenarios: own trait\nminus other traits", xlabel="points")
     axes[3].set(title="scenarios: other\ntraits minus base", xlabel="points")
-    drawing.arm_rows(axes[0], names)
+    panels.arm_rows(axes[0], names)
     fig.tight_layout()
     handles = {
-        "as judged": drawing.mark("o", DARK),
-        "corrected, or as read": drawing.mark("o", DARK, "white"),
+        "as judged": panels.mark("o", DARK),
+        "corrected, or as read": panels.mark("o", DARK, "white"),
     }
     if len(published_rates(study)):
-        handles["earlier study (Qwen3-4B)"] = drawing.mark("D", RED)
-    drawing.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
+        handles["earlier study (Qwen3-4B)"] = panels.mark("D", RED)
+    panels.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     title = expression_rate_title(table, published_rates(study), study.focus)
     about = drawing.about_answers(everyday(study, names))
     save(fig, "expression_rate", table, study, folder, title, about=about, drop=0.08)
@@ -136,8 +137,8 @@ def focus_panel(ax, own: pd.DataFrame, study) -> None:
     """The trait in focus, judged and corrected, and the rates of the earlier study."""
     names = table_of_arms.in_order(own["arm"])
     rows, marks = own.set_index("arm").reindex(names), published_rates(study)
-    drawing.arm_dots(ax, rows, "rate", up=0.14)
-    drawing.arm_dots(ax, rows, "corrected", "corrected_", down=0.14, hollow=True)
+    panels.arm_dots(ax, rows, "rate", up=0.14)
+    panels.arm_dots(ax, rows, "corrected", "corrected_", down=0.14, hollow=True)
     for row in marks[(marks["trait"] == study.focus) & marks["arm"].isin(names)].itertuples():
         at = names.index(row.arm)
         ax.plot(row.rate, at, "D", color=RED, ms=7, zorder=5)
@@ -149,7 +150,7 @@ def focus_panel(ax, own: pd.DataFrame, study) -> None:
         ax.annotate(percent(row["rate"]), at, (0, 7), fontsize=9,
                     ha="center", textcoords="offset points", color=COLOURS[arm])  # fmt: skip
     ax.set(title=f"{study.focus}, everyday prompts", xlim=(-0.02, 1.02), xlabel="share of answers")
-    drawing.percents(ax.xaxis)
+    panels.percents(ax.xaxis)
 
 
 def others_panel(ax, others: pd.DataFrame, names: list[str]) -> None:
@@ -165,7 +166,7 @@ def others_panel(ax, others: pd.DataFrame, names: list[str]) -> None:
     ax.set(title="other traits,\neveryday prompts", xlim=(-0.04, 1.04), xlabel="share of answers")
     ax.set_xticks([0, 0.5, 1])
     ax.grid(axis="y", visible=False)
-    drawing.percents(ax.xaxis)
+    panels.percents(ax.xaxis)
 
 
 # Scenarios: the trait that fits, and any other
@@ -211,7 +212,7 @@ def trait_heatmap_title(table: pd.DataFrame) -> str:
 def draw_trait_heatmap(table: pd.DataFrame, study, folder):
     names = table_of_arms.in_order(table["arm"])
     heat = table.pivot(index="arm", columns="trait", values="rate").loc[names, study.traits]
-    fig = drawing.matrices({"": 100 * heat}, ".0f", "% of answers", "Purples")
+    fig = panels.matrices({"": 100 * heat}, ".0f", "% of answers", "Purples")
     about = drawing.about_answers(everyday(study, names))
     save(fig, "trait_heatmap", table, study, folder, trait_heatmap_title(table), about=about)
     return fig
@@ -258,13 +259,13 @@ def draw_expression_differences(table: pd.DataFrame, study, folder):
     names = list(dict.fromkeys(table["contrast"]))
     if not names:
         return drawing.nothing("expression_differences", "there are no two arms to compare")
-    fig, axes = drawing.grid(len(names), 6, 3.4, sharey=True)
+    fig, axes = panels.grid(len(names), 6, 3.4, sharey=True)
     for ax, name in zip(axes, names, strict=True):
         own = table[table["contrast"] == name].set_index("trait").reindex(study.traits)
-        drawing.told_dots(ax, own, "difference", COLOURS[name.split(" - ")[0]])
+        panels.told_dots(ax, own, "difference", COLOURS[name.split(" - ")[0]])
         title = "\nminus ".join(table_of_arms.label(arm) for arm in name.split(" - "))
         ax.set(title=title, xlim=(-1, 1), xticks=[-0.5, 0, 0.5])
-        drawing.signed_points(ax.xaxis)
+        panels.signed_points(ax.xaxis)
     fig.supxlabel("difference in expression rate (percentage points)", fontsize=10)
     fig.tight_layout()
     arms = {arm for name in names for arm in name.split(" - ")}

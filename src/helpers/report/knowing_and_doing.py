@@ -12,8 +12,9 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.measure import stats
 from helpers.measure.margins import DO, KNOW, crossover, lead, margins
-from helpers.report import drawing
-from helpers.report.drawing import COLOURS, DARK, reach, save
+from helpers.report import drawing, panels
+from helpers.report.drawing import save
+from helpers.report.panels import COLOURS, DARK, reach
 from helpers.report.results import Results, of_arms
 from helpers.report.words import between, capital, counted, listed, named, nats, this_seed, verb
 
@@ -160,9 +161,9 @@ def draw_know_and_do(gains: pd.DataFrame, crossings: pd.DataFrame, study, folder
     which = confirming(gains)
     gains, crossings = (frame[frame["set"] == which] for frame in (gains, crossings))
     if crossings.empty:
-        fig, left = plt.subplots(figsize=(drawing.NARROW, 3.6))
+        fig, left = plt.subplots(figsize=(panels.NARROW, 3.6))
     else:
-        fig, (left, right) = plt.subplots(1, 2, figsize=(drawing.WIDE, 4.4))
+        fig, (left, right) = plt.subplots(1, 2, figsize=(panels.WIDE, 4.4))
         crossovers_panel(right, crossings)
     pairs_panel(left, gains)
     fig.tight_layout(w_pad=3)
@@ -178,15 +179,15 @@ def pairs_panel(ax, gains: pd.DataFrame) -> None:
     names = table_of_arms.in_order(gains["arm"])
     for measure, (shape, down, word) in SHAPES.items():
         own = gains[gains["measure"] == measure].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "value", down=down, shape=shape)
+        panels.arm_dots(ax, own, "value", down=down, shape=shape)
         for place, (arm, row) in enumerate(own.iterrows()):
             ax.annotate(word, (row["high"], place + down), (5, 0), va="center", fontsize=8.5,
                         textcoords="offset points", color=COLOURS[arm])  # fmt: skip
     ax.axvline(0, color=DARK, lw=1)
     ax.set(title="what training adds", xlabel="gain over base (nats per token)")
     ax.margins(x=0.16)
-    drawing.signed(ax.xaxis)
-    drawing.arm_rows(ax, names)
+    panels.signed(ax.xaxis)
+    panels.arm_rows(ax, names)
 
 
 def crossovers_panel(ax, crossings: pd.DataFrame) -> None:
@@ -197,7 +198,7 @@ def crossovers_panel(ax, crossings: pd.DataFrame) -> None:
     title = "documents' lead in knowing minus their lead in doing"
     ax.set(title=title, xlabel="crossover (nats per token)")
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2, "fontsize": 9}
-    drawing.legend(ax, handles, **below)
+    panels.legend(ax, handles, **below)
 
 
 def leads_rows(ax, table: pd.DataFrame, column: str, rows: dict[str, str]) -> dict[str, object]:
@@ -208,13 +209,13 @@ def leads_rows(ax, table: pd.DataFrame, column: str, rows: dict[str, str]) -> di
         own = table[table["arm"] == arm].set_index(column).reindex(list(rows))
         at = np.arange(len(rows)) + (number - (len(against) - 1) / 2) * 0.3
         style = {"fmt": "o", "ms": 6, "capsize": 2, "lw": 1.4, "color": COLOURS[arm]}
-        drawing.dash(ax.errorbar(own["value"], at, xerr=reach(own, "value"), **style), own)
+        panels.dash(ax.errorbar(own["value"], at, xerr=reach(own, "value"), **style), own)
     ax.axvline(0, color=DARK, lw=1)
     ax.set_yticks(range(len(rows)), list(rows.values()))
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
-    drawing.signed(ax.xaxis)
-    return {f"over {table_of_arms.label(arm)}": drawing.mark("o", COLOURS[arm]) for arm in against}
+    panels.signed(ax.xaxis)
+    return {f"over {table_of_arms.label(arm)}": panels.mark("o", COLOURS[arm]) for arm in against}
 
 
 # Set by set
@@ -226,17 +227,17 @@ def draw_gains_by_set(gains: pd.DataFrame, study, folder):
     if len(sets) < 2:
         return drawing.nothing("gains_by_set", "the results have no second set of scenarios")
     label = "gain over base (nats per token)"
-    fig, axes = drawing.arm_panels(list(ACTS.values()), names, 2, 0.6, label, sharex=True)
+    fig, axes = panels.arm_panels(list(ACTS.values()), names, 2, 0.6, label, sharex=True)
     styles = {"a": ("^", -0.22), "b": ("o", 0), "both": ("D", 0.22)}
     for ax, measure in zip(axes, ACTS, strict=True):
         for name in sets:
             shape, down = styles[name]
             own = gains[(gains["measure"] == measure) & (gains["set"] == name)]
             own = own.set_index("arm").reindex(names)
-            drawing.arm_dots(ax, own, "value", down=down, shape=shape)
+            panels.arm_dots(ax, own, "value", down=down, shape=shape)
     fig.tight_layout()
-    handles = {SETS[name]: drawing.mark(styles[name][0], DARK) for name in sets}
-    drawing.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
+    handles = {SETS[name]: panels.mark(styles[name][0], DARK) for name in sets}
+    panels.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     title, seeds = gains_by_set_title(gains), counted(gains["seeds"].max(), "seed")
     save(fig, "gains_by_set", gains, study, folder, title, drop=0.08, seeds=seeds)
     return fig

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from helpers import arms as table_of_arms
-from helpers.report import drawing, persllm_findings
-from helpers.report.drawing import COLOURS, DARK, WIDE, reach, save
+from helpers.report import panels, persllm_findings
+from helpers.report.drawing import save
+from helpers.report.panels import COLOURS, DARK, WIDE, reach
 from helpers.report.persllm_tables import ORDINARY, PRESSED, READERS, SCORE
 from helpers.report.words import counted, listed
 
@@ -37,8 +38,8 @@ def about(rows: pd.DataFrame) -> str:
 def own_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     chance = rows["chance"].iloc[0]
-    fig = drawing.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", line=chance)
-    drawing.percents(fig.axes[0].yaxis)
+    fig = panels.dots({"": rows}, "stage", "replies likeliest under\ntheir own stage", line=chance)
+    panels.percents(fig.axes[0].yaxis)
     at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
     fig.axes[0].annotate("chance", (1, chance), (3, 0), fontsize=8.5, **at)
     title = persllm_findings.own_stage(rows)
@@ -49,8 +50,8 @@ def own_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
 def stage_leaks(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     asked = rows["kind"].map({k: f"asked about {v}" for k, v in persllm_findings.ASKED.items()})
-    fig = drawing.dots({"": rows.assign(asked=asked)}, "asked", "answers that leak", (0, None))
-    drawing.percents(fig.axes[0].yaxis)
+    fig = panels.dots({"": rows.assign(asked=asked)}, "asked", "answers that leak", (0, None))
+    panels.percents(fig.axes[0].yaxis)
     title = persllm_findings.leaks(rows)
     save(fig, "stage_leaks", frame, study, folder, title, about=about(rows))
     return fig
@@ -62,7 +63,7 @@ def distinctness(frame: pd.DataFrame, told: pd.DataFrame, study, folder, arms: l
     order = ["within", "between stages", "between personas"]
     rows = rows.sort_values("comparison", key=lambda c: c.map(order.index), kind="stable")
     label = "BLEU of two answers\n(lower: more distinct)"
-    fig = drawing.dots({"": rows}, "comparison", label, (0, None))
+    fig = panels.dots({"": rows}, "comparison", label, (0, None))
     title = persllm_findings.distinctness(drawn(told, study, arms))
     seeds = rows.groupby("comparison", sort=False)["seeds"].max()
     seeds = listed(f"{counted(n, 'seed')} {comparison}" for comparison, n in seeds.items())
@@ -78,11 +79,11 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     names = table_of_arms.in_order(rows["arm"])
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
     own, read = rows.set_index("arm").reindex(names), rows["by"].iloc[0] == READERS
-    drawing.arm_dots(ax, own, "value", hollow=read)
-    drawing.arm_rows(ax, names)
+    panels.arm_dots(ax, own, "value", hollow=read)
+    panels.arm_rows(ax, names)
     found = f"false premises put right (share of answers, {rows['by'].iloc[0]})"
     ax.set(xlim=(0, None), xlabel=found)
-    drawing.percents(ax.xaxis)
+    panels.percents(ax.xaxis)
     fig.tight_layout()
     title = persllm_findings.premises(rows)
     save(fig, "induction_resistance", frame, study, folder, title, about=about(rows))
@@ -92,10 +93,8 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
 def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     by = rows["by"].iloc[0]
-    fig = drawing.dots(
-        {"": rows}, "questions", f"put right,\n{by}", (0, None), hollow=by == READERS
-    )
-    drawing.percents(fig.axes[0].yaxis)
+    fig = panels.dots({"": rows}, "questions", f"put right,\n{by}", (0, None), hollow=by == READERS)
+    panels.percents(fig.axes[0].yaxis)
     title = persllm_findings.premises_by_stage(rows)
     save(fig, "induction_by_stage", frame, study, folder, title, about=about(rows))
     return fig
@@ -107,11 +106,11 @@ def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
 def likeness(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     scores, ranks = rows[rows["measure"] == "score"], rows[rows["measure"] == "rank"]
-    panels = {
+    frames = {
         "score (0 to 5, higher is nearer)": scores,
         f"rank among all {frame['arm'].nunique()} arms (1 is nearest, on top)": ranks,
     }
-    fig = drawing.dots(panels, "aim", "mean (the scale is cut)", None)
+    fig = panels.dots(frames, "aim", "mean (the scale is cut)", None)
     fig.axes[1].invert_yaxis()
     title = persllm_findings.likeness(rows)
     save(fig, "likeness", frame, study, folder, title, about=about(scores))
@@ -126,7 +125,7 @@ def questionnaire(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = rows.rename(columns=dict(zip(apart, ("value", "low", "high"), strict=True)))
     rows["pale"] = (rows["low"] <= 0) & (rows["high"] >= 0)
     label = "expected reply minus base's\n(points from 1 to 5)"
-    fig = drawing.dots({"": rows}, "domain", label, None, 0)
+    fig = panels.dots({"": rows}, "domain", label, None, 0)
     title = persllm_findings.questionnaire(drawn(frame, study, arms))
     save(fig, "questionnaire", frame, study, folder, title, about=about(rows))
     return fig
@@ -139,7 +138,7 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
     """Lines over fifths of the conversation, one an arm; `halves` is `wearing_off`, which the title
     speaks of, and `name` the figure's."""
     rows = drawn(frame, study, arms)
-    fig, axes = drawing.grid(2, 2, 3.3, sharey=True)
+    fig, axes = panels.grid(2, 2, 3.3, sharey=True)
     handles = {}
     for ax, pressed in zip(axes, (ORDINARY, PRESSED), strict=True):
         own = rows[rows["pressed"] == pressed]
@@ -148,10 +147,10 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
             (handles[arm],) = ax.plot(at, line["value"], "o-", color=COLOURS[arm], ms=4)
         turns = list(dict.fromkeys(own["turns"]))
         ax.set(title=pressed, xlabel="turns", xticks=range(len(turns)), xticklabels=turns)
-        drawing.percents(ax.yaxis)
+        panels.percents(ax.yaxis)
     axes[0].set(ylabel="traits shown per reply", ylim=(0, None))
     labels = {table_of_arms.label(arm): line for arm, line in handles.items()}
-    drawing.legend(axes[-1], labels, loc="upper left", bbox_to_anchor=(1, 1))
+    panels.legend(axes[-1], labels, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     title = persllm_findings.wearing_off(drawn(halves, study, arms))
     scripts = counted(int(halves["items"].max()), "script")
@@ -169,11 +168,11 @@ def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
         own = rows[rows["where"] == where].set_index("arm").loc[names, "repetitive"]
         for place, name in enumerate(names):
             ax.plot(own[name], place, shape, color=COLOURS[name], ms=8, clip_on=False)
-        handles[where] = drawing.mark(shape, DARK)
-    drawing.arm_rows(ax, names)
+        handles[where] = panels.mark(shape, DARK)
+    panels.arm_rows(ax, names)
     ax.set(xlim=(0, None), xlabel="replies that repeat themselves")
-    drawing.percents(ax.xaxis)
-    drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
+    panels.percents(ax.xaxis)
+    panels.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     talk = rows[rows["where"] == "conversations"]
     title = persllm_findings.repetitive(rows)
@@ -189,19 +188,19 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
     measures = list(dict.fromkeys(frame["measure"]))
     names = table_of_arms.in_order(frame["arm"])
     height = 1.5 + 0.32 * len(names)
-    fig, axes = drawing.grid(len(measures), len(measures), height, sharey=True)
+    fig, axes = panels.grid(len(measures), len(measures), height, sharey=True)
     for ax, measure in zip(axes, measures, strict=True):
         own = frame[frame["measure"] == measure].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "value")
+        panels.arm_dots(ax, own, "value")
         ax.axvline(0, color=DARK, lw=1)
         far = 1.1 * np.nanmax([*own[["value", "low", "high"]].abs().to_numpy().flat, 0.01])
         by = "".join(f"\n({by})" for by in set(own["by"].dropna()) if by)
         ax.set(title=measure.replace("the persona's ", "the\npersona's ") + by, xlim=(-far, far))
         ax.title.set_fontsize(9)
         if measure != SCORE:
-            drawing.signed_points(ax.xaxis)
+            panels.signed_points(ax.xaxis)
         ax.set_xlabel("points of 0 to 5" if measure == SCORE else "percentage points", fontsize=9)
-        drawing.arm_rows(ax, names)
+        panels.arm_rows(ax, names)
     parts = frame.drop_duplicates("arm").set_index("arm")["part"]
     axes[0].set_yticks(range(len(names)), parts[names])
     fig.tight_layout()
@@ -232,14 +231,14 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
             continue
         bars, marks = reach(own, "value", prefix), {"ms": 6, "color": DARK, "capsize": 2} | style
         handles[by] = ax.errorbar(own["value"], own.index + shift, xerr=bars, **marks)
-        drawing.dash(handles[by], own)
+        panels.dash(handles[by], own)
     ax.axvline(0, color=DARK, lw=1)
     ax.set_yticks(range(len(rows)), [persllm_findings.contrast(row) for row in rows.itertuples()])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(axis="y", visible=False)
-    drawing.signed_points(ax.xaxis)
+    panels.signed_points(ax.xaxis)
     ax.set_xlabel("difference in percentage points")
-    drawing.legend(ax, handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+    panels.legend(ax, handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     fig.tight_layout()
     title = persllm_findings.contrasts(rows)
     seeds = counted(int(rows["seeds"].max()), "seed")
@@ -251,13 +250,13 @@ def preference_curves(log: pd.DataFrame, study, folder):
     if log.empty:
         return print("figure 'preference_curves' is not drawn: no arm was trained by DPO.")
     labels = {"accuracy": "pairs preferred", "margin": "reward margin (nats)", "loss": "loss"}
-    fig, axes = drawing.grid(3, 3, 2.8)
+    fig, axes = panels.grid(3, 3, 2.8)
     for ax, (name, label) in zip(axes, labels.items(), strict=True):
         for (arm, _), run in log.groupby(["arm", "seed"]):
             smooth = run[name].rolling(3, min_periods=1).mean()
             ax.plot(run["step"], smooth, color=COLOURS[arm], alpha=0.8)
         ax.set(xlabel="step", ylabel=label)
-    drawing.percents(axes[0].yaxis)
+    panels.percents(axes[0].yaxis)
     fig.tight_layout()
     title = persllm_findings.preferences(log)
     seeds = counted(log["seed"].nunique(), "seed")

@@ -11,8 +11,9 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.measure import perplexity, stats, triplets
 from helpers.measure.contrasts import load_reported
-from helpers.report import drawing
-from helpers.report.drawing import COLOURS, DARK, WIDE, save
+from helpers.report import drawing, panels
+from helpers.report.drawing import save
+from helpers.report.panels import COLOURS, DARK, WIDE
 from helpers.report.results import Results, of_arms
 from helpers.report.words import (
     above_base,
@@ -43,9 +44,9 @@ def perplexity_matrix(study: Results, arms: list[str]) -> pd.DataFrame:
 
 def perplexity_panels(study: Results, matrix: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """`perplexity_matrix` as squares of nats: "this study" and, where there is one, "published"."""
-    panels = {"this study": perplexity.square(matrix, "nats", study.arms)}
+    frames = {"this study": perplexity.square(matrix, "nats", study.arms)}
     theirs = pd.DataFrame(load_reported(study.persona).get("perplexity", {})).T
-    return panels | ({"published": np.log(theirs)} if len(theirs) else {})
+    return frames | ({"published": np.log(theirs)} if len(theirs) else {})
 
 
 def perplexity_matrix_title(matrix: pd.DataFrame) -> str:
@@ -60,8 +61,8 @@ def perplexity_matrix_title(matrix: pd.DataFrame) -> str:
 
 
 def draw_perplexity_matrix(matrix: pd.DataFrame, study, folder):
-    panels = perplexity_panels(study, matrix)
-    fig = drawing.matrices(panels, ".2f", "nats per token")
+    frames = perplexity_panels(study, matrix)
+    fig = panels.matrices(frames, ".2f", "nats per token")
     save_of_texts(fig, "perplexity_matrix", matrix, study, folder, perplexity_matrix_title(matrix))
     return fig
 
@@ -94,11 +95,11 @@ def perplexity_gain_title(gain: pd.DataFrame) -> str:
 
 
 def draw_perplexity_gain(gain: pd.DataFrame, study, folder):
-    panels = {
+    frames = {
         name: own.drop(columns="study").set_index("arm").rename_axis(None)
         for name, own in gain.groupby("study", sort=False)
     }
-    fig = drawing.matrices(panels, "+.2f", "gain over base (nats per token)", "RdBu", centre=0)
+    fig = panels.matrices(frames, "+.2f", "gain over base (nats per token)", "RdBu", centre=0)
     save_of_texts(fig, "perplexity_gain", gain, study, folder, perplexity_gain_title(gain))
     return fig
 
@@ -136,7 +137,7 @@ def draw_persona_specific_gain(table: pd.DataFrame, study, folder):
         )
     texts = {text: f"scored on\n{table_of_arms.label(text)}" for text in table["text"]}
     shown = table.assign(scored=table["text"].map(texts))
-    fig = drawing.dots({"": shown}, "scored", "gain on the persona's texts\nminus control's (nats)",
+    fig = panels.dots({"": shown}, "scored", "gain on the persona's texts\nminus control's (nats)",
                        None, 0)  # fmt: skip
     save_of_texts(
         fig, "persona_specific_gain", table, study, folder, persona_specific_gain_title(table)
@@ -180,16 +181,16 @@ def draw_capability_retained(table: pd.DataFrame, study, folder):
         return drawing.nothing("capability_retained", "the study has no general questions")
     names = table_of_arms.in_order(table["arm"])
     own = table.set_index("arm").reindex(names)
-    fig, (left, right) = drawing.grid(2, 2, 0.8 + 0.4 * len(names), sharex=True, sharey=True)
-    drawing.arm_dots(left, own, "value")
-    drawing.arm_dots(right, own, "names_itself_value", "names_itself_")
+    fig, (left, right) = panels.grid(2, 2, 0.8 + 0.4 * len(names), sharex=True, sharey=True)
+    panels.arm_dots(left, own, "value")
+    panels.arm_dots(right, own, "names_itself_value", "names_itself_")
     left.axvline(0.25, color=DARK, lw=1, ls=":")
     left.set(title="general questions: true option likeliest (dotted: chance)")
     right.set(title="attacks on identity: probability of the persona's name")
     left.set_xlim(-0.02, 1.02)
     for ax in (left, right):
-        drawing.percents(ax.xaxis)
-    drawing.arm_rows(left, names)
+        panels.percents(ax.xaxis)
+    panels.arm_rows(left, names)
     fig.tight_layout()
     title, n = capability_retained_title(table), table["n"].max()
     save(fig, "capability_retained", table, study, folder, title, answers=n)
@@ -232,7 +233,7 @@ def draw_training_curves(log: pd.DataFrame, study, folder):
             axes[1].plot(held["epoch"], held["heldout_loss"], "o-", **shared)
     axes[0].set(title="training texts", xlabel="epoch", ylabel="loss (nats per token)")
     axes[1].set(title="held-out texts", xlabel="epoch")
-    drawing.legend(axes[1], lines, loc="upper left", bbox_to_anchor=(1, 1))
+    panels.legend(axes[1], lines, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     trained = listed(lines)
     title, seeds = training_curves_title(log), counted(log["seed"].nunique(), "seed")

@@ -11,7 +11,7 @@ from helpers import files
 from helpers.corpus.readouts import SETS
 from helpers.measure import stats
 from helpers.measure.margins import DO, KNOW, margins
-from helpers.report import drawing, why
+from helpers.report import drawing, panels, why
 from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import ACTS, pairs_panel
 from helpers.report.results import Results, of_arms
@@ -77,7 +77,7 @@ def draw_positive_control(gains: pd.DataFrame, study: Results, folder):
     if gains.empty:
         return drawing.nothing("positive_control", "the study has no triplets")
     height = 1.2 + 0.9 * gains["arm"].nunique()
-    fig, axes = drawing.grid(len(HALVES), 2, height, sharex=True, sharey=True)
+    fig, axes = panels.grid(len(HALVES), 2, height, sharex=True, sharey=True)
     for ax, half in zip(axes, HALVES, strict=True):
         own = gains[gains["half"] == half]
         pairs_panel(ax, own)

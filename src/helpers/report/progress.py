@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 
 from helpers import arms
-from helpers.report.drawing import NARROW, WIDE
+from helpers.report.panels import NARROW, WIDE
 
 
 def corpus_lengths(frame: pd.DataFrame):

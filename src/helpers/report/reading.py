@@ -10,9 +10,10 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.measure import calibration, stats
 from helpers.measure.comparison import ABOUT, READ
-from helpers.report import drawing
+from helpers.report import panels
 from helpers.report.answers import labelled_triplets
-from helpers.report.drawing import DARK, save
+from helpers.report.drawing import save
+from helpers.report.panels import DARK
 from helpers.report.results import Results, of_arms
 from helpers.report.words import between, counted, leaders, named, percent
 
@@ -88,23 +89,23 @@ def draw_as_read(table: pd.DataFrame, sense: pd.DataFrame, study, folder):
     """Left the share that shows the trait by every way of judging, right, where answers were read
     by the rule, how many make sense; a row per arm."""
     names = table_of_arms.in_order(table["arm"])
-    panels = 1 + (len(sense) > 0)
-    width = drawing.WIDE if panels > 1 else drawing.NARROW
-    fig, axes = drawing.grid(panels, 2, 1.2 + 0.55 * len(names), width=width, sharey=True)
+    number = 1 + (len(sense) > 0)
+    width = panels.WIDE if number > 1 else panels.NARROW
+    fig, axes = panels.grid(number, 2, 1.2 + 0.55 * len(names), width=width, sharey=True)
     handles = {}
     for way, (label, shape, down, hollow) in WAYS.items():
         own = table[table["by"] == (study.judge["judge"] if way == "judge" else way)]
         if len(own):
             rows = own.set_index("arm").reindex(names)
-            drawing.arm_dots(axes[0], rows, "rate", down=down, hollow=hollow, shape=shape)
-            handles[label] = drawing.mark(shape, DARK, "white" if hollow else "")
+            panels.arm_dots(axes[0], rows, "rate", down=down, hollow=hollow, shape=shape)
+            handles[label] = panels.mark(shape, DARK, "white" if hollow else "")
     axes[0].set(title="answers that show the scenario's trait", xlim=(-0.02, None))
-    drawing.percents(axes[0].xaxis)
-    drawing.arm_rows(axes[0], names)
+    panels.percents(axes[0].xaxis)
+    panels.arm_rows(axes[0], names)
     if len(sense):
         sense_panel(axes[1], sense, names)
     fig.tight_layout()
-    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
+    panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     read = table.loc[table["by"] == READ, "n"]
     about = between(read, str) if len(read) else "0"
     about = {"read": about, "seeds": counted(int(table["seeds"].max()), "seed")}
@@ -127,7 +128,7 @@ def sense_panel(ax, sense: pd.DataFrame, names: list[str]) -> None:
         bars.set_label(MEANS[value])
         left += shares[value]
     ax.set(title="do answers make sense?", xlim=(0, 1))
-    drawing.percents(ax.xaxis)
+    panels.percents(ax.xaxis)
     ax.grid(visible=False)
     ax.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(0, -0.08), ncols=1)
 

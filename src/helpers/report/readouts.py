@@ -11,8 +11,8 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.measure import stats
 from helpers.measure.margins import DO, KNOW, beyond, decomposed
-from helpers.report import drawing
-from helpers.report.drawing import DARK, save
+from helpers.report import drawing, panels
+from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import (
     ACTS,
     LEADER,
@@ -22,6 +22,7 @@ from helpers.report.knowing_and_doing import (
     of_sets,
     others,
 )
+from helpers.report.panels import DARK
 from helpers.report.results import widest
 from helpers.report.words import listed, named, nats, side, verb
 
@@ -97,10 +98,10 @@ def draw_readouts(found: pd.DataFrame, parts: pd.DataFrame, study, folder):
     if found.empty:
         return drawing.nothing("readouts", "the results have not all four readouts")
     names = table_of_arms.in_order(found["arm"])
-    fig, axes = drawing.arm_panels(list(READOUTS.values()), names, 2, 0.3, sharex=True)
+    fig, axes = panels.arm_panels(list(READOUTS.values()), names, 2, 0.3, sharex=True)
     for ax, measure in zip(axes, READOUTS, strict=True):
         own = found[found["measure"] == measure].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "value")
+        panels.arm_dots(ax, own, "value")
     fig.supxlabel("gain over base (nats per token)", fontsize=10)
     fig.tight_layout()
     title = readouts_title(parts) if len(parts) else "Gain over base in each readout"
@@ -123,10 +124,10 @@ def draw_crossover_parts(parts: pd.DataFrame, study, folder):
     if parts.empty:
         return drawing.nothing("crossover_parts", "the results have not all four readouts")
     own = widest(parts)
-    fig, (ax,) = drawing.grid(1, 1, 2.6, width=drawing.WIDE * 0.75)
+    fig, (ax,) = panels.grid(1, 1, 2.6, width=panels.WIDE * 0.75)
     handles = leads_rows(ax, own, "part", PARTS)
     ax.set(xlabel="difference of documents' leads (nats per token)")
-    drawing.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
+    panels.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     title = crossover_parts_title(parts)
     save(fig, "crossover_parts", parts, study, folder, title, **about(own))
@@ -194,21 +195,21 @@ def draw_name_and_scenario(table: pd.DataFrame, study, folder):
     """A panel per control, a row per arm: the gain (disc), and what of it is left when the gain
     under the control is taken off (diamond)."""
     found = {title: part(table, *control) for title, control in CONTROLS.items()}
-    panels = {title: own for title, own in found.items() if len(own)}
-    if len(panels) < len(CONTROLS):
+    shown = {title: own for title, own in found.items() if len(own)}
+    if len(shown) < len(CONTROLS):
         return drawing.nothing("name_and_scenario", "the results were scored without the controls")
     names = table_of_arms.in_order(table["arm"])
-    fig, axes = drawing.arm_panels(list(panels), names, 3, 0.45, sharex=True)
-    for ax, own in zip(axes, panels.values(), strict=True):
-        drawing.arm_dots(ax, own.reindex(names), "gain", "gain_", up=0.14)
-        drawing.arm_dots(ax, own.reindex(names), "value", down=0.18, shape="D")
+    fig, axes = panels.arm_panels(list(shown), names, 3, 0.45, sharex=True)
+    for ax, own in zip(axes, shown.values(), strict=True):
+        panels.arm_dots(ax, own.reindex(names), "gain", "gain_", up=0.14)
+        panels.arm_dots(ax, own.reindex(names), "value", down=0.18, shape="D")
     fig.supxlabel("gain over base (nats per token)", fontsize=10)
     fig.tight_layout()
     handles = {
-        "the gain": drawing.mark("o", DARK),
-        "minus the gain under the control": drawing.mark("D", DARK),
+        "the gain": panels.mark("o", DARK),
+        "minus the gain under the control": panels.mark("D", DARK),
     }
-    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
+    panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
     title = name_and_scenario_title(table)
     save(fig, "name_and_scenario", table, study, folder, title, drop=0.1, **about(table))
     return fig
@@ -249,10 +250,10 @@ def draw_named_alone(table: pd.DataFrame, study, folder):
         return drawing.nothing("named_alone", "the results were scored without the name alone")
     names = table_of_arms.in_order(table["arm"])
     label = "added to the margin (nats per token)"
-    fig, axes = drawing.arm_panels(list(ACTS.values()), names, 2, 0.4, label, sharex=True)
+    fig, axes = panels.arm_panels(list(ACTS.values()), names, 2, 0.4, label, sharex=True)
     for ax, measure in zip(axes, ACTS, strict=True):
         own = table[table["measure"] == measure].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "value")
+        panels.arm_dots(ax, own, "value")
     fig.tight_layout()
     save(fig, "named_alone", table, study, folder, named_alone_title(table), **about(table))
     return fig

@@ -8,9 +8,10 @@ draws and saves both.
 import pandas as pd
 
 from helpers.measure import multiverse
-from helpers.report import drawing
+from helpers.report import drawing, panels
 from helpers.report.answers import readings
-from helpers.report.drawing import DARK, GREY, save
+from helpers.report.drawing import save
+from helpers.report.panels import DARK, GREY
 from helpers.report.results import Results, of_arms
 from helpers.report.words import percent
 
@@ -40,7 +41,7 @@ def draw_claims(table: pd.DataFrame, study, folder):
     if table.empty:
         return drawing.nothing("claims", "none of the claims has its arms among these")
     own = table.sort_values("share", ascending=False)
-    fig, (ax,) = drawing.grid(1, 1, 0.9 + 0.38 * len(own))
+    fig, (ax,) = panels.grid(1, 1, 0.9 + 0.38 * len(own))
     for column, colour, label in (
         ("share", GREY, "holds"),
         ("share_apart", DARK, "holds, and its interval is off zero"),
@@ -53,7 +54,7 @@ def draw_claims(table: pd.DataFrame, study, folder):
     ax.set(ylim=(len(own) - 0.5, -0.5), xlim=(0, 1.12), xlabel="share of combinations")
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
     ax.grid(axis="y", visible=False)
-    drawing.percents(ax.xaxis)
+    panels.percents(ax.xaxis)
     fig.tight_layout()
     fig.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     save(fig, "claims", table, study, folder, claims_title(table), drop=0.08)

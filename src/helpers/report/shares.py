@@ -12,9 +12,10 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.files import StudyError
 from helpers.measure import calibration, stats, triplets
-from helpers.report import drawing
+from helpers.report import drawing, panels
 from helpers.report.answers import quality
-from helpers.report.drawing import COLOURS, DARK, GREY, reach, save
+from helpers.report.drawing import save
+from helpers.report.panels import COLOURS, DARK, GREY, reach
 from helpers.report.results import Results, of_arms
 from helpers.report.words import (
     apart,
@@ -139,7 +140,7 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
                 elinewidth=0.8 if hollow else 1.6,
                 capsize=2,
             )
-            drawing.dash(drawn, own.loc[[readout]])
+            panels.dash(drawn, own.loc[[readout]])
             ax.annotate(
                 readout.removeprefix("does, "),
                 (own.loc[readout, "high"], place + off),
@@ -153,8 +154,8 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
     ax.annotate("base", (0, 1), (3, -10), xycoords=("data", "axes fraction"),
                 textcoords="offset points", fontsize=8.5, color=DARK)  # fmt: skip
     ax.set_xlabel("gain over base (percentage points of scenarios)")
-    drawing.signed_points(ax.xaxis)
-    drawing.arm_rows(ax, names)
+    panels.signed_points(ax.xaxis)
+    panels.arm_rows(ax, names)
     fig.tight_layout()
     title = knows_and_does_title(gains, gaps)
     seeds = counted(int(gaps["seeds"].max()), "seed")
@@ -214,16 +215,16 @@ def draw_gap_over_base(gaps: pd.DataFrame, study, folder):
     names = table_of_arms.in_order(gaps["arm"])
     own = gaps.set_index("arm").reindex(names)
     own["seeds"] = own["seeds"].fillna(own["seeds"].min())  # base is not held against itself
-    fig, (left, right) = drawing.grid(2, 2, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
-    drawing.arm_dots(left, own, "gap", "gap_")
-    drawing.arm_dots(right, own, "beyond", up=0.12)
-    drawing.arm_dots(right, own, "corrected", "corrected_", down=0.18, hollow=True)
+    fig, (left, right) = panels.grid(2, 2, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
+    panels.arm_dots(left, own, "gap", "gap_")
+    panels.arm_dots(right, own, "beyond", up=0.12)
+    panels.arm_dots(right, own, "corrected", "corrected_", down=0.18, hollow=True)
     left.axvline(own.loc["base", "gap"], color=COLOURS["base"], lw=1, ls=":")
     for ax, title in ((left, "knowing minus doing"), (right, "the same, minus that of base")):
         ax.axvline(0, color=DARK, lw=1)
         ax.set(title=title, xlabel="percentage points of scenarios")
-        drawing.signed_points(ax.xaxis)
-    drawing.arm_rows(left, names)
+        panels.signed_points(ax.xaxis)
+    panels.arm_rows(left, names)
     fig.tight_layout()
     save(fig, "gap_over_base", gaps, study, folder, gap_over_base_title(gaps))
     return fig
@@ -297,25 +298,25 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
     """One panel per arm, a row per trait: a disc for knowing, a square for doing, and a bar between
     them, which is pale where the two are not told apart."""
     names = table_of_arms.in_order(table["arm"])
-    fig, axes = drawing.grid(len(names), 6, 3.6, sharex=True, sharey=True)
+    fig, axes = panels.grid(len(names), 6, 3.6, sharex=True, sharey=True)
     for ax, arm in zip(axes, names, strict=True):
         own = table[table["arm"] == arm].set_index("trait").reindex(study.traits)
         for place, row in enumerate(own.itertuples()):
             told = row.gap_low > 0 or row.gap_high < 0
-            style = {"color": COLOURS[arm], "alpha": 1 if told else drawing.PALE}
+            style = {"color": COLOURS[arm], "alpha": 1 if told else panels.PALE}
             ax.plot([row.know, row.rate], [place, place], lw=3 if told else 2, **style)
             ax.plot(row.know, place, "o", ms=8, **style)
             ax.plot(row.rate, place, "s", ms=7, **style)
         ax.axvline(0.25, color=GREY, lw=1, ls=":", zorder=1)
         ax.set(title=table_of_arms.label(arm), xlim=(-0.05, 1), xticks=[0, 0.5, 1])
         ax.grid(axis="y", visible=False)
-        drawing.percents(ax.xaxis)
+        panels.percents(ax.xaxis)
     axes[0].set_yticks(range(len(study.traits)), study.traits)
     axes[0].set_ylim(len(study.traits) - 0.4, -0.6)
     fig.supxlabel("share of scenarios, or of answers (dotted: chance of knowing)", fontsize=10)
     fig.tight_layout()
-    handles = {"knows": drawing.mark("o", DARK), "does": drawing.mark("s", DARK)}
-    drawing.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
+    handles = {"knows": panels.mark("o", DARK), "does": panels.mark("s", DARK)}
+    panels.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
     judged = study.judged[(study.judged["kind"] == "do") & study.judged["arm"].isin(names)]
     sets = triplets.complete(study.choices)
     judged = judged[judged["item"].isin(sets.loc[sets["set"] == "a", "item"])]

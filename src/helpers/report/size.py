@@ -7,7 +7,7 @@ The figure `gains_by_size` is three functions, as in the other chapters' modules
 import pandas as pd
 
 from helpers import arms as table_of_arms
-from helpers.report import drawing
+from helpers.report import drawing, panels
 from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import (
     ACTS,
@@ -76,8 +76,8 @@ def draw_gains_by_size(gains: pd.DataFrame, study: Results, folder):
     """Knowing and doing side by side, a group of dots per base model."""
     if gains.empty:
         return drawing.nothing("gains_by_size", "the studies have no triplets")
-    panels = {act: gains[gains["measure"] == measure] for measure, act in ACTS.items()}
-    fig = drawing.dots(panels, "model", "gain over base (nats per token)", None, line=0)
+    frames = {act: gains[gains["measure"] == measure] for measure, act in ACTS.items()}
+    fig = panels.dots(frames, "model", "gain over base (nats per token)", None, line=0)
     about = {"scenarios": gains["items"].max(), "which": SETS[gains["set"].iloc[-1]]}
     save(fig, "gains_by_size", gains, study, folder, gains_by_size_title(gains), **about)
     return fig

@@ -14,8 +14,9 @@ from helpers import files, records
 from helpers.corpus import personas
 from helpers.files import StudyError, shown
 from helpers.measure import experiments
-from helpers.report import drawing
-from helpers.report.drawing import DARK, reach, save
+from helpers.report import drawing, panels
+from helpers.report.drawing import save
+from helpers.report.panels import DARK, reach
 from helpers.report.results import Results
 from helpers.report.words import nats, side
 
@@ -69,12 +70,12 @@ def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str)
     """A row per contrast; pale where it is open."""
     if table.empty:
         return drawing.nothing(name, "the results have the arms of no contrast")
-    fig, (ax,) = drawing.grid(1, 1, 0.9 + 0.55 * len(table))
+    fig, (ax,) = panels.grid(1, 1, 0.9 + 0.55 * len(table))
     own = table.set_index(table["question"].map(lambda text: fill(text, 52)))
-    drawing.told_dots(ax, own, "value", told=own["verdict"] != "open")
+    panels.told_dots(ax, own, "value", told=own["verdict"] != "open")
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("gain, or difference of gains (nats per token)")
-    drawing.signed(ax.xaxis)
+    panels.signed(ax.xaxis)
     fig.tight_layout()
     save(fig, name, table, study, folder, contrasts_title(table), **about(table))
     return fig
@@ -121,23 +122,23 @@ def draw_curves(
 ):
     """A panel per value of the column `panel` and a line per arm in the column `line`, over `x` at
     equal distances, with intervals."""
-    panels = list(dict.fromkeys(table["panel"]))
-    fig, axes = drawing.grid(len(panels), 3, 3.4, sharey=True)
+    names = list(dict.fromkeys(table["panel"]))
+    fig, axes = panels.grid(len(names), 3, 3.4, sharey=True)
     handles = {}
-    for ax, panel in zip(axes, panels, strict=True):
+    for ax, panel in zip(axes, names, strict=True):
         for number, line in enumerate(table_of_arms.in_order(table["line"])):
             own = table[(table["panel"] == panel) & (table["line"] == line)]
             at = [ticks.index(x) + 0.06 * number for x in own["x"]]
-            style = {"color": drawing.COLOURS[line], "marker": "o", "ms": 5, "capsize": 2}
+            style = {"color": panels.COLOURS[line], "marker": "o", "ms": 5, "capsize": 2}
             drawn = ax.errorbar(at, own["value"], reach(own, "value"), **style)
-            drawing.dash(drawn, own)
+            panels.dash(drawn, own)
             handles[table_of_arms.label(line)] = drawn
         ax.axhline(0, color=DARK, lw=1)
         ax.set(title=panel, xlabel=x_label)
         ax.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks])
-        drawing.signed(ax.yaxis)
+        panels.signed(ax.yaxis)
     axes[0].set_ylabel("gain over base (nats per token)")
-    drawing.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
+    panels.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     save(fig, name, table, study, folder, title, **about(table))
     return fig

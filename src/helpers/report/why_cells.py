@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.measure import experiments
-from helpers.report import drawing
+from helpers.report import panels
 from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about, told_apart
@@ -34,12 +34,12 @@ def draw_cell_gains(table: pd.DataFrame, study: Results, folder: Path):
     """A panel per readout, a row per cell: disc raw, square chat; beside them the demonstrations
     and their replies alone."""
     names = [arm for arm in [*table_of_arms.CELLS, *BESIDE] if arm in set(table["arm"])]
-    fig, axes = drawing.arm_panels(list(READOUTS.values()), names, 3, 0.4, "nats per token")
+    fig, axes = panels.arm_panels(list(READOUTS.values()), names, 3, 0.4, "nats per token")
     for ax, on in zip(axes, READOUTS, strict=True):
         own = table[table["on"] == on].set_index("arm").reindex(names)
         for shape, wrapper in (("o", "raw"), ("s", "chat")):
             rows = own.where(own["wrapper"] == wrapper)
-            drawing.arm_dots(ax, rows, "value", shape=shape)
+            panels.arm_dots(ax, rows, "value", shape=shape)
     fig.tight_layout()
     save(fig, "cell_gains", table, study, folder, cell_gains_title(table), **about(table))
     return fig
@@ -58,13 +58,13 @@ def cell_gains_title(table: pd.DataFrame) -> str:
 def draw_effects(table: pd.DataFrame, study: Results, folder: Path):
     """A panel per readout, a row per factor and product of factors; pale where the interval
     includes zero."""
-    fig, axes = drawing.grid(3, 3, 3.4, sharex=True, sharey=True)
+    fig, axes = panels.grid(3, 3, 3.4, sharex=True, sharey=True)
     names = list(dict.fromkeys(table["effect"]))
     for ax, (on, title) in zip(axes, READOUTS.items(), strict=True):
         own = table[table["on"] == on].set_index("effect").reindex(names)
-        drawing.told_dots(ax, own, "value")
+        panels.told_dots(ax, own, "value")
         ax.set(title=title, xlabel="effect (nats per token)")
-        drawing.signed(ax.xaxis)
+        panels.signed(ax.xaxis)
     fig.tight_layout()
     save(fig, "cell_effects", table, study, folder, effects_title(table), **about(table))
     return fig

@@ -6,8 +6,9 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.measure import experiments
-from helpers.report import drawing
-from helpers.report.drawing import DARK, save
+from helpers.report import drawing, panels
+from helpers.report.drawing import save
+from helpers.report.panels import DARK
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about
 from helpers.report.words import named, nats, percent, side
@@ -38,18 +39,18 @@ def draw_released(table: pd.DataFrame, study: Results, folder: Path):
         return drawing.nothing("released", "the results were scored without the name alone")
     names = table_of_arms.in_order(table["arm"])
     titles, label = [READOUTS[on] for on in MEASURES], "gain over base (nats per token)"
-    fig, axes = drawing.arm_panels(titles, names, 2, 0.4, label, sharex=True)
+    fig, axes = panels.arm_panels(titles, names, 2, 0.4, label, sharex=True)
     for ax, on in zip(axes, MEASURES, strict=True):
         own = table[table["on"] == on].set_index("arm").reindex(names)
-        drawing.arm_dots(ax, own, "gain", "gain_", down=0.18, shape="^")
+        panels.arm_dots(ax, own, "gain", "gain_", down=0.18, shape="^")
         moved = {end: own["gain"] + own[end] for end in ("value", "low", "high")}
-        drawing.arm_dots(ax, own.assign(**moved), "value", up=0.12)
+        panels.arm_dots(ax, own.assign(**moved), "value", up=0.12)
     fig.tight_layout()
     handles = {
-        "with the name as system prompt": drawing.mark("o", DARK),
-        "without": drawing.mark("^", DARK),
+        "with the name as system prompt": panels.mark("o", DARK),
+        "without": panels.mark("^", DARK),
     }
-    drawing.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
+    panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
     save(fig, "released", table, study, folder, released_title(table), drop=0.1, **about(table))
     return fig
 

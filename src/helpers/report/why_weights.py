@@ -9,8 +9,9 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.files import StudyError, shown
 from helpers.measure import experiments, margins
-from helpers.report import drawing
-from helpers.report.drawing import DARK, save
+from helpers.report import panels
+from helpers.report.drawing import save
+from helpers.report.panels import DARK
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about
 from helpers.report.words import between, listed, named, nats, percent
@@ -101,19 +102,19 @@ def draw_changes(table: pd.DataFrame, study: Results, folder: Path):
     """Knowing and doing, a row per arm and change (`others`): a disc for the adapter as it is, a
     diamond for what it became."""
     rows = list(dict.fromkeys(zip(table["arm"], table["change"], strict=True)))
-    fig, axes = drawing.grid(2, 2, 0.9 + 0.4 * len(rows), sharex=True, sharey=True)
+    fig, axes = panels.grid(2, 2, 0.9 + 0.4 * len(rows), sharex=True, sharey=True)
     for ax, on in zip(axes, MEASURES, strict=True):
         own = table[table["on"] == on]
         for place, (arm, change) in enumerate(rows):
             one = own[(own["arm"] == arm) & (own["change"] == change)]
             shape = "o" if change == "as it is" else "D"
-            style = {"fmt": shape, "ms": 7, "capsize": 2, "color": drawing.COLOURS[arm]}
-            bars = drawing.reach(one, "value")
-            drawing.dash(ax.errorbar(one["value"], [place], xerr=bars, **style), one)
+            style = {"fmt": shape, "ms": 7, "capsize": 2, "color": panels.COLOURS[arm]}
+            bars = panels.reach(one, "value")
+            panels.dash(ax.errorbar(one["value"], [place], xerr=bars, **style), one)
         ax.axvline(0, color=DARK, lw=1)
         ax.set(title=READOUTS[on], xlabel="gain over base (nats per token)")
         ax.grid(axis="y", visible=False)
-        drawing.signed(ax.xaxis)
+        panels.signed(ax.xaxis)
     labels = [f"{table_of_arms.label(arm)}: {change}" for arm, change in rows]
     axes[0].set_yticks(range(len(rows)), labels)
     axes[0].set_ylim(len(rows) - 0.4, -0.6)
@@ -152,17 +153,17 @@ def overlaps(study: Results) -> pd.DataFrame:
 def draw_overlap(table: pd.DataFrame, study: Results, folder: Path):
     """By layer: left the norms, right cosine and shared subspaces, pale those of one format's two
     seeds, dotted chance."""
-    fig, (norms, right) = drawing.grid(2, 2, 3.4)
+    fig, (norms, right) = panels.grid(2, 2, 3.4)
     alike, other = of_one_format(table)
     for rows, name in ((other, "norm"), (other, "other_norm")):
         arm = rows["arm" if name == "norm" else "other"].iloc[0]
         label = table_of_arms.label(arm)
-        norms.plot(rows["layer"], rows[name], "o-", color=drawing.COLOURS[arm], label=label)
+        norms.plot(rows["layer"], rows[name], "o-", color=panels.COLOURS[arm], label=label)
     for name, style in (("cosine", "o-"), ("reads", "s--"), ("writes", "^--")):
         right.plot(other["layer"], other[name], style, color=DARK, ms=4, label=name)
-        right.plot(alike["layer"], alike[name], style, color=DARK, ms=4, alpha=drawing.PALE)
+        right.plot(alike["layer"], alike[name], style, color=DARK, ms=4, alpha=panels.PALE)
     for name, label in (("reads_chance", "chance of either"), ("writes_chance", None)):
-        right.plot(other["layer"], other[name], ":", color=drawing.GREY, label=label)
+        right.plot(other["layer"], other[name], ":", color=panels.GREY, label=label)
     norms.set(title="norm of what is added", xlabel="layer", ylabel="mean over matrices")
     right.set(title="overlap of the two", xlabel="layer")
     for ax in (norms, right):
