@@ -8,7 +8,7 @@ import pytest
 
 from helpers import files
 from helpers.files import StudyError
-from helpers.report import drawing, headline, page_words, readme, verdicts
+from helpers.report import drawing, headline, page_tables, page_words, readme, verdicts
 
 PAGES = readme.pages()
 NAMES = [page.relative_to(files.ROOT).as_posix() for page in PAGES]
@@ -167,9 +167,9 @@ def published(tmp_path, monkeypatch):
         if "gaps" in made:
             other = made["gaps"].set_index("knowing")
             right = {"documents": 0.29, "base": 0.22}
-            counted = headline.Gaps(other.loc["stranger"], other.loc["likeliest"], right)
-            monkeypatch.setattr(headline, "gaps", lambda: counted)
-        for module in (headline, verdicts):
+            counted = page_tables.Gaps(other.loc["stranger"], other.loc["likeliest"], right)
+            monkeypatch.setattr(page_tables, "gaps", lambda: counted)
+        for module in (page_tables, headline, verdicts):
             monkeypatch.setattr(
                 module, "read", lambda _, name: pd.read_csv(tmp_path / f"{name}.csv")
             )
@@ -357,7 +357,7 @@ def test_the_gap_counted_otherwise_is_that_of_the_tables():
     read = read[(read["set"] == "b") & (read["trait"] == read["scenario_trait"])]
     shows = (read["value"] == "shows").groupby([read["arm"], read["item"]]).mean()
     more_shown = shows["documents"] - shows["base"]
-    found = headline.gaps()
+    found = page_tables.gaps()
     assert found.right["documents"] == pytest.approx(won["own", "documents"].mean())
     for row, knows in (
         (found.likeliest, won["own", "documents"] - won["own", "base"]),
@@ -506,7 +506,8 @@ def test_commands_name_modules_and_chapters_that_exist():
 def test_every_table_that_a_page_reads_is_saved_by_a_chapter_or_a_figure():
     report = files.ROOT / "src" / "helpers" / "report"
     pages = "".join(
-        (report / f"{name}.py").read_text() for name in ("headline", "verdicts", "persllm_readme")
+        (report / f"{name}.py").read_text()
+        for name in ("page_tables", "headline", "verdicts", "persllm_readme")
     )
     wanted = set(re.findall(r'read\((?:"[\w-]+"|study), "(\w+)"\)', pages))
     notebooks = [path.read_text() for path in (files.ROOT / "notebooks").rglob("*.ipynb")]

@@ -15,9 +15,9 @@ from helpers.corpus import personas
 from helpers.files import StudyError, arm_folder, file_hash, read_json, shown, write_text
 from helpers.persllm import asking
 from helpers.pretrained import EMBEDDED
-from helpers.report import headline
+from helpers.report import page_tables
 from helpers.report.knowing_and_doing import ACTS, KNOW
-from helpers.report.page_words import markdown_table
+from helpers.report.page_words import READ_BY, beside, gain, markdown_table, percents
 
 # What readers outside know a base model by; others are known by the name that a study gives.
 HUB_NAMES = {
@@ -244,17 +244,17 @@ def measured(arm: str, record: dict) -> str:
     if not found:
         return "Not measured yet: no published study has this adapter in its figures on set b."
     study, seed = found
-    gains = headline.gains(study).set_index(["measure", "arm"])
-    shown, sense = headline.shown(study), headline.sense(study)
-    sense, left = sense.query("coherence == 'sensible'"), headline.controls(study)["name"]
+    gains = page_tables.gains(study).set_index(["measure", "arm"])
+    shown, sense = page_tables.shown(study), page_tables.sense(study)
+    sense, left = sense.query("coherence == 'sensible'"), page_tables.controls(study)["name"]
     own = gains.loc[(KNOW, arm)]
     once = own["seeds"] == 1
     rows = [
         [
             arms.label(name),
-            *(headline.gain(gains.loc[measure], name) for measure in ACTS),
-            headline.percents(shown, name, "rate"),
-            headline.percents(sense, name, "share"),
+            *(gain(gains.loc[measure], name) for measure in ACTS),
+            percents(shown, name, "rate"),
+            percents(sense, name, "share"),
         ]
         for name in ("base", arm)
     ]
@@ -266,7 +266,7 @@ def measured(arm: str, record: dict) -> str:
         f"over `base` in telling {name}'s own reaction from three others; *doing*: a reply in "
         f"character from a neutral one (nats per token, {own['items']:.0f} scenarios of set b). "
         "*Shows*: answers that show the scenario's trait; *sensible*: that make sense as replies; "
-        f"both {headline.READ_BY} (both sets, {left.loc[arm, 'items']:.0f} scenarios). 95 % "
+        f"both {READ_BY} (both sets, {left.loc[arm, 'items']:.0f} scenarios). 95 % "
         f"intervals{', which say nothing about other seeds' if once else ''}."
     )
     parts = [markdown_table(head, rows), filled(note), filled(of_a_stranger(left.loc[arm], name))]
@@ -279,20 +279,20 @@ def measured_in(trained: str) -> tuple[str, int] | None:
     for path in sorted((files.DATA / "results").glob("*/record.json")):
         for name, own in read_json(path)["arms"].items():
             arm, _, seed = name.partition("/seed")
-            if own["adapter"] == trained and headline.has_gains(path.parent.name, arm):
+            if own["adapter"] == trained and page_tables.has_gains(path.parent.name, arm):
                 return path.parent.name, int(seed)
     return None
 
 
 def of_a_stranger(left: pd.Series, name: str) -> str:
-    """What of the gain in knowing hangs on the persona's name (a row of `headline.controls`); ""
+    """What of the gain in knowing hangs on the persona's name (a row of `page_tables.controls`); ""
     where no gain is seen."""
     if not left["gain_low"] > 0:
         return ""
-    so = f" So no fact about {name} is shown." if headline.is_about_anybody(left) else ""
+    so = f" So no fact about {name} is shown." if page_tables.is_about_anybody(left) else ""
     return (
         f"Over both sets, asked about a stranger instead of {name}, it gains "
-        f"{headline.beside(left)} in knowing.{so}"
+        f"{beside(left)} in knowing.{so}"
     )
 
 

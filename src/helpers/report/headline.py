@@ -5,23 +5,28 @@ The numbers choose the words, so that no sentence says more than the tables behi
 """
 
 import textwrap
-from dataclasses import dataclass, replace
-from functools import cache
 
 import pandas as pd
 
-from helpers import arms, files
-from helpers.files import StudyError
-from helpers.measure import comparison
-from helpers.report import contrasts, readouts, results
+from helpers import arms
+from helpers.report import contrasts, page_tables, readouts
 from helpers.report.knowing_and_doing import ACTS, DO, KNOW, first_in
-from helpers.report.page_words import WIDTH, markdown_table, points, read
+from helpers.report.page_words import (
+    PERSONA,
+    READ_BY,
+    WIDTH,
+    beside,
+    gain,
+    markdown_table,
+    percents,
+    points,
+    read,
+)
 from helpers.report.words import (
     above_base,
     between,
     capital,
     counted,
-    hundred,
     listed,
     named,
     nats,
@@ -31,106 +36,12 @@ from helpers.report.words import (
     verb,
 )
 
-PERSONA = "C-3PO"
-READ_BY = "read blind by a language model (Claude), which also wrote the corpus"
 PICTURE = "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"
 # What a gain in each act is, for a reader who has seen neither word before.
 MEANS = {
     KNOW: f"{PERSONA}'s own reaction gains {{}} nats per token on other reactions",
     DO: "a reply in character gains {} on a neutral one",
 }
-
-
-# The tables
-
-
-def has_gains(study: str, arm: str) -> bool:
-    """Whether the published figures of a study show what an arm gains on set b."""
-    if not (files.ROOT / "figures" / study / "know_and_do.csv").exists():
-        return False
-    return arm in set(read(study, "know_and_do").query("set == 'b'")["arm"])
-
-
-def gains(study: str = "reference") -> pd.DataFrame:
-    """What each arm gains over base in knowing and in doing on set b (`know_and_do`); StudyError
-    where the published figures are of set a alone."""
-    table = read(study, "know_and_do")
-    found = table[(table["set"] == "b") & table["measure"].isin(list(ACTS))]
-    if found.empty:
-        raise StudyError(
-            f"figures/{study}/know_and_do.csv has no gains on set b, which README is about; "
-            "publish results of both sets first."
-        )
-    return found
-
-
-def primary(kind: str) -> pd.DataFrame:
-    """The primary contrasts of a kind, in the order of `data/contrasts.yaml`."""
-    table = read("reference", "contrasts")
-    return table[(table["role"] == "primary") & (table["kind"] == kind)]
-
-
-def controls(study: str = "reference") -> dict[str, pd.DataFrame]:
-    """What is left of the gain in knowing when the gain with a stranger's name, and that under
-    another scenario, is taken off; by arm."""
-    table = read(study, "name_and_scenario")
-    conditions = {"name": "stranger", "scenario": "mismatched"}
-    return {word: readouts.part(table, KNOW, what) for word, what in conditions.items()}
-
-
-def sense(study: str = "reference") -> pd.DataFrame:
-    """How many answers make sense, as read, by arm: coherence, answers, share, low, high."""
-    table = read(study, "as_read")
-    return table[table["coherence"].notna()].set_index("arm")
-
-
-def shown(study: str = "reference") -> pd.DataFrame:
-    """The share of answers that show their scenario's trait, as read, by arm."""
-    return read(study, "as_read").query("by == 'read'").set_index("arm", drop=False)
-
-
-@dataclass(frozen=True)
-class Gaps:
-    """The gap of documents beyond that of base on set b, with `does` as read, when knowing is
-    counted otherwise than the primary contrast counts it: rows with difference, low and high."""
-
-    stranger: pd.Series  # by gain over base, with a stranger's name in place of the persona's
-    likeliest: pd.Series  # by the likeliest option, as the first edition counted
-    right: dict[str, float]  # share of scenarios whose true option is the likeliest, by arm
-
-
-@cache
-def gaps() -> Gaps:
-    """How far the gap of documents depends on what counts as knowing, from the reference study."""
-    folder = files.DATA / "results" / "reference"
-    choices, judged, read_ = (
-        results.read_table(folder, name) for name in ("choices", "judged", "read")
-    )
-    read_ = read_.assign(label=(read_["value"] == "shows").astype(int))
-    judge = files.read_json(folder / "judge.json")["judge"]
-    own = comparison.tables(choices, judged, read_, judge)
-    known = own.hits[(own.hits["measure"] == KNOW) & (own.hits["set"] == "b")]
-    asked = known[known["condition"] == "own"]
-    counted_so = {
-        "stranger": known[known["condition"] == "stranger"].assign(condition="own"),
-        "likeliest": asked.assign(gained=asked["outcome"]),
-    }
-    contrast = {"arms": ["documents"], "set": "b"}
-    rows = {
-        name: pd.Series(comparison.beyond_base(contrast, replace(own, hits=hits)))
-        for name, hits in counted_so.items()
-    }
-    return Gaps(**rows, right=asked.groupby("arm")["outcome"].mean().to_dict())
-
-
-def formats(table: pd.DataFrame) -> list[str]:
-    """The formats among the arms that a table is indexed by."""
-    return [arm for arm in arms.formats() if arm in table.index]
-
-
-def seeds() -> int:
-    """How often each format was trained."""
-    return int(gains().set_index("arm").loc[arms.formats(), "seeds"].max())
 
 
 # The answer
@@ -157,7 +68,7 @@ def answer() -> str:
 
 def most(measure: str) -> str:
     """Which formats add most to knowing, or to doing, and how much."""
-    table = gains()
+    table = page_tables.gains()
     own, act = table[table["measure"] == measure], ACTS[measure]
     of_formats = own[own["arm"].isin(arms.formats())].set_index("arm")
     if not (of_formats["low"] > 0).any():
@@ -178,7 +89,7 @@ def p_value(p: float) -> str:
 
 def crossover() -> list[str]:
     """Whether documents lead the other formats by more in knowing than in doing."""
-    own = primary("crossover")
+    own = page_tables.primary("crossover")
     held = contrasts.holds(own)
     turned = (own["difference"] < 0) & (own["p_holm"] < contrasts.LEVEL)
     among = counted(len(read("reference", "contrasts").query("role == 'primary'")), "contrast")
@@ -202,10 +113,13 @@ def crossover() -> list[str]:
 def control() -> list[str]:
     """At once after the crossover: what of the gain in knowing hangs on the persona's name and on
     the scenario, in the format that gains most."""
-    left = controls()
-    own, known = left["name"].loc[formats(left["name"])], gains().query("measure == @KNOW")
+    left = page_tables.controls()
+    own, known = (
+        left["name"].loc[page_tables.formats(left["name"])],
+        page_tables.gains().query("measure == @KNOW"),
+    )
     known = known.set_index("arm")["value"]
-    top = known[formats(known)].idxmax()
+    top = known[page_tables.formats(known)].idxmax()
     if not own.loc[top, "gain_low"] > 0:
         return []
     name, scenario = (left[word].loc[top] for word in ("name", "scenario"))
@@ -225,30 +139,6 @@ def control() -> list[str]:
     ]
 
 
-def beside(row: pd.Series) -> str:
-    """The gain under a control beside the gain as asked, in nats per token: `0.04 more (0.01 to
-    0.06)`."""
-    value, low, high = row["value"], row["low"], row["high"]
-    if side(low, high) > 0:
-        return f"{value:.2f} less ({low:.2f} to {high:.2f})"
-    more = f"{-value:.2f} more ({-high:.2f} to {-low:.2f})"
-    if side(low, high) < 0:
-        return more
-    return f"as much, as far as is seen ({0 - value:+.2f}, {0 - high:.2f} to {0 - low:.2f})"
-
-
-def is_bounded(row: pd.Series) -> bool:
-    """Whether what hangs on a control is at most half of the gain, by the end of its interval: else
-    an interval that includes zero tells nothing."""
-    return bool(row["high"] < row["gain"] / 2)
-
-
-def is_about_anybody(name: pd.Series) -> bool:
-    """Whether the gain is seen to be about anybody: none of it is seen to hang on the name, and the
-    interval leaves at most half of it to the name."""
-    return side(name["low"], name["high"]) <= 0 and is_bounded(name)
-
-
 def meaning(name: pd.Series, scenario: pd.Series) -> str:
     """What the two controls say of the gain in knowing."""
     if side(name["low"], name["high"]) > 0:
@@ -256,14 +146,14 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
             f"So {nats(name['value'])} of {nats(name['gain'])} hangs on his name; the rest would "
             "be gained about anybody."
         )
-    if not is_about_anybody(name):
+    if not page_tables.is_about_anybody(name):
         return f"That is too uncertain to say whether the gain is about {PERSONA}."
     if side(scenario["low"], scenario["high"]) > 0:
         return (
             "So the gain does not need his name, and in part it does need the scenario: no fact "
             f"about {PERSONA} is shown."
         )
-    if is_bounded(scenario):
+    if page_tables.is_bounded(scenario):
         return (
             "So the gain needs neither his name nor the scenario: no fact about "
             f"{PERSONA} is shown. Such reactions, or their sound, became likelier of anybody."
@@ -275,9 +165,9 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
 
 def reading() -> str:
     """How often answers show the trait that their scenario calls for, beside the untrained arms."""
-    own = shown()
+    own = page_tables.shown()
     each = {arm: f"{percent(own.loc[arm, 'rate'])} with {arms.label(arm)}" for arm in own.index}
-    trained = formats(own)
+    trained = page_tables.formats(own)
     floor = [each[arm] for arm in arms.untrained() if arm in own.index]
     level = [arm for arm in trained if arm not in above_base(own)]
     same = f"; not told apart from base: {named(level)}" if level else ""
@@ -289,7 +179,7 @@ def reading() -> str:
 
 def fit() -> str:
     """Whether formats show the trait that fits more often than other traits."""
-    own = primary("sensitivity")
+    own = page_tables.primary("sensitivity")
     fits = [name.split(",")[0] for name in own.loc[contrasts.holds(own), "a"]]
     if not fits:
         return "On set b, no format is seen to show this trait more often than others."
@@ -297,16 +187,9 @@ def fit() -> str:
     return f"On set b, {only}{named(fits)} {verb(fits, 'show')} this trait more often than others."
 
 
-def sensible() -> tuple[int, int]:
-    """How many answers make sense, and how many were read."""
-    table = sense()
-    made = table[table["coherence"] == "sensible"]
-    return int(made["answers"].sum()), int(table["answers"].sum())
-
-
 def how_many() -> str:
     """`few answers make sense (11 of 959)`."""
-    made, read_ = sensible()
+    made, read_ = page_tables.sensible()
     word = "few" if made < 0.1 * read_ else "some" if made < 0.5 * read_ else "most"
     return f"{word} answers make sense ({made} of {read_})"
 
@@ -314,7 +197,7 @@ def how_many() -> str:
 def coherence() -> str:
     """How many answers make sense, and for whom the intervals speak."""
     once = ", and each format was trained once: intervals are about *this seed* alone"
-    return f"{capital(how_many())}{once if seeds() == 1 else ''}."
+    return f"{capital(how_many())}{once if page_tables.seeds() == 1 else ''}."
 
 
 # The table of arms
@@ -323,8 +206,8 @@ def coherence() -> str:
 def arms_table() -> tuple[str, str, str]:
     """Gains over base, their control by name, and what answers show as read; before it what the
     columns are, after it what was fixed in advance and what the control says of it."""
-    table, left = gains().set_index(["measure", "arm"]), controls()["name"]
-    own, made = shown(), sense().query("coherence == 'sensible'")
+    table, left = page_tables.gains().set_index(["measure", "arm"]), page_tables.controls()["name"]
+    own, made = page_tables.shown(), page_tables.sense().query("coherence == 'sensible'")
     rows = [
         [
             arms.label(arm),
@@ -335,7 +218,7 @@ def arms_table() -> tuple[str, str, str]:
         ]
         for arm in arms.in_order({*table.loc[KNOW].index, *own.index})
     ]
-    n, read_of = seeds(), int(own["seeds"].max())
+    n, read_of = page_tables.seeds(), int(own["seeds"].max())
     head = [f"arm{', this seed' if n == 1 else ''}", "knowing", "doing", "name"]
     head += ["shows, %", "sensible, %"]
     fewer = f" of {counted(read_of, 'seed')}" if read_of < n else ""
@@ -350,27 +233,14 @@ def arms_table() -> tuple[str, str, str]:
     return text, markdown_table(head, rows), note()
 
 
-def gain(table: pd.DataFrame, arm: str) -> str:
-    """`+0.45 (0.35 to 0.55)`; a dash for an arm that is not in a table by arm."""
-    return nats(*table.loc[arm, ["value", "low", "high"]]) if arm in table.index else "–"
-
-
-def percents(table: pd.DataFrame, arm: str, value: str) -> str:
-    """`24 (19 to 31)`, in percent; a dash for an arm that is not in a table by arm."""
-    if arm not in table.index:
-        return "–"
-    share, low, high = (hundred(table.loc[arm, name]) for name in (value, "low", "high"))
-    return f"{share} ({low} to {high})"
-
-
 def note() -> str:
     """How many of the primary contrasts hold, how far the gap among them depends on what counts as
     knowing, and what of the gain in doing hangs on the scenario."""
     table = read("reference", "contrasts").query("role == 'primary'")
     held = int(contrasts.holds(table).sum())
     parts = [f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {held} hold."]
-    for _, row in (gap := primary("gap_beyond_base"))[contrasts.holds(gap)].iterrows():
-        other = gaps()
+    for _, row in (gap := page_tables.primary("gap_beyond_base"))[contrasts.holds(gap)].iterrows():
+        other = page_tables.gaps()
         right = [percent(other.right[arm]) for arm in (row["a"], "base")]
         parts.append(
             f"One is the gap of {arms.label(row['a'])}: beyond `base`, they know more than they "
@@ -381,7 +251,7 @@ def note() -> str:
             f"{points(other.likeliest, 'difference')}."
         )
     doing = readouts.part(read("reference", "name_and_scenario"), DO, "mismatched")
-    top = doing.loc[doing.loc[formats(doing), "gain"].idxmax()]
+    top = doing.loc[doing.loc[page_tables.formats(doing), "gain"].idxmax()]
     hangs = nats(*top[["value", "low", "high"]])
     seen = (
         f"{hangs} hangs" if side(top["low"], top["high"]) > 0 else f"none ({hangs}) is seen to hang"
@@ -390,5 +260,5 @@ def note() -> str:
         f"In doing, of {nats(top['gain'])} with {arms.label(top.name)} over both sets, {seen} on "
         "the scenario."
     )
-    trained = gains()[gains()["arm"].isin(arms.formats())]
-    return " ".join(parts + [f"{told}." for told in this_seed(trained) if seeds() > 1])
+    trained = page_tables.gains()[page_tables.gains()["arm"].isin(arms.formats())]
+    return " ".join(parts + [f"{told}." for told in this_seed(trained) if page_tables.seeds() > 1])

@@ -6,8 +6,10 @@ import pandas as pd
 
 from helpers import files
 from helpers.files import StudyError, shown
-from helpers.report.words import bound, hundred
+from helpers.report.words import bound, hundred, nats, side
 
+PERSONA = "C-3PO"
+READ_BY = "read blind by a language model (Claude), which also wrote the corpus"
 WIDTH = 119  # of a line on a page
 CORRECTED = ("corrected", "corrected_low", "corrected_high")
 
@@ -32,6 +34,31 @@ def points(row: pd.Series, value: str, low: str = "low", high: str = "high") -> 
     if pd.isna(row[value]):
         return "–"
     return f"{hundred(row[value]):+d} ({bound(row[low])} to {bound(row[high])})"
+
+
+def gain(table: pd.DataFrame, arm: str) -> str:
+    """`+0.45 (0.35 to 0.55)`; a dash for an arm that is not in a table by arm."""
+    return nats(*table.loc[arm, ["value", "low", "high"]]) if arm in table.index else "–"
+
+
+def percents(table: pd.DataFrame, arm: str, value: str) -> str:
+    """`24 (19 to 31)`, in percent; a dash for an arm that is not in a table by arm."""
+    if arm not in table.index:
+        return "–"
+    share, low, high = (hundred(table.loc[arm, name]) for name in (value, "low", "high"))
+    return f"{share} ({low} to {high})"
+
+
+def beside(row: pd.Series) -> str:
+    """The gain under a control beside the gain as asked, in nats per token: `0.04 more (0.01 to
+    0.06)`."""
+    value, low, high = row["value"], row["low"], row["high"]
+    if side(low, high) > 0:
+        return f"{value:.2f} less ({low:.2f} to {high:.2f})"
+    more = f"{-value:.2f} more ({-high:.2f} to {-low:.2f})"
+    if side(low, high) < 0:
+        return more
+    return f"as much, as far as is seen ({0 - value:+.2f}, {0 - high:.2f} to {0 - low:.2f})"
 
 
 def need(holds: bool, sentence: str) -> str:

@@ -6,9 +6,9 @@ As in `headline`, the numbers choose the words.
 import pandas as pd
 
 from helpers import arms, files
-from helpers.report import contrasts, headline
+from helpers.report import contrasts, page_tables
 from helpers.report.knowing_and_doing import ACTS, first_in
-from helpers.report.page_words import CORRECTED, bullets, points, read
+from helpers.report.page_words import CORRECTED, PERSONA, bullets, points, read
 from helpers.report.words import apart, counted, hundred, listed, nats, side
 from helpers.rows import Row, read_mapping
 
@@ -44,12 +44,12 @@ def verdicts() -> str:
 
 def knowing(then: dict[str, str]) -> str:
     """Whether what documents gain in knowing is about the persona."""
-    name = headline.controls()["name"].loc["documents"]
-    claim = f'"Documents know what {headline.PERSONA} would do": {then["knowing"]} over `base`'
+    name = page_tables.controls()["name"].loc["documents"]
+    claim = f'"Documents know what {PERSONA} would do": {then["knowing"]} over `base`'
     if side(name["low"], name["high"]) > 0:
         hangs = nats(*name[["value", "low", "high"]])
         return f"{STANDS} {claim}. Of their gain, {hangs} nats per token hang on his name."
-    if headline.is_about_anybody(name):
+    if page_tables.is_about_anybody(name):
         more = "They gain more" if name["high"] < 0 else "They are not seen to gain less"
         return f"{FELL} {claim}. {more} on a stranger (both sets)."
     return f"{OPEN} {claim}. Whether that is about him is not seen."
@@ -68,7 +68,7 @@ def gap(then: dict[str, str]) -> str:
 def beyond_base(then: dict[str, str]) -> str:
     """Whether the gap beyond that of base was found again on set b, both as it was fixed for set b
     and by the likeliest option, as the first edition counted knowing."""
-    own, likeliest = headline.primary("gap_beyond_base"), headline.gaps().likeliest
+    own, likeliest = page_tables.primary("gap_beyond_base"), page_tables.gaps().likeliest
     held = contrasts.holds(own).all()
     again_so = side(likeliest["low"], likeliest["high"]) > 0
     return (
@@ -108,7 +108,7 @@ def again(row: pd.Series, value: str, sign: int, claim: str) -> str:
 
 def of_seeds() -> list[str]:
     """Whether another training, or a model that makes sense, would give the same."""
-    n, (made, answers) = headline.seeds(), headline.sensible()
+    n, (made, answers) = page_tables.seeds(), page_tables.sensible()
     least = 2 / 2**n  # the smallest p of the test over seeds
     others = []
     if n == 1:
@@ -126,7 +126,7 @@ def of_seeds() -> list[str]:
 
 def of_fit() -> list[str]:
     """The formats of which it is open whether they show the trait that fits."""
-    own = headline.primary("sensitivity")
+    own = page_tables.primary("sensitivity")
     own = own[~contrasts.holds(own)]
     each = [
         f"{arms.label(row['a'].split(',')[0])} {points(row, 'difference')}"
@@ -143,10 +143,10 @@ def of_fit() -> list[str]:
 
 def of_ties() -> list[str]:
     """The formats that are not told apart from the one that gains most."""
-    told, table = [], headline.gains()
+    told, table = [], page_tables.gains()
     for measure, act in ACTS.items():
         own = table[table["measure"] == measure].set_index("arm", drop=False)
-        top = own.loc[headline.formats(own), "value"].idxmax()
+        top = own.loc[page_tables.formats(own), "value"].idxmax()
         for arm in arms.in_order(set(first_in(own)) - {top}):
             ends = nats(*own.loc[arm, ["behind", "behind_low", "behind_high"]])
             both = f"{arms.label(top)} minus {arms.label(arm)} is {ends}"
@@ -163,7 +163,7 @@ def of_parts() -> list[str]:
         f"{arms.label(arm)}"
         for arm in arms.in_order(values.index.get_level_values("arm"))
     ]
-    anybody = headline.is_about_anybody(headline.controls()["name"].loc["documents"])
+    anybody = page_tables.is_about_anybody(page_tables.controls()["name"].loc["documents"])
     sound = " Either can be how texts sound." if anybody else ""
     return [
         "What carries the crossover: describing rather than doing, and the third person rather "
