@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 from helpers.files import ROOT
+from helpers.measure import comparison
 from helpers.report import (
     answers,
     contrasts,
     drawing,
     knowing_and_doing,
+    knowing_findings,
     readouts,
     robustness,
 )
@@ -160,6 +162,17 @@ def test_a_name_that_nothing_hangs_on_is_said(scored):
     )
 
 
+def test_other_names_stand_in_flat_columns_and_in_words(scored):
+    hung = readouts.name_and_scenario(scored)
+    table = readouts.under_other_names(hung).set_index("arm")
+    assert list(table.index) == ["prompted", "demonstrations", "first person", "documents"]
+    assert table.columns.nlevels == 1 and "minus that without a name" in table
+    row = of(hung, arm="documents", measure="know", condition="control").iloc[0]
+    told = f"{row['value']:+.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    assert table.loc["documents", "minus that with the control character's name"] == told
+    assert readouts.under_other_names(hung.iloc[:0]).empty
+
+
 def test_the_arms_to_which_the_name_alone_adds_are_named():
     rows = [("know", "base", -0.1, -0.2), ("know", "documents", 0.1, -0.1)]
     rows += [("do_pair", "base", 0.01, 0.005), ("do_pair", "documents", 0.02, 0.01)]
@@ -227,7 +240,6 @@ def test_a_study_without_set_b_and_controls_says_what_is_missing(made, of_set_a,
     assert [name for name, fig in figs.items() if fig] == ["know_and_do"]
     said = capsys.readouterr().out
     assert said.count("is not drawn") == 5 and "no second set" in said
-    assert readouts.findings(*3 * [pd.DataFrame()]) == []
 
 
 def test_a_study_without_triplets_draws_nothing(made, scored, tmp_path):
@@ -235,7 +247,6 @@ def test_a_study_without_triplets_draws_nothing(made, scored, tmp_path):
     gains, crossings = knowing_and_doing.know_and_do(none), knowing_and_doing.crossovers(none, [])
     figs = drawn_ones(made, none, gains, crossings, readouts.crossover_parts(none), tmp_path)
     assert not any(figs.values())
-    assert knowing_and_doing.findings(gains, crossings) == []
 
 
 # Contrasts
@@ -270,7 +281,7 @@ def test_a_study_without_the_arms_of_a_contrast_draws_none(made, tmp_path, capsy
         contrasts.tables_of(made, ["base"]), answers.labelled_triplets(made, ["base"])
     )
     assert contrasts.draw_contrasts(table, made, tmp_path) is None
-    assert "is not drawn" in capsys.readouterr().out and contrasts.findings(table) == []
+    assert "is not drawn" in capsys.readouterr().out and contrasts.differences(table) == []
 
 
 # Robustness
@@ -287,3 +298,56 @@ def test_claims_are_ranked_by_how_often_they_hold(made, tmp_path):
     rows = [label.get_text() for label in fig.axes[0].get_yticklabels()]
     assert rows == ["documents do least", "documents know most"]
     assert robustness.draw_claims(table.iloc[:0], made, tmp_path) is None
+
+
+# The summary
+
+
+GAPS = pd.DataFrame(
+    [("base", 0.2, 0.1, 0.3, *3 * [np.nan]), ("documents", 0.4, 0.3, 0.5, 0.2, 0.1, 0.3)],
+    columns=["arm", "gap", "gap_low", "gap_high", "beyond", "low", "high"],
+).assign(corrected=np.nan, corrected_low=np.nan, corrected_high=np.nan)
+CLAIMS = pd.DataFrame({"claim": ["documents know most"], "share": [0.5]})
+
+
+def test_the_summary_answers_the_question_in_at_most_eight_points(
+    gains, crossings, parts, scored, fixed
+):
+    hung = readouts.name_and_scenario(scored)
+    frames = (crossings, parts, hung, fixed, CLAIMS, GAPS)
+    several = knowing_findings.summary(gains, *frames)
+    lines = several.split("\n")
+    assert len(lines) == 8 and all(line.startswith("- ") for line in lines)
+    assert lines[0].startswith("- On set b, the gap between knowing and showing ")
+    assert lines[1].startswith("- On set b, documents gain most in knowing (+0.")
+    assert lines[2].startswith("- The crossover, documents' lead in knowing minus their lead in ")
+    assert "trait" not in lines[2]
+    assert lines[6].startswith("- As shares of scenarios of set a, base already knows more")
+    once = knowing_findings.summary(gains.assign(seeds=1), *frames).split("\n\n")
+    assert once[0].startswith("Of one seed, so that intervals are about this seed and no other: ")
+    assert "seed" not in once[1] and once[1] == several
+
+
+def test_a_summary_says_what_was_measured_alone(gains):
+    none = pd.DataFrame(columns=["set", "arm", "trait"])
+    unfixed = pd.DataFrame(columns=comparison.FIRST)
+    told = knowing_findings.summary(gains.iloc[:0], none, none, none, unfixed, none, GAPS)
+    assert told.startswith("- As shares of scenarios of set a, base already knows more")
+    assert told.count("- ") == 1
+
+
+def test_contrasts_that_do_not_hold_are_not_said_to(fixed):
+    own = fixed[fixed["role"] == "primary"]
+    gap = own["kind"] == "gap_beyond_base"
+    weak = own.assign(difference=0.03, low=-0.1, high=0.16, p_holm=1.0)
+    assert knowing_findings.gap_beyond_base(weak) == [
+        "On set b, the gap between knowing and showing is not seen to be wider in documents than "
+        "in base: +3 points (-10 to 16), with knowing counted by gain over base and showing as read"
+    ]
+    strong = own[gap].assign(difference=0.2, p_holm=0.01)
+    assert "showing is wider in documents than" in knowing_findings.gap_beyond_base(strong)[0]
+    (told,) = knowing_findings.primary_contrasts(weak)
+    assert told.startswith(f"0 of {len(own)} primary contrasts hold on set b; that answers show ")
+    assert "is not seen in demonstrations, first person and documents" in told
+    (told,) = knowing_findings.primary_contrasts(own.assign(difference=0.2, p_holm=0.01))
+    assert told == f"{len(own)} of {len(own)} primary contrasts hold on set b"

@@ -232,6 +232,12 @@ def test_what_cannot_be_drawn_says_why(study, tmp_path, capsys):
     assert persona_or_format.draw_persona_specific_gain(pd.DataFrame(), study, tmp_path) is None
 
 
+def test_a_probability_has_no_interval_beyond_what_it_can_be(study):
+    table = persona_or_format.capability_retained(study, ARMS)
+    ends = table[["names_itself_low", "names_itself_high"]]
+    assert ends.min().min() == 0 and ends.max().max() <= 1
+
+
 def test_the_same_numbers_give_the_same_picture(study, tmp_path):
     frame = answers.response_length(study, ["base", "documents"])
     pictures = []

@@ -132,7 +132,6 @@ def contrast(row) -> str:
     return f"{row.question} {sides[0]} minus {sides[1]}: {', '.join(parts)}{verdict}"
 
 
-def findings(table: pd.DataFrame) -> list[str]:
-    """What this module says in the summary of formats/06_knowing_and_doing."""
-    told = [capital(contrasts_title(table))] if len(of_kinds(table)) else []
-    return told + [contrast(row) for row in table[table["kind"] == "difference"].itertuples()]
+def differences(table: pd.DataFrame) -> list[str]:
+    """The contrasts of the kind `difference`, each as a question and its answer."""
+    return [contrast(row) for row in table[table["kind"] == "difference"].itertuples()]

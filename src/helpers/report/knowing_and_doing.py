@@ -16,7 +16,7 @@ from helpers.report import drawing, panels
 from helpers.report.drawing import save
 from helpers.report.panels import COLOURS, DARK, reach
 from helpers.report.results import Results, of_arms
-from helpers.report.words import between, capital, counted, listed, named, nats, this_seed, verb
+from helpers.report.words import between, capital, counted, listed, named, nats, verb
 
 ACTS = {KNOW: "knowing", DO: "doing"}
 SHAPES = {KNOW: ("o", -0.17, "knows"), DO: ("s", 0.17, "does")}
@@ -259,18 +259,3 @@ def gains_by_set_title(gains: pd.DataFrame) -> str:
                 f"in {act}, {named(first['a'])} on set a and {named(first['b'])} on set b gain most"
             )
     return capital("; ".join(parts))
-
-
-# The chapter's summary
-
-
-def findings(gains: pd.DataFrame, crossings: pd.DataFrame) -> list[str]:
-    """What this module says in the summary of formats/06_knowing_and_doing."""
-    if gains.empty:
-        return []
-    which = confirming(gains)
-    own, crossed = (frame[frame["set"] == which] for frame in (gains, crossings))
-    told = [f"{SETS[which].capitalize()}: {know_and_do_title(own)}"]
-    told += [crossovers_title(crossed)] if len(crossed) else []
-    both = gains["set"].nunique() > 1
-    return [*told, *([gains_by_set_title(gains)] if both else []), *this_seed(own)]

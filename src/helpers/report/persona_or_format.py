@@ -155,6 +155,8 @@ def capability_retained(study: Results, arms: list[str]) -> pd.DataFrame:
     right = stats.rates(chosen[chosen["measure"] == "capability"], ["arm", "measure"])
     attacked = chosen[chosen["measure"] == "identity"]
     named = stats.means(attacked, ["arm"], "probability")[["arm", "value", "low", "high"]]
+    # Their intervals are symmetric, and so may leave what a mean probability can be.
+    named[["low", "high"]] = named[["low", "high"]].clip(0, 1)
     named = named.set_index("arm").add_prefix("names_itself_")
     return right.rename(columns={"rate": "value"}).merge(named, on="arm", how="left")
 

@@ -181,6 +181,27 @@ def name_and_scenario_title(table: pd.DataFrame) -> str:
     )
 
 
+def under_other_names(table: pd.DataFrame) -> pd.DataFrame:
+    """The gain in knowing, and what is left of it when the gain with another name, or without any,
+    is taken off (`name_and_scenario`), in words: a row per arm, nats per token with 95 %
+    intervals."""
+    columns = {
+        "stranger": "minus that with a stranger's name",
+        "control": "minus that with the control character's name",
+        "nameless": "minus that without a name",
+    }
+    found = {condition: part(table, KNOW, condition) for condition in columns}
+    rows = []
+    for arm in table_of_arms.in_order(found["stranger"].index):
+        of_arm = {"arm": table_of_arms.label(arm)}
+        gain = found["stranger"].loc[arm, ["gain", "gain_low", "gain_high"]]
+        of_arm["gain in knowing"] = nats(*gain)
+        for condition, column in columns.items():
+            of_arm[column] = nats(*found[condition].loc[arm, ["value", "low", "high"]])
+        rows.append(of_arm)
+    return pd.DataFrame(rows)
+
+
 def hanging(row: pd.Series, what: str, other: str) -> str:
     """How much of a gain hangs on something, where `other` stood in its place."""
     sign = side(row["low"], row["high"])
@@ -257,13 +278,3 @@ def draw_named_alone(table: pd.DataFrame, study, folder):
     fig.tight_layout()
     save(fig, "named_alone", table, study, folder, named_alone_title(table), **about(table))
     return fig
-
-
-# The chapter's summary
-
-
-def findings(parts: pd.DataFrame, hung: pd.DataFrame, alone: pd.DataFrame) -> list[str]:
-    """What this module says in the summary of formats/06_knowing_and_doing, of what was scored."""
-    told = [readouts_title(parts), crossover_parts_title(parts)] if len(parts) else []
-    told += [name_and_scenario_title(hung)] if len(hung) else []
-    return told + ([named_alone_title(alone)] if len(alone) else [])

@@ -59,8 +59,3 @@ def draw_claims(table: pd.DataFrame, study, folder):
     fig.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     save(fig, "claims", table, study, folder, claims_title(table), drop=0.08)
     return fig
-
-
-def findings(table: pd.DataFrame) -> list[str]:
-    """What this module says in the summary of formats/06_knowing_and_doing."""
-    return [claims_title(table)] if len(table) else []

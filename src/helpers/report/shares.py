@@ -25,10 +25,8 @@ from helpers.report.words import (
     does,
     hundred,
     listed,
-    named,
     points,
     side,
-    this_seed,
 )
 
 READOUTS = ("knows", "does", "does, corrected")
@@ -249,30 +247,6 @@ def most_knowing_title(top: pd.DataFrame) -> str:
     )
 
 
-def each(table: pd.DataFrame, value: str, low: str = "low", high: str = "high") -> str:
-    """A value in percentage points per arm: `base +7 (0 to 15) and documents +22 (11 to 32)`."""
-    rows = table[["arm", value, low, high]].itertuples(index=False)
-    parts = [f"{table_of_arms.label(arm)} {points(*numbers)}" for arm, *numbers in rows]
-    return listed(part.replace(" points", "") for part in parts) + " points"
-
-
-def corrected_gaps(gaps: pd.DataFrame) -> str:
-    own = gaps.dropna(subset=["corrected"])
-    if own.empty:
-        return "Without blind labels, doing is not corrected for the judge's errors"
-    found = each(own, "corrected", "corrected_low", "corrected_high")
-    return f"With doing corrected for the judge's errors, gaps are wider than base's by: {found}"
-
-
-def gap_in_focus(gaps: pd.DataFrame, trait: str) -> str:
-    """By how much gaps are wider than base's in the scenarios of one trait."""
-    own = gaps[gaps["arm"] != "base"]
-    told = own.loc[(own["low"] > 0) | (own["high"] < 0), "arm"]
-    found = each(own, "beyond")
-    verdict = f"only {named(told)} told apart" if len(told) else "none told apart"
-    return f"In scenarios of {trait} alone, gaps are wider than base's by: {found}; {verdict}"
-
-
 # Trait by trait
 
 
@@ -323,21 +297,3 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
     title, about = knowing_and_expressing_title(table), drawing.about_answers(judged)
     save(fig, "knowing_and_expressing", table, study, folder, title, about=about)
     return fig
-
-
-# The chapter's summary
-
-
-def findings(gains, gaps, top, in_focus, trait: str) -> list[str]:
-    """What this module says in the summary of formats/06_knowing_and_doing."""
-    by = dict(list(gains.groupby("readout")))
-    return [
-        f"Knowing, gain over base: {each(by['knows'], 'value')}",
-        f"Doing, gain over base: {each(by['does'], 'value')}, as judged",
-        most_knowing_title(top),
-        knows_and_does_title(gains, gaps),
-        gap_over_base_title(gaps),
-        corrected_gaps(gaps),
-        gap_in_focus(in_focus, trait),
-        *this_seed(gains),
-    ]
