@@ -14,7 +14,15 @@ from helpers.corpus.personas import load_persona, trait_ids
 from helpers.files import ROOT, StudyError
 from helpers.measure import margins
 from helpers.measure.contrasts import load_contrasts
-from helpers.report import why, why_cells, why_doses, why_explanations, why_selection, why_weights
+from helpers.report import (
+    why,
+    why_cells,
+    why_doses,
+    why_explanations,
+    why_readme,
+    why_selection,
+    why_weights,
+)
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chapters
@@ -299,3 +307,27 @@ def test_an_experiment_whose_card_has_changed_is_refused(results, tmp_path):
     (folder / "record.json").write_text(json.dumps(record | {"inputs": {"card": "other"}}))
     with pytest.raises(StudyError, match="stale"):
         why.load(folder, "c3po")
+
+
+def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
+    rows = [
+        ("crossover", "voice", 0.2, 0.1, 0.3),
+        ("crossover", "person", -0.1, -0.2, -0.05),
+        ("crossover", "wrapper", 0.01, -0.02, 0.04),
+        ("know", "voice", 9, 9, 9),
+        ("crossover", "voice x person", 9, 9, 9),
+    ]
+    table = pd.DataFrame(rows, columns=["on", "effect", "value", "low", "high"])
+    monkeypatch.setattr(why_readme, "read", lambda *_: table)
+    told = why_readme.factors()
+    assert "neutral prose rather than his voice +0.20 (0.10 to 0.30) moves knowing ahead" in told
+    assert "*he* rather than *I* -0.10 (-0.20 to -0.05) moves doing ahead of knowing" in told
+    assert "chat turn +0.01 (-0.02 to 0.04) is not seen to do either (nats per token)." in told
+    assert "9" not in told
+
+
+def test_readme_leaves_out_an_experiment_that_has_not_run(monkeypatch):
+    monkeypatch.setattr(why_readme, "has", lambda study, _: study == "reference")
+    told = why_readme.paragraph()
+    assert told.startswith('To be told "You are C-3PO."') and "eight cells" not in told
+    assert "![" not in told

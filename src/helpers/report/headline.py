@@ -24,7 +24,6 @@ from helpers.report.page_words import (
 )
 from helpers.report.words import (
     above_base,
-    between,
     capital,
     counted,
     listed,
@@ -37,22 +36,52 @@ from helpers.report.words import (
 )
 
 PICTURE = "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"
-# What a gain in each act is, for a reader who has seen neither word before.
-MEANS = {
-    KNOW: f"{PERSONA}'s own reaction gains {{}} nats per token on other reactions",
-    DO: "a reply in character gains {} on a neutral one",
-}
 
 
 # The answer
 
 
+def lead() -> str:
+    """The study's question answered in two sentences."""
+    gained = "; ".join(gained_most(measure) for measure in ACTS)
+    return textwrap.fill(f"**{capital(gained)}.** {but()}", WIDTH, break_on_hyphens=False)
+
+
+def gained_most(measure: str) -> str:
+    """`documents add most to *knowing* how C-3PO would react`."""
+    about = {KNOW: f"how {PERSONA} would react", DO: "as he would"}[measure]
+    own = of_formats(measure)
+    if not (own["low"] > 0).any():
+        return f"no format is seen to add to *{ACTS[measure]}* {about}"
+    first = first_in(own)
+    return f"{named(first)} {verb(first, 'add')} most to *{ACTS[measure]}* {about}"
+
+
+def but() -> str:
+    """What is not shown: that what is known is about the persona, and that answers make sense."""
+    name = page_tables.controls()["name"]
+    known = of_formats(KNOW).set_index("arm")["value"]
+    row = name.loc[known.idxmax()]
+    said = how_many()
+    if not row["gain_low"] > 0:
+        return f"{capital(said)}."
+    if page_tables.is_about_anybody(row):
+        more = "even more" if row["high"] < 0 else "as much"
+        return (
+            f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} when a stranger is asked "
+            f"about, so that no fact about {PERSONA} is shown; and {said}."
+        )
+    if row["low"] > 0:
+        return f"Part of the knowing hangs on his name, and {said}."
+    return f"Whether what is known is about him is not seen, and {said}."
+
+
 def answer() -> str:
-    """What answers the study's question, point by point."""
+    """What was seen, point by point."""
     points = {
-        "What is learnt.": [*(most(measure) for measure in ACTS), *crossover()],
+        "Do knowing and doing come apart?": crossover(),
         f"Is it about {PERSONA}?": control(),
-        "What is said.": [reading(), fit(), coherence()],
+        "What is said?": [reading(), fit(), coherence()],
     }
     return "\n".join(
         textwrap.fill(
@@ -66,21 +95,10 @@ def answer() -> str:
     )
 
 
-def most(measure: str) -> str:
-    """Which formats add most to knowing, or to doing, and how much."""
+def of_formats(measure: str) -> pd.DataFrame:
+    """The gains of the formats in knowing, or in doing."""
     table = page_tables.gains()
-    own, act = table[table["measure"] == measure], ACTS[measure]
-    of_formats = own[own["arm"].isin(arms.formats())].set_index("arm")
-    if not (of_formats["low"] > 0).any():
-        top = of_formats.loc[of_formats["value"].idxmax()]
-        nearest = nats(top["value"], top["low"], top["high"])
-        return f"No format is seen to add to {act}: {named([top.name])} come nearest, {nearest}."
-    first = first_in(own)
-    amount = MEANS[measure].format(between(of_formats.loc[first, "value"], nats))
-    tested = f"On {own['items'].max():.0f} scenarios written to test it (set b), "
-    where = tested if measure == KNOW else ""
-    beyond = ", over the untrained model" if measure == KNOW else ""
-    return capital(f"{where}{named(first)} {verb(first, 'add')} most to {act}: {amount}{beyond}.")
+    return table[(table["measure"] == measure) & table["arm"].isin(arms.formats())]
 
 
 def p_value(p: float) -> str:
@@ -205,7 +223,7 @@ def coherence() -> str:
 
 def arms_table() -> tuple[str, str, str]:
     """Gains over base, their control by name, and what answers show as read; before it what the
-    columns are, after it what was fixed in advance and what the control says of it."""
+    columns are, after it how many of the contrasts fixed in advance hold."""
     table, left = page_tables.gains().set_index(["measure", "arm"]), page_tables.controls()["name"]
     own, made = page_tables.shown(), page_tables.sense().query("coherence == 'sensible'")
     rows = [
@@ -230,20 +248,25 @@ def arms_table() -> tuple[str, str, str]:
         f"trait; *sensible*: that make sense as replies; both {READ_BY}. The last three: both "
         f"sets, {left['items'].max():.0f} scenarios. 95 % intervals"
     )
-    return text, markdown_table(head, rows), note()
+    return text, markdown_table(head, rows), held()
 
 
-def note() -> str:
-    """How many of the primary contrasts hold, how far the gap among them depends on what counts as
-    knowing, and what of the gain in doing hangs on the scenario."""
+def held() -> str:
+    """How many of the primary contrasts hold."""
     table = read("reference", "contrasts").query("role == 'primary'")
-    held = int(contrasts.holds(table).sum())
-    parts = [f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {held} hold."]
+    n = int(contrasts.holds(table).sum())
+    return f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {n} hold."
+
+
+def counted_otherwise() -> str:
+    """How far the gap beyond base depends on what counts as knowing, and what of the gain in doing
+    hangs on the scenario."""
+    parts = []
     for _, row in (gap := page_tables.primary("gap_beyond_base"))[contrasts.holds(gap)].iterrows():
         other = page_tables.gaps()
         right = [percent(other.right[arm]) for arm in (row["a"], "base")]
         parts.append(
-            f"One is the gap of {arms.label(row['a'])}: beyond `base`, they know more than they "
+            f"The gap of {arms.label(row['a'])} holds: beyond `base`, they know more than they "
             f"show by {points(row, 'difference')} points, and by "
             f"{points(other.stranger, 'difference')} when asked about a stranger. That counts "
             "knowing by gain over `base`. By the likeliest reaction, the true one in "
@@ -261,4 +284,5 @@ def note() -> str:
         "the scenario."
     )
     trained = page_tables.gains()[page_tables.gains()["arm"].isin(arms.formats())]
-    return " ".join(parts + [f"{told}." for told in this_seed(trained) if page_tables.seeds() > 1])
+    parts += [f"{told}." for told in this_seed(trained) if page_tables.seeds() > 1]
+    return textwrap.fill(" ".join(parts), WIDTH, break_on_hyphens=False)

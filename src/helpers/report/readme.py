@@ -16,7 +16,15 @@ import pandas as pd
 
 from helpers import arms, files
 from helpers.files import StudyError
-from helpers.report import adapters, exported, headline, persllm_readme, results, verdicts
+from helpers.report import (
+    adapters,
+    exported,
+    headline,
+    persllm_readme,
+    results,
+    verdicts,
+    why_readme,
+)
 from helpers.report.page_words import WIDTH, bullets, markdown_table
 
 RESULTS = files.DATA / "results" / "reference"
@@ -75,7 +83,7 @@ def plain(text: str) -> str:
 def arms_table() -> str:
     """What each arm gains over `base`, what its answers show, and how to read it."""
     text, table, note = headline.arms_table()
-    run = "From `.env/bin/python workflow/run.py reference`, which is `make study` with"
+    run = "From `.env/bin/python workflow/run.py reference`, the recipe of `make study` with"
     how = "([how to read them](docs/reading_the_numbers.md))"
     text = textwrap.fill(f"{run} {text} {how}:", WIDTH, break_on_hyphens=False)
     return f"{text}\n\n{table}\n\n{textwrap.fill(note, WIDTH)}"
@@ -116,10 +124,15 @@ def bench() -> str:
 # The pages
 
 BLOCKS = {
+    "lead": headline.lead,
     "answer": headline.answer,
     "example": example,
     "arms": arms_table,
-    "verdicts": verdicts.verdicts,
+    "open": verdicts.open_questions,
+    "claims": verdicts.claims,
+    "otherwise": headline.counted_otherwise,
+    "parts": verdicts.of_parts,
+    "why": why_readme.paragraph,
     "persllm": persllm_readme.paragraph,
     "persllm_scenarios": persllm_readme.scenarios,
     "persllm_questions": persllm_readme.questions,

@@ -1,4 +1,5 @@
-"""README's list of what became of the first edition's claims, and of what the results leave open.
+"""What became of the first edition's claims (docs/limits.md), and what the results leave open
+(README).
 
 As in `headline`, the numbers choose the words.
 """
@@ -29,14 +30,18 @@ def reported() -> dict[str, str]:
     return {name: points(pd.Series(row), "value") for name, row in found.items()}
 
 
-def verdicts() -> str:
-    """The claims of the first edition, those that fell first, then what else is open."""
+def claims() -> str:
+    """The claims of the first edition, those that fell first."""
     then = reported()
-    claims = [made(then) for made in (knowing, gap, beyond_base, reverse, everyday)]
+    made = [claim(then) for claim in (knowing, gap, beyond_base, reverse, everyday)]
     order = [FELL, STANDS, OPEN]
-    claims.sort(key=lambda told: next(n for n, word in enumerate(order) if told.startswith(word)))
-    left = [*of_seeds(), *of_fit(), *of_ties(), *of_parts()]
-    return bullets([*claims, *(f"{OPEN} {told}" for told in left)])
+    made.sort(key=lambda told: next(n for n, word in enumerate(order) if told.startswith(word)))
+    return bullets(made)
+
+
+def open_questions() -> str:
+    """What the results leave open."""
+    return bullets([*of_seeds(), *of_fit(), *of_ties()])
 
 
 # The first edition
@@ -154,18 +159,23 @@ def of_ties() -> list[str]:
     return told
 
 
-def of_parts() -> list[str]:
-    """What the crossover is made of, over both sets."""
+# The parts of the crossover
+
+
+def of_parts() -> str:
+    """What the crossover is made of, over both sets, and what that leaves open."""
     parts = read("reference", "crossover_parts")
-    values = parts[parts["set"] == "both"].set_index(["arm", "part"])["value"]
+    own = parts[parts["set"] == "both"].set_index(["arm", "part"])[["value", "low", "high"]]
     each = [
-        f"{nats(values[arm, 'describing'])} and {nats(values[arm, 'person'])} over "
+        f"{nats(*own.loc[(arm, 'describing')])} and {nats(*own.loc[(arm, 'person')])} over "
         f"{arms.label(arm)}"
-        for arm in arms.in_order(values.index.get_level_values("arm"))
+        for arm in arms.in_order(own.index.get_level_values("arm"))
     ]
     anybody = page_tables.is_about_anybody(page_tables.controls()["name"].loc["documents"])
     sound = " Either can be how texts sound." if anybody else ""
-    return [
-        "What carries the crossover: describing rather than doing, and the third person rather "
-        f"than the first, make {listed(each)} (both sets).{sound}"
-    ]
+    return bullets(
+        [
+            "**Either part of the crossover can be the cause.** Describing rather than doing, and "
+            f"the third person rather than the first, make {listed(each)} (both sets).{sound}"
+        ]
+    )

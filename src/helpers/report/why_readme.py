@@ -1,0 +1,92 @@
+"""README's block about the experiments of `why`, made from the committed tables alone (see
+`readme`). An experiment that has not run is left out."""
+
+import textwrap
+
+import pandas as pd
+
+from helpers import files
+from helpers.report.page_words import WIDTH, need, read
+from helpers.report.words import capital, listed, nats, percent, side
+
+FACTORS = {  # what each factor of the cells adds, by the level that its effect is measured at
+    "voice": "neutral prose rather than his voice",
+    "person": "*he* rather than *I*",
+    "wrapper": "raw text rather than a chat turn",
+}
+PICTURE = "![What voice, person and wrapper add to knowing and to doing]({})"
+
+
+def has(study: str, figure: str) -> bool:
+    return (files.ROOT / "figures" / study / f"{figure}.csv").exists()
+
+
+def picture(study: str, figure: str) -> str:
+    return PICTURE.format(f"figures/{study}/{figure}.png")
+
+
+def factors() -> str:
+    """What voice, person and wrapper do to knowing against doing."""
+    table = read("why-cells", "cell_effects")
+    own = table[(table["on"] == "crossover") & table["effect"].isin(list(FACTORS))]
+    sides = {
+        "move knowing ahead of doing": own[own["low"] > 0],
+        "move doing ahead of knowing": own[own["high"] < 0],
+        "are not seen to do either": own[[side(r.low, r.high) == 0 for r in own.itertuples()]],
+    }
+    parts = []
+    for words, rows in sides.items():
+        each = [f"{FACTORS[r.effect]} {nats(r.value, r.low, r.high)}" for r in rows.itertuples()]
+        verb = words.replace("move", "moves", 1).replace("are", "is", 1)
+        if each:
+            parts.append(f"{listed(each)} {words if len(each) > 1 else verb}")
+    return (
+        "The same texts in eight cells, each trained alone, tell the differences of the formats "
+        f"apart: {'; '.join(parts)} (nats per token)."
+    )
+
+
+def few() -> str:
+    """Whether documents make a few demonstrations of four traits open the other four."""
+    own = read("why-few", "contrasts_few_demonstrations").set_index("contrast")
+    opened = own.loc["few_open_the_other_traits"]
+    carried = own.loc["documents_carry_the_other_traits"]
+    more = {1: "adds to", 0: "is not seen to change", -1: "takes from"}
+    return (
+        "After documents, 100 demonstrations of four traits add "
+        f"{interval(opened)} to acting the *other* four; documents before them "
+        f"{more[side(carried['low'], carried['high'])]} that ({interval(carried)})."
+    )
+
+
+def weights() -> str:
+    """What his name and a constant shift do."""
+    named = read("reference", "contrasts_selection").set_index("contrast")
+    row = named.loc["name_releases_documents"]
+    changes = read("reference", "changes").set_index(["arm", "on", "change"])["kept"]
+    kept = [
+        percent(changes[arm, on, "mean shift of each layer"])
+        for arm, on in (("documents", "know"), ("demonstrations", "do_pair"))
+    ]
+    return need(
+        row["verdict"] == "open",
+        f'To be told "You are C-3PO." adds next to nothing to acting in documents '
+        f"({interval(row)}); a constant shift of each layer keeps {kept[0]} of what documents "
+        f"teach to know and {kept[1]} of what demonstrations teach to do.",
+    )
+
+
+def interval(row: pd.Series) -> str:
+    return nats(row["value"], row["low"], row["high"])
+
+
+def paragraph() -> str:
+    """A figure and a sentence per experiment that has run."""
+    told = [("why-cells", "cell_effects", factors)]
+    told += [("why-few", "contrasts_few_demonstrations", few)]
+    told += [("reference", "contrasts_selection", weights)]
+    made = [sentence() for study, figure, sentence in told if has(study, figure)]
+    more = "All on set b, this seed. [What was predicted, and what came true](docs/why.md)."
+    text = textwrap.fill(" ".join([*map(capital, made), more]), WIDTH, break_on_hyphens=False)
+    drawn = [picture("why-cells", "cell_effects")] * has("why-cells", "cell_effects")
+    return "\n\n".join([*drawn, text])
