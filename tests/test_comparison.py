@@ -102,7 +102,7 @@ def test_answers_read_before_there_was_a_rule_do_not_count_beside_those_read_by_
 def test_simulated_truth_is_found_and_holm_counts_each_role_by_itself():
     n = np.arange(96)
     measured = pd.DataFrame({"arm": np.where(n < 48, "a", "b"), "item": n % 48, "seed": 0})
-    measured = measured.assign(measure="do", setting="", outcome=(n < 48) & (n % 4 > 0))
+    measured = measured.assign(set="a", measure="do", setting="", outcome=(n < 48) & (n % 4 > 0))
     sides = {name: {"arm": name, "measure": "do"} for name in "ab"}
     earlier = GAP | sides | {"id": "e", "role": "earlier", "set": "a", "kind": "difference"}
     own = replace(study(np.random.default_rng(1), lead=0.4, show=0.5), measured=measured)
@@ -154,7 +154,9 @@ def test_scenarios_tell_contrasts_apart_that_few_seeds_cannot():
         on = np.tile(np.arange(50) < share * 50, (3, 1)) ^ (rng.random((3, 50)) < 0.02)
         index = pd.MultiIndex.from_product([range(3), range(50)], names=["seed", "item"])
         frame = pd.DataFrame({"outcome": on.astype(int).ravel()}, index=index).reset_index()
-        frames.append(frame.assign(arm=arm, measure="do", setting="everyday", trait="odds"))
+        frames.append(
+            frame.assign(arm=arm, set="a", measure="do", setting="everyday", trait="odds")
+        )
     sides = {name: {"arm": name, "measure": "do"} for name in "abc"}
     about = {"question": "?", "role": "earlier", "set": "a", "kind": "difference", "a": sides["a"]}
     listed = [about | {"id": f"a{x}", "b": sides[x]} for x in "bc"]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.measure import stats, triplets
+from helpers.measure import comparison, stats, triplets
 
 OPTION = {"seed": 0, "scenario_trait": "odds", "setting": "everyday"}
 
@@ -79,3 +79,22 @@ def test_a_gap_is_what_its_columns_give_where_answers_are_unscored():
     found = triplets.gaps(pd.concat([know, do]), ["arm"]).iloc[0]
     apart = know["outcome"].mean() - do["outcome"].mean()
     assert found["gap"] == pytest.approx(apart, abs=0.005)
+
+
+def test_a_study_of_set_b_alone_is_measured_on_it_and_decides_no_contrast_of_set_a():
+    asked = {"arm": "documents", "item": "x", "condition": "own", "version": 1, **OPTION}
+    rows = [("know", 0, 1.0), ("know", 1, 2.0), ("do_pair", 0, 1.0), ("do_pair", 1, 2.0)]
+    choices = pd.DataFrame(rows, columns=["measure", "option", "nll"])
+    choices = choices.assign(**asked, set="b", n_tokens=1)
+    answer = {"arm": "documents", "item": "x", "kind": "do", "sample": 0, "incoherent": ""}
+    judged = pd.DataFrame([answer | OPTION | {"markers_odds": 0}])
+    measured = triplets.measures(judged, triplets.choose(choices), "markers")
+    assert set(measured["set"]) == {"b"} and {"know", "do"} <= set(measured["measure"])
+
+    sides = {
+        "a": {"arm": "documents", "measure": "know"},
+        "b": {"arm": "documents", "measure": "do"},
+    }
+    tables = comparison.Tables(measured=measured, margins=None, hits=None, answers=None)
+    assert comparison.of_sides({"set": "a"} | sides, tables) == {}
+    assert comparison.of_sides({"set": "b"} | sides, tables)["difference"] == 1

@@ -1,9 +1,14 @@
 """The chapters that the chain runs: the code that each rests on and the tables that it writes."""
 
+import sys
 from functools import cache
 
 from helpers import arms, parameters, records, sources
 from helpers.files import ROOT
+
+# Snakemake and papermill read notebooks with nbformat. Its jsonschema would spend over a second on
+# grammars of international web addresses, which no notebook is checked for, and does without.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 # The chapters that draw from tables alone.
 READS_TABLES = (

@@ -51,15 +51,11 @@ def available(study: Study, values: dict) -> Iterator[tuple[str, int, str]]:
             yield "heldout_units", heldout, f"that are held out {of}"
     teaches = set(study.arms) & set(arms.trained_on("chats", "texts", "composed"))
     if not values["sources"]:
-        corpus = next(iter(formats.load_corpora(study.persona).values()))
-        splits, where = (
-            Counter(row["split"] for row in corpus),
-            formats.corpus_folder(study.persona),
-        )
+        splits, where = units(study.persona), formats.corpus_folder(study.persona)
         if teaches:
             yield "train_units", splits["train"], f"training units in {shown(where)}"
         yield "heldout_units", splits["heldout"], f"held-out units in {shown(where)}"
-    items = len(readouts.load_sets(study.persona, values["sets"]))
+    items = n_items(study.persona, tuple(values["sets"]))
     if study.has_persllm:
         items += len(asking.held_out_prompts(study.persona, [], 10**9))
     yield "n_items", items, "items of all kinds together"
@@ -78,6 +74,18 @@ def available(study: Study, values: dict) -> Iterator[tuple[str, int, str]]:
         elif located(source).exists():
             there = chats(source, values["general_prompts"])
             yield "general_prompts", there, f"usable rows in {source}"
+
+
+@cache
+def units(persona: str) -> Counter:
+    """The units of a persona's corpus in each split."""
+    return Counter(row["split"] for row in next(iter(formats.load_corpora(persona).values())))
+
+
+@cache
+def n_items(persona: str, sets: tuple[str, ...]) -> int:
+    """The items of a persona, with the triplets of these sets alone."""
+    return len(readouts.load_sets(persona, sets))
 
 
 @cache

@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -155,7 +157,7 @@ for kind, pattern, first in (
 def read_yaml(path: Path) -> object:
     """What a YAML file holds; raises StudyError where it is missing, no YAML or has a key twice."""
     try:
-        return UniqueKeys(Path(path).read_text(encoding="utf-8-sig")).get_single_data()
+        return deepcopy(parsed(Path(path).read_text(encoding="utf-8-sig")))
     except FileNotFoundError as error:
         raise StudyError(f"{shown(path)} is missing.") from error
     except UnicodeDecodeError as error:
@@ -169,6 +171,12 @@ def read_yaml(path: Path) -> object:
         raise StudyError(
             f"{shown(path)}: not valid YAML ({reason}). Repair the file, then run again."
         ) from error
+
+
+@cache
+def parsed(text: str) -> object:
+    """What a YAML text holds. Parsed once in a process: a plan reads one card many times."""
+    return UniqueKeys(text).get_single_data()
 
 
 def yaml_line(path: Path, place: list[str | int]) -> int:

@@ -77,13 +77,14 @@ def read_rows(
     """
     validate, rows, lines = adapter(model).validate_python, [], {}
     for number, row in scan_jsonl(path):
-        where = f"{shown(path)}, line {number}"
         if isinstance(row, str):
+            where = f"{shown(path)}, line {number}"
             raise StudyError(f"{where}: {row}. Repair or remove the line, then run again.")
         wrong = row_error(validate, row, context)
         if not wrong and key and lines.setdefault(row[key], number) != number:
             wrong = f"field '{key}': {row[key]!r} is used twice, first in line {lines[row[key]]}"
         if wrong:
+            where = f"{shown(path)}, line {number}"
             raise StudyError(f"{where}, {wrong}. Repair the row, then run again.")
         rows.append(row)
     return rows

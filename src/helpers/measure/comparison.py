@@ -154,7 +154,10 @@ def counted(table: pd.DataFrame, most: float = np.inf) -> dict:
 
 def of_sides(contrast: dict, own: Tables) -> dict:
     """A `difference`: the columns of `stats.difference` too; {} where a side was not measured."""
-    sides = [side(own.measured, **contrast[name]) for name in ("a", "b")]
+    measured = own.measured
+    if contrast.get("set"):
+        measured = measured[measured["set"] == contrast["set"]]
+    sides = [side(measured, **contrast[name]) for name in ("a", "b")]
     if not all(len(rows) for rows in sides):
         return {}
     names = {name: f"{contrast[name]['arm']}, {contrast[name]['measure']}" for name in ("a", "b")}

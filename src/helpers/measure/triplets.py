@@ -55,22 +55,28 @@ def choose(choices: pd.DataFrame) -> pd.DataFrame:
 
 
 def measures(judged: pd.DataFrame, chosen: pd.DataFrame, judge: str) -> pd.DataFrame:
-    """One tidy frame of what was measured on the triplets of set a: arm, seed, item, trait,
-    setting, measure, outcome.
+    """One tidy frame of what was measured on the triplets of the first set that was asked, a where
+    it was: arm, seed, set, item, trait, setting, measure, outcome.
 
     `say` and `do` are the answers judged for the scenario's own trait; `know`, `know_you`,
     `say_pair` and `do_pair` come from likelihoods, as they are written (see
     `helpers.corpus.readouts.choices`). An untrained arm, scored with one seed, counts with every
     seed that it answered with.
     """
-    later = chosen.loc[~chosen["set"].isin(["", "a"]), "item"]
+    first = first_set(chosen)
+    later = chosen.loc[~chosen["set"].isin(["", first]), "item"]
     answers = long(judged[(judged["scenario_trait"] != "") & ~judged["item"].isin(later)], judge)
     answers = answers[answers["trait"] == answers["scenario_trait"]]
-    answers = answers.assign(measure=answers["kind"])
-    keep = ["arm", "seed", "item", "trait", "setting", "measure", "outcome"]
-    scored = chosen[(chosen["set"] == "a") & (chosen["condition"] == "own")]
+    answers = answers.assign(measure=answers["kind"], set=first)
+    keep = ["arm", "seed", "set", "item", "trait", "setting", "measure", "outcome"]
+    scored = chosen[(chosen["set"] == first) & (chosen["condition"] == "own")]
     scored = every_seed(scored[scored["version"] == 1], answers)
     return pd.concat([answers[keep], scored[keep]], ignore_index=True)
+
+
+def first_set(choices: pd.DataFrame) -> str:
+    """The set of triplets that shares of scenarios are about: a where it was asked."""
+    return min(set(choices["set"]) - {""}, default="a")
 
 
 def every_seed(scored: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:

@@ -293,7 +293,7 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
     panels.legend(fig, handles, loc="center left", bbox_to_anchor=(1, 0.5))
     judged = study.judged[(study.judged["kind"] == "do") & study.judged["arm"].isin(names)]
     sets = triplets.complete(study.choices)
-    judged = judged[judged["item"].isin(sets.loc[sets["set"] == "a", "item"])]
+    judged = judged[judged["item"].isin(sets.loc[sets["set"] == triplets.first_set(sets), "item"])]
     title, about = knowing_and_expressing_title(table), drawing.about_answers(judged)
     save(fig, "knowing_and_expressing", table, study, folder, title, about=about)
     return fig
