@@ -44,7 +44,7 @@ def test_every_study_that_is_here_asks_for_what_there_is(name):
     [
         (FORMATS, "train_units", "500 training units in .*c3po"),
         (FORMATS, "heldout_units", "60 held-out units in .*c3po"),
-        (FORMATS, "n_items", "326 items of all kinds together"),
+        (FORMATS, "n_items", "230 items of all kinds together"),
         (PERSLLM, "pairs", "420 training examples in .*c3po/examples.jsonl"),
         (PERSLLM, "general_prompts", "320 general instructions in .*general.jsonl"),
         (PERSLLM + "arms: [base, persllm]\n", "train_units", "420 training examples"),

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 
 import copies
+import pandas as pd
 import pytest
 import yaml
 from copies import jobs_of, run
@@ -106,7 +107,8 @@ def test_an_arm_is_one_entry_and_a_line_in_a_study(copy, tmp_path):
 def test_a_study_inherits_fields_and_single_parameters():
     standard, reference = study.load_study("standard"), study.load_study("reference")
     assert reference.arms == standard.arms
-    assert reference.parameters.items() > standard.parameters.items()
+    inherited = standard.parameters | {"sets": ["a", "b"]}  # the reference study's own value
+    assert reference.parameters.items() > inherited.items() and inherited != standard.parameters
     assert reference.publish and not standard.publish and reference.title != standard.title
     persllm, other = study.load_study("persllm"), study.load_study("persllm-nell")
     assert persllm.parameters["pairs"] == other.parameters["pairs"] == 200
@@ -324,7 +326,7 @@ def test_a_study_takes_the_committed_adapters(tmp_path, monkeypatch):
 def test_the_plan_goes_by_measured_seconds_where_there_are_any(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "RUNS", tmp_path)
     loaded = study.load_study("standard")
-    assert "(two cores)" in plan.expected(loaded)
+    assert plan.TYPICAL in plan.expected(loaded)
     rows = [{"step": c, "arm": "", "seconds": 60} for c in {c for c, _, _ in chain.jobs(loaded)}]
     (tmp_path / "standard").mkdir()
     rows += [row | {"seconds": 1} for row in rows]  # steps that had little left to do
@@ -334,6 +336,20 @@ def test_the_plan_goes_by_measured_seconds_where_there_are_any(tmp_path, monkeyp
     assert f"about {n} minutes ({n} of {n} steps as measured" in plan.expected(loaded)
     hub = replace(loaded, name="hub", parameters=loaded.parameters | {"model": "some/model"})
     assert plan.expected(hub).startswith("unknown for this model")
+
+
+def test_the_plan_counts_what_is_scored():
+    loaded = study.load_study("standard")
+    values = chain.all_values(loaded)
+    read = pd.read_parquet(ROOT / "data/results/reference/choices.parquet")
+    read = read[(read["arm"] == "documents") & (read["set"] == "b")]
+    few = values | {"measures": ["know"], "conditions": ["own"]}
+    texts = values["heldout_units"] * 3 * 2 * plan.TOKENS_PER_TEXT
+    scored = plan.scored(loaded, values) - texts
+    # beside the triplets, the prompts about its identity have options
+    assert scored == pytest.approx(read["n_tokens"].sum(), rel=0.05)
+    assert plan.scored(loaded, few) - texts == 96 * 4 * plan.TOKENS_PER_OPTION
+    assert plan.scored(loaded, values | {"score_options": False}) == texts
 
 
 # What a step rests on

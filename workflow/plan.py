@@ -10,17 +10,21 @@ from study import COMMITTED, Study
 
 from helpers import arms
 from helpers.corpus import items, kinds, readouts
+from helpers.corpus.personas import load_persona
 from helpers.files import RUNS, scan_jsonl
 from helpers.persllm import asking, interlocutor
 
 # Tokens a second, trained or generated, by model on two cores with bfloat16 units (half of it
 # without): the estimate for a step of a run that has not measured one like it yet.
 TOKENS_PER_SECOND = {"embedded": 220}
+TYPICAL = "two cores with bfloat16 units; twice as long without"
 START_UP = 12  # seconds that every step takes before its work begins
 TOKENS_PER_TEXT = 103  # trained tokens of a text of the shipped corpus, on average
 TOKENS_PER_EXAMPLE = 150  # of a reasoned example
 EXAMPLES = 420  # that a shipped persona has at most
 TOKENS_PER_PAIR = 800  # of DPO: two sides, with the adapter and with its reference
+TOKENS_PER_OPTION = 28  # of an option that is scored, on average
+SCORING = 0.5  # the cost of a token that is scored, beside that of one that is trained on
 
 
 def describe(study: Study) -> str:
@@ -74,7 +78,7 @@ def expected(study: Study) -> str:
             seconds += START_UP + needed / speed
         else:
             return "unknown for this model until a run has measured its steps"
-    source = f"{known} of {len(steps)} steps as measured in this run" if known else "two cores"
+    source = f"{known} of {len(steps)} steps as measured in this run" if known else TYPICAL
     return f"about {seconds / 60:.0f} minutes ({source}), less what is done already"
 
 
@@ -106,7 +110,7 @@ def examples(values: dict) -> int:
 
 
 def tokens(study: Study, step: str, arm: str, seed: int) -> float:
-    """The tokens that one step trains on or generates, about."""
+    """The tokens that one step trains on, generates or scores, about; a scored one counts less."""
     values = all_values(study) | arm_parameters(study, step, arm, seed)
     length = values["max_new_tokens"]
     thought = values["analysis_tokens"] if arm and arms.reasons(arm) else 0
@@ -120,7 +124,8 @@ def tokens(study: Study, step: str, arm: str, seed: int) -> float:
     if step == "persllm/02_prefer":
         return values["pairs"] * TOKENS_PER_PAIR
     if step == "formats/03_answer":
-        return answers_of(study, arm, seed, asked=False) * (length + thought)
+        generated = answers_of(study, arm, seed, asked=False) * (length + thought)
+        return generated + SCORING * scored(study, values)
     if step == "persllm/03_ask":
         talked = n_scripts(study.persona, values["turns"]) * values["turns"]
         asked = answers_of(study, arm, seed) - answers_of(study, arm, seed, asked=False) - talked
@@ -139,6 +144,38 @@ def answers_of(study: Study, arm: str, seed: int, asked: bool = True) -> int:
     if asked and seed == study.seeds[0]:
         talked = n_scripts(study.persona, values["turns"]) * values["turns"]
     return talked + sum(n * values["samples"].get(kind, 0) for kind, n in counts.items())
+
+
+def scored(study: Study, values: dict) -> int:
+    """The tokens of the options and held-out texts of which an arm's likelihoods are taken, about;
+    options share their prompt, which is read once."""
+    control = values["control"]
+    options = values["score_options"] and n_options(
+        study.persona,
+        values["n_items"],
+        tuple(values["sets"]),
+        bool(control),
+        tuple(values["measures"]),
+        tuple(values["conditions"]),
+    )
+    texts = values["heldout_units"] * len(arms.formats()) * (2 if control else 1)
+    return options * TOKENS_PER_OPTION + texts * TOKENS_PER_TEXT
+
+
+@cache
+def n_options(
+    persona: str,
+    n_items: int,
+    sets: tuple[str, ...],
+    control: bool,
+    measures: tuple[str, ...],
+    conditions: tuple[str, ...],
+) -> int:
+    """How many options are scored, of these measures and under these conditions (all where none is
+    named)."""
+    asked = readouts.load_sets(persona, sets, n_items)
+    rows = readouts.choices(asked, load_persona(persona)["name"], "Nobody" if control else "")
+    return sum(len(row["options"]) for row in readouts.only(rows, measures, conditions))
 
 
 @cache
