@@ -322,7 +322,7 @@ def test_the_summary_answers_the_question_in_at_most_eight_points(
     assert lines[1].startswith("- On set b, documents gain most in knowing (+0.")
     assert lines[2].startswith("- The crossover, documents' lead in knowing minus their lead in ")
     assert "trait" not in lines[2]
-    assert lines[6].startswith("- As shares of scenarios of set a, base already knows more")
+    assert lines[6].startswith("- As shares of scenarios, base already knows more")
     once = knowing_findings.summary(gains.assign(seeds=1), *frames).split("\n\n")
     assert once[0].startswith("Of one seed, so that intervals are about this seed and no other: ")
     assert "seed" not in once[1] and once[1] == several
@@ -332,7 +332,7 @@ def test_a_summary_says_what_was_measured_alone(gains):
     none = pd.DataFrame(columns=["set", "arm", "trait"])
     unfixed = pd.DataFrame(columns=comparison.FIRST)
     told = knowing_findings.summary(gains.iloc[:0], none, none, none, unfixed, none, GAPS)
-    assert told.startswith("- As shares of scenarios of set a, base already knows more")
+    assert told.startswith("- As shares of scenarios, base already knows more")
     assert told.count("- ") == 1
 
 

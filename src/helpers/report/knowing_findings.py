@@ -26,7 +26,7 @@ def summary(gains, crossings, parts, hung, fixed, claims, gaps) -> str:
     told += [readouts.crossover_parts_title(parts)] if len(parts) else []
     told += primary_contrasts(fixed)
     shared = shares.gap_over_base_title(gaps)
-    told.append(f"As shares of scenarios of set a, {shared[:1].lower()}{shared[1:]}")
+    told.append(f"As shares of scenarios, {shared[:1].lower()}{shared[1:]}")
     told += [robustness.claims_title(claims)] if len(claims) else []
     return "\n\n".join([*(f"{once}." for once in this_seed(own)), bullets(told)])
 
