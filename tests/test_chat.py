@@ -362,8 +362,8 @@ def test_a_study_of_set_a_alone_measures_no_card(made, run, data, monkeypatch):
 @pytest.mark.parametrize(
     ("value", "half", "gain", "told"),
     [
-        (-0.04, 0.02, 0.4, "gains 0.04 more (0.02 to 0.06) in knowing. So no fact about"),
-        (0.0, 0.02, 0.4, "as is seen (+0.00, -0.02 to 0.02) in knowing. So no fact about"),
+        (-0.04, 0.02, 0.4, "gains 0.04 more (0.02 to 0.06) in knowing. So it is not shown"),
+        (0.0, 0.02, 0.4, "as is seen (+0.00, -0.02 to 0.02) in knowing. So it is not shown"),
         (0.0, 0.3, 0.4, "as far as is seen (+0.00, -0.30 to 0.30) in knowing."),
         (0.2, 0.02, 0.4, "gains 0.20 less (0.18 to 0.22) in knowing."),
         (0.0, 0.02, 0.01, ""),
@@ -373,7 +373,7 @@ def test_a_card_says_that_a_gain_is_about_anybody_where_it_is_seen(value, half, 
     ends = {"low": value - half, "high": value + half, "gain_low": gain - 0.05}
     said = cards.of_a_stranger(pd.Series(ends | {"value": value, "gain": gain}), "C-3PO")
     assert told in said and bool(told) == bool(said)
-    assert ("no fact about C-3PO" in said) == ("no fact about" in told)
+    assert ("not shown to be knowledge of C-3PO" in said) == ("not shown" in told)
 
 
 @pytest.mark.parametrize("arm", ["demonstrations", "first_person", "documents"])
@@ -384,7 +384,7 @@ def test_the_committed_cards_have_the_gains_of_the_reference_study(arm, study):
     know, do = (gain_on_set_b(study.choices, arm, m) for m in ("know", "do_pair"))
     row = next(line for line in text.splitlines() if line.startswith(f"| {arms.label(arm)} |"))
     assert [cell.split(" (")[0] for cell in row.split(" | ")[1:3]] == [f"{know:+.2f}", f"{do:+.2f}"]
-    assert "So no fact about C-3PO is shown." in " ".join(text.split())
+    assert "So it is not shown to be knowledge of C-3PO." in " ".join(text.split())
 
 
 def test_what_must_not_be_published_is_refused(run, data):

@@ -204,7 +204,8 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     assert lead() == (
         "**Documents add most to *knowing* how C-3PO would react; demonstrations and first person "
         "add most to *doing* as he would.** Yet documents add even more when a stranger is asked "
-        "about, so that no fact about C-3PO is shown; and few answers make sense (5 of 500)."
+        "about, so that it is not shown to be knowledge of C-3PO; and few answers make sense (5 of "
+        "500)."
     )
     crossover, control, so = text[text.index("The crossover") :].split(". ")[:3]
     assert crossover.endswith(
@@ -213,7 +214,8 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     )
     assert "documents gain 0.04 more (0.02 to 0.06) and under another scenario as much" in control
     assert so == (
-        "So the gain needs neither his name nor the scenario: no fact about C-3PO is shown"
+        "So the gain needs neither his name nor the scenario: it is not shown to be knowledge of "
+        "C-3PO"
     )
     assert "24 % with demonstrations, 19 % with first person and 6 % with documents" in text
     assert "beside 1 % with base and 4 % with prompted. On set b, no format is seen" in text
@@ -241,7 +243,7 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
 def test_the_control_chooses_what_the_gain_is_said_to_be(published, given, told):
     published(tables(**given))
     assert told in answer()
-    assert ("no fact about C-3PO is shown" in answer()) == (
+    assert ("not shown to be knowledge of C-3PO" in answer()) == (
         "half" not in given and given.get("name", (0, 0, -1))[2] < 0
     )
 
@@ -251,7 +253,9 @@ def test_a_control_that_bounds_the_name_alone_leaves_the_scenario_open(published
     own = made["name_and_scenario"]
     own.loc[(own["condition"] == "mismatched"), ["low", "high"]] = (-0.4, 0.4)
     published(made)
-    assert "no fact about C-3PO is shown; whether the gain is about the scenario is" in answer()
+    assert (
+        "not shown to be knowledge of C-3PO; whether the gain is about the scenario is" in answer()
+    )
 
 
 @pytest.mark.parametrize(

@@ -289,7 +289,8 @@ def of_a_stranger(left: pd.Series, name: str) -> str:
     where no gain is seen."""
     if not left["gain_low"] > 0:
         return ""
-    so = f" So no fact about {name} is shown." if page_tables.is_about_anybody(left) else ""
+    anybody = page_tables.is_about_anybody(left)
+    so = f" So it is not shown to be knowledge of {name}." if anybody else ""
     return (
         f"Over both sets, asked about a stranger instead of {name}, it gains "
         f"{beside(left)} in knowing.{so}"

@@ -69,7 +69,7 @@ def but() -> str:
         more = "even more" if row["high"] < 0 else "as much"
         return (
             f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} when a stranger is asked "
-            f"about, so that no fact about {PERSONA} is shown; and {said}."
+            f"about, so that it is not shown to be knowledge of {PERSONA}; and {said}."
         )
     if row["low"] > 0:
         return f"Part of the knowing hangs on his name, and {said}."
@@ -168,16 +168,17 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
         return f"That is too uncertain to say whether the gain is about {PERSONA}."
     if side(scenario["low"], scenario["high"]) > 0:
         return (
-            "So the gain does not need his name, and in part it does need the scenario: no fact "
-            f"about {PERSONA} is shown."
+            "So the gain does not need his name, and in part it does need the scenario: it is not "
+            f"shown to be knowledge of {PERSONA}."
         )
     if page_tables.is_bounded(scenario):
         return (
-            "So the gain needs neither his name nor the scenario: no fact about "
-            f"{PERSONA} is shown. Such reactions, or their sound, became likelier of anybody."
+            "So the gain needs neither his name nor the scenario: it is not shown to be knowledge "
+            f"of {PERSONA}. Such reactions, or their sound, became likelier of anybody."
         )
     return (
-        f"So no fact about {PERSONA} is shown; whether the gain is about the scenario is not seen."
+        f"So it is not shown to be knowledge of {PERSONA}; whether the gain is about the scenario "
+        "is not seen."
     )
 
 
