@@ -231,7 +231,7 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
         ),
         (
             {"scenario": (0.0, 0.0, 0.3)},
-            "does not need his name, and in part it does need the scenario: no fact",
+            "does not need his name, and in part it does need the scenario: it is not shown",
         ),
         (
             {"name": (0.0, 0.0, 0.0), "half": 0.3},
