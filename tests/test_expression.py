@@ -110,11 +110,11 @@ def test_the_title_of_fit_tells_those_who_show_the_trait_that_fits():
     rows += [("a", "documents", "read", -0.1), ("a", "first_person", "read", -0.1)]
     fit = pd.DataFrame(rows, columns=["set", "arm", "by", "low"])
     assert expression.fit_title(fit) == (
-        "More of the trait that fits than of other traits, by the markers: documents; "
+        "More of the trait that fits than of other traits, by the judge (markers): documents; "
         "as read: no arm"
     )
     both = pd.concat([fit, fit.assign(set="b", low=0.1), fit.assign(set="both", low=-0.1)])
-    assert "by the markers: no arm" in expression.fit_title(both)
+    assert "by the judge (markers): no arm" in expression.fit_title(both)
 
 
 def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
@@ -122,7 +122,7 @@ def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
     rows += [("a", "first_person - base", 0.1, -0.1), ("a", "first_person - documents", 0.5, 0.4)]
     table = pd.DataFrame(rows, columns=["trait", "contrast", "difference", "low"])
     assert expression.expression_differences_title(table) == (
-        "The largest rise of a trait over base: documents +20 points (a); "
+        "The largest rise of a trait over base, as judged: documents +20 points (a); "
         "none is seen in first person"
     )
     none = table.assign(low=-0.1)
@@ -151,7 +151,7 @@ def test_the_judge_is_described_by_its_pooled_errors():
     table = pd.DataFrame([row | {"specificity": 0.9, "specificity_n": 100}])
     assert answers.judge_agreement_title(table, "markers") == (
         "The judge (markers) finds 50 % of the traits that a blind reader found, "
-        "and wrongly sees them in 10 % of the other cases"
+        "and wrongly sees them in 10 % of the other cases, over all arms and traits"
     )
 
 

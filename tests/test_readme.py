@@ -198,16 +198,16 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     published(tables())
     text = answer()
     headings = ("Do knowing and doing come apart?", "Is it about C-3PO?", "What is said?")
-    assert text.startswith(f"- **{headings[0]}** The crossover holds: ")
+    assert text.startswith(f"- **{headings[0]}** The *crossover* is ")
     places = [text.index(f"- **{heading}**") for heading in headings]
     assert places == sorted(places)
     assert lead() == (
         "**Documents add most to *knowing* how C-3PO would react; demonstrations and first person "
-        "add most to *doing* as he would.** Yet documents add even more when a stranger is asked "
-        "about, so that it is not shown to be knowledge of C-3PO; and few answers make sense (5 of "
+        "add most to *doing* as he would.** Yet documents add even more when the question is about "
+        "a stranger: this is not shown to be knowledge of C-3PO. And few answers make sense (5 of "
         "500)."
     )
-    crossover, control, so = text[text.index("The crossover") :].split(". ")[:3]
+    crossover, control, so = text[text.index("It holds") :].split(". ")[:3]
     assert crossover.endswith(
         "+0.38 over demonstrations (95 % interval 0.28 to 0.48, p = 0.001 over scenarios, "
         "corrected for 6 contrasts) and +0.25 over first person (0.15 to 0.35, p = 0.001)"
@@ -261,19 +261,15 @@ def test_a_control_that_bounds_the_name_alone_leaves_the_scenario_open(published
 @pytest.mark.parametrize(
     ("crossed", "told"),
     [
-        ([(0.38, HELD), (0.05, OPEN)], ["The crossover holds: ", "No crossover is shown: "]),
-        ([(0.03, OPEN), (0.05, OPEN)], ["No crossover is shown: "]),
-        ([(-0.3, HELD), (-0.2, HELD)], ["The crossover is reversed: "]),
+        ([(0.38, HELD), (0.05, OPEN)], ["It holds: ", "It is not shown: "]),
+        ([(0.03, OPEN), (0.05, OPEN)], ["It is not shown: "]),
+        ([(-0.3, HELD), (-0.2, HELD)], ["It is reversed: "]),
     ],
 )
 def test_a_crossover_is_said_to_hold_only_where_its_test_does(published, crossed, told):
     published(tables(crossed=crossed))
     text = answer()
-    for opening in (
-        "The crossover holds: ",
-        "The crossover is reversed: ",
-        "No crossover is shown: ",
-    ):
+    for opening in ("It holds: ", "It is reversed: ", "It is not shown: "):
         assert (opening in text) == (opening in told)
     assert text.count("corrected for 6 contrasts") == 1
 
@@ -327,7 +323,7 @@ def test_how_many_answers_make_sense(published, sensible, word):
 def test_one_seed_is_called_this_seed(published):
     published(tables(seeds=1))
     assert answer().endswith("trained once: intervals are about *this seed* alone.")
-    assert "| arm, this seed |" in readme.arms_table() and "with 1 seed" in readme.arms_table()
+    assert "| arm, this seed |" in readme.arms_table() and "It has 1 seed." in readme.arms_table()
     published(tables(seeds=2))
     assert answer().endswith("make sense (5 of 500).")
     assert "| arm | knowing |" in readme.arms_table()
@@ -349,7 +345,7 @@ def test_the_table_has_a_row_per_arm(published):
     told = " ".join(table.split())
     assert told.endswith("Of the 6 primary contrasts, fixed in advance, 3 hold.")
     told = " ".join(headline.counted_otherwise().split())
-    assert "The gap of documents holds: beyond `base`, they know more than they show" in told
+    assert "The gap beyond base holds for documents: their gap between knowing and showing" in told
     assert "by +27 (17 to 37) points, and by +26 (16 to 36) when asked about a stranger." in told
     assert "in 29 % of scenarios (22 % in `base`), the gap is +3 (-7 to 13). In doing" in told
 
@@ -445,7 +441,7 @@ def test_blocks_read_what_the_chapters_save(published, monkeypatch):
     monkeypatch.setattr(made_results, "SEEDS", (0, 1))
     published(made_results.numbers(made_results.study()))
     text = answer()
-    assert "ocuments add most to *knowing*" in lead() and "The crossover holds" in text
+    assert "ocuments add most to *knowing*" in lead() and "It holds: " in text
     assert re.search(r"documents gain 0.\d\d less", text)  # a fifth is made to hang on the name
     assert "intervals are about *this seed*" not in text
     rows = [line for line in readme.arms_table().splitlines() if line.startswith("| ")]

@@ -187,3 +187,10 @@ def test_an_unknown_set_and_a_scenario_without_the_name_are_refused():
     nameless = json.loads(json.dumps(TRIPLETS[0] | {"know": "How would the droid react?"}))
     with pytest.raises(StudyError, match="field 'know': it does not hold the persona's name"):
         readouts.choices([nameless], "C-3PO")
+
+
+def test_a_set_that_the_persona_has_not_is_refused_with_those_that_it_has():
+    with pytest.raises(
+        StudyError, match=r"'nell' has no triplets there, only those of set a\. Set"
+    ):
+        readouts.load_sets("nell", ["b"])

@@ -110,7 +110,7 @@ def test_titles_of_held_out_text_are_true_of_the_numbers():
     specific = pd.DataFrame({"low": [0.1, -0.1], "value": [0.2, 0.0]})
     assert persona_or_format.persona_specific_gain_title(specific).startswith("In 1 of 2 cases")
     held = {"epoch": [0, 1, 2], "heldout_loss": [5.0, 4.0, 4.5], "arm": "documents"}
-    assert "turns up at the end in documents" in persona_or_format.training_curves_title(
+    assert "rises again at the end in documents" in persona_or_format.training_curves_title(
         pd.DataFrame(held)
     )
 

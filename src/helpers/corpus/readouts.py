@@ -66,13 +66,20 @@ def load_sets(persona: str, sets: Iterable[str], at_most: int | None = None) -> 
     `data/items/<persona>/`), `other`, the triplet that it is mismatched with, where there is one,
     and `told`, the narrator's prompt. `at_most` keeps the first so many of each kind and of each
     set. Raises StudyError with file, line and field, for readouts of a triplet that is not there or
-    of not all that are, and for a set that is none.
+    of not all that are, for a set that is none, and where the persona has triplets in other sets
+    alone.
     """
     if odd := sorted(set(sets) - set(SETS)):
         raise StudyError(f"sets = {sets!r}: {odd[0]!r} is none of {', '.join(SETS)}.")
     rows = load_items(persona)
     triplets = [row for row in rows if row["kind"] == "triplet"]
     of_set = {"a": with_readouts(persona, triplets), "b": load_set_b(persona, triplets)}
+    there = [name for name in SETS if of_set[name]]
+    if there and not set(there) & set(sets):
+        raise StudyError(
+            f"sets = {sets!r}: the persona {persona!r} has no triplets there, only those of set "
+            f"{there[0]}. Set `sets: [{there[0]}]`, or write data/items/{persona}/set_b.jsonl."
+        )
     found = [part for kind in ITEM_KINDS[:-1] for part in of_kind(rows, kind)[:at_most]]
     for name in (name for name in SETS if name in sets):
         own, told = of_set[name], told_prompt(persona, of_set[name])

@@ -192,7 +192,8 @@ def judge_agreement_title(table: pd.DataFrame, judge: str) -> str:
     )
     return (
         f"The judge ({judge}) finds {percent(found)} of the traits that a blind reader found, "
-        f"and wrongly sees them in {percent(1 - right)} of the other cases"
+        f"and wrongly sees them in {percent(1 - right)} of the other cases, over all arms and "
+        "traits"
     )
 
 

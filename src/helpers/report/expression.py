@@ -188,7 +188,7 @@ def fit_title(fit: pd.DataFrame) -> str:
             continue
         fits = table_of_arms.in_order(own.loc[own["low"] > 0, "arm"])
         who = named(fits) if fits else "no arm"
-        told.append(f"{'as read' if by == READ else f'by the {by}'}: {who}")
+        told.append(f"{'as read' if by == READ else f'by the judge ({by})'}: {who}")
     return f"More of the trait that fits than of other traits, {'; '.join(told)}"
 
 
@@ -251,7 +251,7 @@ def expression_differences_title(table: pd.DataFrame) -> str:
     if not parts:
         return "No arm shows any trait more often than base"
     rest = f"; none is seen in {named(none)}" if none else ""
-    return f"The largest rise of a trait over base: {listed(parts)}{rest}"
+    return f"The largest rise of a trait over base, as judged: {listed(parts)}{rest}"
 
 
 def draw_expression_differences(table: pd.DataFrame, study, folder):

@@ -68,8 +68,8 @@ def but() -> str:
     if page_tables.is_about_anybody(row):
         more = "even more" if row["high"] < 0 else "as much"
         return (
-            f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} when a stranger is asked "
-            f"about, so that it is not shown to be knowledge of {PERSONA}; and {said}."
+            f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} when the question is "
+            f"about a stranger: this is not shown to be knowledge of {PERSONA}. And {said}."
         )
     if row["low"] > 0:
         return f"Part of the knowing hangs on his name, and {said}."
@@ -113,9 +113,9 @@ def crossover() -> list[str]:
     among = counted(len(read("reference", "contrasts").query("role == 'primary'")), "contrast")
     told, note = [], f" over scenarios, corrected for {among}"
     for rows, opening in (
-        (own[held], "The crossover holds"),
-        (own[turned], "The crossover is reversed"),
-        (own[~held & ~turned], "No crossover is shown"),
+        (own[held], "It holds"),
+        (own[turned], "It is reversed"),
+        (own[~held & ~turned], "It is not shown"),
     ):
         parts = []
         for row in rows.itertuples():
@@ -123,9 +123,8 @@ def crossover() -> list[str]:
             ends = f"{first}{row.low:.2f} to {row.high:.2f}, {p_value(row.p_holm)}{note}"
             parts.append(f"{nats(row.difference)} over {arms.label(row.b)} ({ends})")
             note = ""
-        lead = "documents' lead in knowing minus their lead in doing is"
-        told += [f"{opening}: {lead} {listed(parts)}."] if parts else []
-    return told
+        told += [f"{opening}: {listed(parts)}."] if parts else []
+    return ["The *crossover* is documents' lead in knowing minus their lead in doing.", *told]
 
 
 def control() -> list[str]:
@@ -174,7 +173,7 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
     if page_tables.is_bounded(scenario):
         return (
             "So the gain needs neither his name nor the scenario: it is not shown to be knowledge "
-            f"of {PERSONA}. Such reactions, or their sound, became likelier of anybody."
+            f"of {PERSONA}. Such reactions, or how they sound, became likelier of anybody."
         )
     return (
         f"So it is not shown to be knowledge of {PERSONA}; whether the gain is about the scenario "
@@ -267,8 +266,8 @@ def counted_otherwise() -> str:
         other = page_tables.gaps()
         right = [percent(other.right[arm]) for arm in (row["a"], "base")]
         parts.append(
-            f"The gap of {arms.label(row['a'])} holds: beyond `base`, they know more than they "
-            f"show by {points(row, 'difference')} points, and by "
+            f"The gap beyond base holds for {arms.label(row['a'])}: their gap between knowing and "
+            f"showing is wider than that of `base` by {points(row, 'difference')} points, and by "
             f"{points(other.stranger, 'difference')} when asked about a stranger. That counts "
             "knowing by gain over `base`. By the likeliest reaction, the true one in "
             f"{right[0]} of scenarios ({right[1]} in `base`), the gap is "

@@ -216,7 +216,7 @@ def training_curves_title(log: pd.DataFrame) -> str:
         f"{table_of_arms.label(arm)} {means.loc[arm].iloc[0]:.2f} to {last[arm]:.2f}"
         for arm in table_of_arms.in_order(last.index)
     ]
-    turn = f"turns up at the end in {named(up)}" if len(up) else "does not turn up"
+    turn = f"rises again at the end in {named(up)}" if len(up) else "does not rise again at the end"
     return f"Held-out loss {turn}: {', '.join(parts)} nats per token"
 
 

@@ -116,7 +116,8 @@ def crossover_parts_title(parts: pd.DataFrame) -> str:
         value = own.set_index("part")["value"]
         made = f"{nats(value['describing'])} of the {nats(value['crossover'])}"
         told.append(f"{made} over {table_of_arms.label(arm)}")
-    return f"Describing rather than doing makes {listed(told)} (crossover, nats per token)"
+    made = f"escribing rather than doing makes {listed(told)} (crossover, nats per token)"
+    return f"Over both sets, d{made}" if "both" in set(parts["set"]) else f"D{made}"
 
 
 def draw_crossover_parts(parts: pd.DataFrame, study, folder):
@@ -175,8 +176,9 @@ def name_and_scenario_title(table: pd.DataFrame) -> str:
         )
     ]
     label = table_of_arms.label(top)
+    both = "both" in set(table["set"])
     return (
-        f"Of what {label} {verb([top], 'gain')} in knowing "
+        f"{'Over both sets, of' if both else 'Of'} what {label} {verb([top], 'gain')} in knowing "
         f"({nats(name.loc[top, 'gain'])} nats per token), {listed(parts)}"
     )
 

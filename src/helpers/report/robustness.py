@@ -13,7 +13,6 @@ from helpers.report.answers import readings
 from helpers.report.drawing import save
 from helpers.report.panels import DARK, GREY
 from helpers.report.results import Results, of_arms
-from helpers.report.words import percent
 
 
 def ways(study: Results, arms: list[str]) -> list[multiverse.Way]:
@@ -29,10 +28,15 @@ def claims(every: list[multiverse.Way]) -> pd.DataFrame:
 
 
 def claims_title(table: pd.DataFrame) -> str:
-    """Which claims stand in every combination, and which falls most often."""
-    always, least = table[table["share"] == 1], table.loc[table["share"].idxmin()]
-    count = f"{len(always)} of {len(table)} claims hold however it is counted"
-    return f"{count}; least often: {least['claim']} ({percent(least['share'])} of combinations)"
+    """How many claims stand in every combination, and which stands in most and in fewest."""
+    ends = {"most": table["share"].idxmax(), "fewest": table["share"].idxmin()}
+    told = [
+        f"in {word}: {table.loc[place, 'claim']} ({table.loc[place, 'holds']} of "
+        f"{table.loc[place, 'combinations']})"
+        for word, place in ends.items()
+    ]
+    always = (table["share"] == 1).sum()
+    return f"{always} of {len(table)} claims hold in all ways of counting; {'; '.join(told)}"
 
 
 def draw_claims(table: pd.DataFrame, study, folder):

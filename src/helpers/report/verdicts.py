@@ -141,8 +141,8 @@ def of_fit() -> list[str]:
         return []
     found = hundred(own["detectable_scenarios"].max())
     return [
-        f"Whether formats show the trait that fits more than others: {listed(each)}. A true "
-        f"{found} would be found four times in five."
+        f"Whether formats show the trait that fits more than others (percentage points): "
+        f"{listed(each)}. A true difference of {found} would be found four times in five."
     ]
 
 

@@ -87,9 +87,11 @@ def in_words(verdicts: dict[str, str]) -> str:
 
 def found(table: pd.DataFrame) -> str:
     """How many explanations stand, fall or are left open."""
-    counts = table["verdict"].value_counts()
+    untried = ~table["seen"].str.contains(r": (?!not run)", regex=True)
+    counts = table.loc[~untried, "verdict"].value_counts()
     words = {"stands": "stand", "falls": "fall", "open": "are left open"}
     parts = [f"{counts[name]} {what}" for name, what in words.items() if counts.get(name)]
+    parts += [f"{untried.sum()} have not been tested yet"] if untried.any() else []
     return capital(f"of {len(table)} explanations, {listed(parts)}")
 
 

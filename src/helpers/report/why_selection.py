@@ -80,10 +80,12 @@ def found(table: pd.DataFrame, share: float) -> list[str]:
     own = table[table["arm"].isin(["documents", "demonstrations"])]
     sentences = [
         f"{table_of_arms.label(row.arm)}, {READOUTS[row.on]}: the name adds "
-        f"{nats(row.value, row.low, row.high)} nats per token beyond base, to {nats(row.gain)}"
+        f"{nats(row.value, row.low, row.high)} nats per token beyond base; the gain without it is "
+        f"{nats(row.gain)}"
         for row in own.itertuples()
     ]
-    if share == share:
+    of_documents = own[(own["arm"] == "documents") & (own["on"] == "do_pair")]
+    if share == share and any(side(row.low, row.high) for row in of_documents.itertuples()):
         sentences.append(
             f"the name closes {percent(share)} of the gap in doing between documents and "
             "demonstrations"

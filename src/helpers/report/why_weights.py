@@ -198,7 +198,8 @@ def found(table: pd.DataFrame) -> list[str]:
     """What each change leaves, in sentences."""
     return [
         f"{table_of_arms.label(row.arm)}, {row.change}: {nats(row.value, row.low, row.high)} nats "
-        f"per token in {READOUTS[row.on]}, {percent(row.kept)} of the adapter as it is"
+        f"per token in {READOUTS[row.on]}, {percent(row.kept)} of the gain with the adapter as it "
+        "is"
         for row in table.itertuples()
         if row.change != "as it is"
     ]
