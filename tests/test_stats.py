@@ -218,11 +218,11 @@ def test_an_unscored_answer_takes_no_scenario_away():
     rng = generators(1)
     a, b = answers(study(rng, samples=1, intercept=1.0)), answers(study(rng, samples=1))
     whole = stats.difference(a, b)
-    gone = b.sort_values("outcome").index[[-1, -9, -20]]
+    gone = b.index[b["outcome"] == 1][[0, 8, 19]]
     less = stats.difference(a, b.assign(outcome=b["outcome"].mask(b.index.isin(gone))))
     assert less["items"] == whole["items"] == 96
     for name in ("difference", "low", "high"):
-        assert less[name] == pytest.approx(whole[name], abs=0.006)
+        assert less[name] == pytest.approx(whole[name], abs=0.01)
 
 
 def test_an_arm_with_one_seed_is_compared_with_every_seed():
