@@ -174,11 +174,11 @@ def test_other_names_stand_in_flat_columns_and_in_words(scored):
 
 
 def test_the_arms_to_which_the_name_alone_adds_are_named():
-    rows = [("know", "base", -0.1, -0.2), ("know", "documents", 0.1, -0.1)]
-    rows += [("do_pair", "base", 0.01, 0.005), ("do_pair", "documents", 0.02, 0.01)]
-    table = pd.DataFrame(rows, columns=["measure", "arm", "value", "low"])
+    rows = [("know", "base", -0.1, -0.2, -0.05), ("know", "documents", 0.1, -0.1, 0.3)]
+    rows += [("do_pair", "base", 0.01, 0.005, 0.02), ("do_pair", "documents", 0.02, 0.01, 0.03)]
+    table = pd.DataFrame(rows, columns=["measure", "arm", "value", "low", "high"])
     assert readouts.named_alone_title(table) == (
-        "The name alone as system prompt adds to knowing in no arm; "
+        "The name alone as system prompt adds to knowing in no arm, and takes from it in base; "
         "to doing in base and documents, most in documents (+0.02)"
     )
 
@@ -326,7 +326,7 @@ def test_the_summary_answers_the_question_in_at_most_eight_points(
     assert lines[1].startswith("- On set b, documents gain most in knowing (+0.")
     assert lines[2].startswith("- The crossover, documents' lead in knowing minus their lead in ")
     assert "trait" not in lines[2]
-    assert lines[6].startswith("- As shares of scenarios, base already knows more")
+    assert lines[6].startswith("- As shares of scenarios, base has a gap, too")
     once = knowing_findings.summary(gains.assign(seeds=1), *frames).split("\n\n")
     assert once[0].startswith("Of one seed, so that intervals are about this seed and no other: ")
     assert "seed" not in once[1] and once[1] == several
@@ -336,7 +336,7 @@ def test_a_summary_says_what_was_measured_alone(gains):
     none = pd.DataFrame(columns=["set", "arm", "trait"])
     unfixed = pd.DataFrame(columns=comparison.FIRST)
     told = knowing_findings.summary(gains.iloc[:0], none, none, none, unfixed, none, GAPS)
-    assert told.startswith("- As shares of scenarios, base already knows more")
+    assert told.startswith("- As shares of scenarios, base has a gap, too")
     assert told.count("- ") == 1
 
 

@@ -105,14 +105,17 @@ def test_titles_of_held_out_text_are_true_of_the_numbers():
     assert persona_or_format.perplexity_matrix_title(matrix).startswith(
         "Every kind of text is predicted best"
     )
-    other = matrix.assign(arm=["documents", "base"])
+    other = matrix.assign(nats=matrix["nats"].iloc[::-1].to_numpy())
     assert persona_or_format.perplexity_matrix_title(other).startswith("0 of 1 kinds of text")
+    untaught = matrix.assign(arm=["base", "prompted"])
+    assert "no arm was trained" in persona_or_format.perplexity_matrix_title(untaught)
     specific = pd.DataFrame({"low": [0.1, -0.1], "value": [0.2, 0.0]})
     assert persona_or_format.persona_specific_gain_title(specific).startswith("In 1 of 2 cases")
     held = {"epoch": [0, 1, 2], "heldout_loss": [5.0, 4.0, 4.5], "arm": "documents"}
-    assert "rises again at the end in documents" in persona_or_format.training_curves_title(
-        pd.DataFrame(held)
-    )
+    title = persona_or_format.training_curves_title
+    assert "rises again at the end in documents" in title(pd.DataFrame(held))
+    assert "does not rise again" in title(pd.DataFrame(held | {"heldout_loss": [5.0, 4.5, 4.0]}))
+    assert title(pd.DataFrame(held)[:2]).startswith("Held-out loss from first to last: ")
 
 
 def test_arms_of_one_seed_are_named():

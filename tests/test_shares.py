@@ -73,7 +73,7 @@ def test_documents_know_without_doing_only_where_it_is_so():
         "no difference is seen in the other arms"
     )
     assert shares.gap_over_base_title(gaps) == (
-        "Base already knows more than it does (by 20 points); "
+        "Base has a gap, too (20 points; one in four is known by guessing); "
         "as judged, the gap of documents is 18 points wider (7 to 30); "
         "once corrected, the gap of documents is 18 points wider (7 to 30)"
     )

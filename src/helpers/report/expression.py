@@ -77,7 +77,8 @@ def expression_rate_title(table: pd.DataFrame, marks: pd.DataFrame, trait: str) 
         for row in claimed.dropna(subset=["low"]).itertuples()
     ]
     if len(first) == len(own):
-        parts.append(f"{trait} in every arm: {between(shares)} as judged, intervals overlap")
+        rate = f"{between(shares)} of answers as judged, intervals overlap"
+        parts.append(f"{trait} is shown alike in every arm ({rate})")
     else:
         tied = ", intervals overlap" if len(first) > 1 else ""
         also = "base" in shares.index.difference(first)

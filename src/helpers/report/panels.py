@@ -133,12 +133,12 @@ def mark(shape: str, colour: str, face: str = ""):
 
 def percents(axis) -> None:
     """Label an axis of shares in percent."""
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
 
 
 def signed_points(axis) -> None:
     """Label an axis of differences of shares in percentage points."""
-    axis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if value else "0")
+    axis.set_major_formatter(lambda value, _: f"{100 * value:+.3g}" if abs(value) > 1e-9 else "0")
 
 
 def signed(axis) -> None:

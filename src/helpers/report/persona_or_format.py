@@ -51,6 +51,9 @@ def perplexity_panels(study: Results, matrix: pd.DataFrame) -> dict[str, pd.Data
 
 def perplexity_matrix_title(matrix: pd.DataFrame) -> str:
     best = matrix.loc[matrix.groupby("text")["nats"].idxmin()].set_index("text")["arm"]
+    best = best[best.index.isin(matrix["arm"])]  # an arm that is not there cannot be the best
+    if best.empty:
+        return "How well each kind of text is predicted; no arm was trained on these kinds"
     own = [text for text, arm in best.items() if text == arm]
     if len(own) == len(best):
         return "Every kind of text is predicted best by the arm that was trained on it"
@@ -217,6 +220,8 @@ def training_curves_title(log: pd.DataFrame) -> str:
         for arm in table_of_arms.in_order(last.index)
     ]
     turn = f"rises again at the end in {named(up)}" if len(up) else "does not rise again at the end"
+    if (means.count(axis=1) < 3).any() and not len(up):  # two points cannot turn
+        turn = "from first to last"
     return f"Held-out loss {turn}: {', '.join(parts)} nats per token"
 
 

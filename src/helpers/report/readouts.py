@@ -260,10 +260,15 @@ def named_alone_title(table: pd.DataFrame) -> str:
     parts = []
     for measure, act in ACTS.items():
         own = table[table["measure"] == measure]
-        more, top = own[own["low"] > 0], own.loc[own["value"].idxmax()]
-        most = f"most in {table_of_arms.label(top['arm'])} ({nats(top['value'])})"
-        where = named(more["arm"]) if len(more) else "no arm"
-        parts.append(f"to {act} in {where}" + f", {most}" * (len(more) > 1))
+        more, less = own.loc[own["low"] > 0, "arm"], own.loc[own["high"] < 0, "arm"]
+        told = f"to {act} in {named(more) if len(more) else 'no arm'}"
+        if len(more) > 1:
+            top = own.loc[own["value"].idxmax()]
+            told += f", most in {table_of_arms.label(top['arm'])} ({nats(top['value'])})"
+        if len(less):
+            every = len(less) == len(own)
+            told += f", and takes from it in {'every arm' if every else named(less)}"
+        parts.append(told)
     return f"The name alone as system prompt adds {'; '.join(parts)}"
 
 

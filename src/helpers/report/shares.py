@@ -189,8 +189,10 @@ def gap_over_base_title(gaps: pd.DataFrame) -> str:
     }
     parts = [f"{note}, {listed(found)}" for note, found in told.items() if found]
     if apart(base["gap_low"], base["gap_high"]):
-        more = "knows more than it does" if base["gap"] > 0 else "does more than it knows"
-        start = f"Base already {more} (by {abs(hundred(base['gap']))} points)"
+        points_ = f"{abs(hundred(base['gap']))} points"
+        start = f"Base has a gap, too ({points_}; one in four is known by guessing)"
+        if base["gap"] < 0:
+            start = f"Base does more than it knows (by {points_})"
     else:
         start = "In base, knowing and doing are not told apart"
     return "; ".join([start, *(parts or ["no other gap is told apart from that of base"])])
