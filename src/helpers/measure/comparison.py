@@ -158,7 +158,7 @@ def of_sides(contrast: dict, own: Tables) -> dict:
     if contrast.get("set"):
         measured = measured[measured["set"] == contrast["set"]]
     sides = [side(measured, **contrast[name]) for name in ("a", "b")]
-    if not all(len(rows) for rows in sides):
+    if not all(rows["outcome"].notna().any() for rows in sides):
         return {}
     names = {name: f"{contrast[name]['arm']}, {contrast[name]['measure']}" for name in ("a", "b")}
     found = difference(*sides) | over_scenarios(paired(*map(cells, sides)).to_numpy())
