@@ -40,7 +40,7 @@ def test_the_table_says_what_was_predicted_and_seen():
     assert "not run" in table["seen"].iloc[0] and "voice in doing: holds" in table["seen"].iloc[1]
     told = why_explanations.found(table)
     untried = f"{len(table) - 2} have not been tested yet"
-    assert told == f"Of {len(table)} explanations, 1 stand, 1 fall and {untried}"
+    assert told == f"Of {len(table)} explanations, 1 stands, 1 falls and {untried}"
 
 
 def test_every_explanation_predicts_contrasts_that_are_there():

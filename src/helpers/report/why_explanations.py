@@ -89,9 +89,14 @@ def found(table: pd.DataFrame) -> str:
     """How many explanations stand, fall or are left open."""
     untried = ~table["seen"].str.contains(r": (?!not run)", regex=True)
     counts = table.loc[~untried, "verdict"].value_counts()
-    words = {"stands": "stand", "falls": "fall", "open": "are left open"}
-    parts = [f"{counts[name]} {what}" for name, what in words.items() if counts.get(name)]
-    parts += [f"{untried.sum()} have not been tested yet"] if untried.any() else []
+    words = {
+        "stands": ("stands", "stand"),
+        "falls": ("falls", "fall"),
+        "open": ("is left open", "are left open"),
+        "untried": ("has not been tested yet", "have not been tested yet"),
+    }
+    counts["untried"] = untried.sum()
+    parts = [f"{counts[k]} {w[int(counts[k] > 1)]}" for k, w in words.items() if counts.get(k)]
     return capital(f"of {len(table)} explanations, {listed(parts)}")
 
 
