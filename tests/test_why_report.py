@@ -314,14 +314,20 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
         ("crossover", "voice", 0.2, 0.1, 0.3),
         ("crossover", "person", -0.1, -0.2, -0.05),
         ("crossover", "wrapper", 0.01, -0.02, 0.04),
-        ("know", "voice", 9, 9, 9),
+        ("know", "voice", 0.0, -0.1, 0.1),
+        ("do_pair", "voice", -0.2, -0.3, -0.1),
+        ("know", "person", -0.1, -0.2, -0.05),
+        ("do_pair", "person", 0.0, -0.1, 0.1),
         ("crossover", "voice x person", 9, 9, 9),
     ]
     table = pd.DataFrame(rows, columns=["on", "effect", "value", "low", "high"])
     monkeypatch.setattr(why_readme, "read", lambda *_: table)
     told = why_readme.factors()
-    assert "neutral prose rather than his voice +0.20 (0.10 to 0.30) moves knowing ahead" in told
-    assert "*he* rather than *I* -0.10 (-0.20 to -0.05) moves doing ahead of knowing" in told
+    assert (
+        "neutral prose rather than his voice +0.20 (0.10 to 0.30), +0.00 (-0.10 to 0.10) in" in told
+    )
+    assert "-0.20 (-0.30 to -0.10) in doing, moves knowing ahead of doing; *he* rather" in told
+    assert "+0.00 (-0.10 to 0.10) in doing, moves doing ahead of knowing" in told
     assert "chat turn +0.01 (-0.02 to 0.04) is not seen to do either (nats per token)." in told
     assert "9" not in told
 

@@ -36,14 +36,26 @@ def factors() -> str:
     }
     parts = []
     for words, rows in sides.items():
-        each = [f"{FACTORS[r.effect]} {nats(r.value, r.low, r.high)}" for r in rows.itertuples()]
+        each = [
+            f"{FACTORS[r.effect]} {interval(r._asdict())}{made_of(table, r)}"
+            for r in rows.itertuples()
+        ]
         verb = words.replace("move", "moves", 1).replace("are", "is", 1)
         if each:
             parts.append(f"{listed(each)} {words if len(each) > 1 else verb}")
     return (
-        "The same texts in eight cells, each trained alone, tell the differences of the formats "
-        f"apart: {'; '.join(parts)} (nats per token)."
+        "The same texts in eight cells, each trained alone on a quarter of the units, tell the "
+        f"differences of the formats apart: {'; '.join(parts)} (nats per token)."
     )
+
+
+def made_of(table: pd.DataFrame, row) -> str:
+    """What a factor that is told apart from zero adds to knowing and to doing."""
+    if not side(row.low, row.high):
+        return ""
+    own = table[table["effect"] == row.effect].set_index("on")
+    each = {"know": "in knowing", "do_pair": "in doing"}
+    return f", {listed(f'{interval(own.loc[on])} {word}' for on, word in each.items())},"
 
 
 def few() -> str:
@@ -76,7 +88,7 @@ def weights() -> str:
     )
 
 
-def interval(row: pd.Series) -> str:
+def interval(row: pd.Series | dict) -> str:
     return nats(row["value"], row["low"], row["high"])
 
 
