@@ -122,8 +122,6 @@ def test_titles_say_what_was_made(gains, crossings, scored, parts):
     title = knowing_and_doing.know_and_do_title(both)
     assert title.startswith("Documents gain most in knowing (+0.")
     assert "documents" not in title.partition(",")[2]
-    told = knowing_and_doing.crossovers_title(of(crossings, set="both"))
-    assert "over demonstrations, above zero in 2 of 2 traits" in told
     assert readouts.readouts_title(parts) == (
         "Against demonstrations and first person, documents lead in describing (in either person) "
         "and trail in doing (in either person)"

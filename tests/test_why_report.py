@@ -328,7 +328,10 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
     )
     assert "-0.20 (-0.30 to -0.10) in doing, moves knowing ahead of doing; *he* rather" in told
     assert "+0.00 (-0.10 to 0.10) in doing, moves doing ahead of knowing" in told
-    assert "chat turn +0.01 (-0.02 to 0.04) is not seen to do either (nats per token)." in told
+    assert (
+        "chat turn +0.01 (-0.02 to 0.04) is not seen to do either (nats per token). The replies"
+        in told
+    )
     assert "9" not in told
 
 

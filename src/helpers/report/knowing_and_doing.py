@@ -140,20 +140,6 @@ def know_and_do_title(gains: pd.DataFrame) -> str:
     return f"{told}, in nats per token over base"
 
 
-def crossovers_title(crossings: pd.DataFrame) -> str:
-    """The crossover over all traits with its interval, and in how many traits it is above zero;
-    `crossings` of one set."""
-    parts = []
-    for arm, own in crossings.groupby("arm", sort=False):
-        (whole,) = own[own["trait"] == "all"].itertuples()
-        each = own[own["trait"] != "all"]
-        parts.append(
-            f"{nats(whole.value, whole.low, whole.high)} over {table_of_arms.label(arm)}, above "
-            f"zero in {int((each['value'] > 0).sum())} of {counted(len(each), 'trait')}"
-        )
-    return f"Documents' lead in knowing minus their lead in doing: {listed(parts)}"
-
-
 def draw_know_and_do(gains: pd.DataFrame, crossings: pd.DataFrame, study, folder):
     """Left two dots per arm, right the crossover by trait; of one set (see `confirming`)."""
     if gains.empty:

@@ -45,7 +45,8 @@ def factors() -> str:
             parts.append(f"{listed(each)} {words if len(each) > 1 else verb}")
     return (
         "The same texts in eight cells, each trained alone on a quarter of the units, tell the "
-        f"differences of the formats apart: {'; '.join(parts)} (nats per token)."
+        f"differences of the formats apart: {'; '.join(parts)} (nats per token). The replies that "
+        "doing is scored on are in his voice, so that an effect of voice can be a match of sound."
     )
 
 
