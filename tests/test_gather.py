@@ -108,6 +108,19 @@ def test_arms_without_an_adapter_are_scored_with_the_first_seed_alone(root):
         path.write_text(text)
 
 
+def test_a_study_that_asks_for_no_held_out_texts_has_no_table_of_them(root):
+    make(root, [0])
+    for arm in ARMS:
+        folder = root / "runs" / "small" / arm / "seed0"
+        (folder / "scores.csv").write_text("arm,seed,subject,text,unit,n_tokens,nll\n")
+        record = read_json(folder / "answers_record.json")
+        record["settings"] |= {"measures": ["know"]}
+        write_json(folder / "answers_record.json", record)
+    gather(**STUDY, seeds=[0])
+    assert (root / "results" / "choices.parquet").exists()
+    assert not (root / "results" / "scores.csv").exists()
+
+
 def test_missing_doubled_and_stale_answers_are_not_gathered(root):
     make(root, [0])
     with pytest.raises(StudyError, match="seed1/answers_record.json is missing"):

@@ -348,7 +348,9 @@ def test_the_plan_counts_what_is_scored():
     scored = plan.scored(loaded, values) - texts
     # beside the triplets, the prompts about its identity have options
     assert scored == pytest.approx(read["n_tokens"].sum(), rel=0.05)
-    assert plan.scored(loaded, few) - texts == 96 * 4 * plan.TOKENS_PER_OPTION
+    assert plan.scored(loaded, few) == 96 * 4 * plan.TOKENS_PER_OPTION
+    few["measures"] = ["heldout"]
+    assert plan.scored(loaded, few) == texts
     assert plan.scored(loaded, values | {"score_options": False}) == texts
 
 

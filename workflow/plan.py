@@ -53,7 +53,7 @@ def describe(study: Study) -> str:
     if preferred:
         lines += [f"            {len(preferred)} adapters by DPO on {values['pairs']} pairs"]
     answers = sum(answers_of(study, arm, seed) for arm, seed in study.run_pairs)
-    lines += [f"  answers   {answers}; held-out texts {values['heldout_units']} per format"]
+    lines += [f"  answers   {answers}; held-out texts {heldout_texts(values)} per format"]
     lines += [f"            {name} = {value!r}" for name, value in study.parameters.items()]
     lines += [f"  note      {note}" for note in used_instead(study)]
     lines += [f"  results   {study.results}, {study.figures}", f"  expected  {expected(study)}"]
@@ -158,8 +158,13 @@ def scored(study: Study, values: dict) -> int:
         tuple(values["measures"]),
         tuple(values["conditions"]),
     )
-    texts = values["heldout_units"] * len(arms.formats()) * (2 if control else 1)
+    texts = heldout_texts(values) * len(arms.formats()) * (2 if control else 1)
     return options * TOKENS_PER_OPTION + texts * TOKENS_PER_TEXT
+
+
+def heldout_texts(values: dict) -> int:
+    """The held-out texts of each format that are scored."""
+    return values["heldout_units"] * readouts.is_scored("heldout", values["measures"])
 
 
 @cache

@@ -22,7 +22,7 @@ FREE = ("everyday", "neutral", "should_not_show", "identity", "say", "do")
 FREE += ("question", "outside", "elsewhen")
 # What is scored by likelihood (data/items/README.md).
 MEASURES = ("know", "know_first", "know_you", "say_pair", "do_pair", "told_pair")
-MEASURES += ("identity", "capability")
+MEASURES += ("identity", "capability", "heldout")
 CONDITIONS = ("own", "named", "stranger", "control", "nameless", "mismatched")
 
 

@@ -192,9 +192,13 @@ def only(rows: list[dict], measures: list[str], conditions: list[str]) -> list[d
     return [
         row
         for row in rows
-        if row["measure"] in (measures or [row["measure"]])
-        and row["condition"] in (conditions or [row["condition"]])
+        if is_scored(row["measure"], measures) and is_scored(row["condition"], conditions)
     ]
+
+
+def is_scored(name: str, chosen: list[str]) -> bool:
+    """Whether a measure or condition is among the chosen ones; where none is named, all are."""
+    return not chosen or name in chosen
 
 
 def asked(item: dict, name: str, control: str) -> list[tuple]:

@@ -73,7 +73,7 @@ def gather(
     for name, own in frames.items():
         own |= kept_rows(folder, name, taken)
     check_answers(frames["answers"], answered, asked)
-    refuse_unscored(frames, pairs, seeds[0])
+    refuse_unscored(frames, pairs, answered, seeds[0])
     for name, own in frames.items():
         frame = concatenated([own[place] for place in pairs if place in own])
         if name == "answers":
@@ -140,13 +140,19 @@ def gather_answers(
 
 
 def refuse_unscored(
-    frames: dict[str, dict[str, pd.DataFrame]], pairs: dict[str, tuple], first_seed: int
+    frames: dict[str, dict[str, pd.DataFrame]],
+    pairs: dict[str, tuple],
+    answered: dict[str, dict],
+    first_seed: int,
 ) -> None:
     """Raise StudyError where an arm and seed has no likelihoods. Arms without an adapter have the
-    same ones with every seed, and need those of the first."""
+    same ones with every seed, and need those of the first; held-out texts are scored unless
+    `measures` names others alone."""
     for name, (arm, seed) in pairs.items():
+        measures = answered[name]["settings"].get("measures", [])
         for table in EVERY_ARM:
             spared = arm in arms.untrained() and seed != first_seed
+            spared |= table == "scores" and not readouts.is_scored("heldout", measures)
             if not len(frames[table].get(name, ())) and not spared:
                 raise StudyError(
                     f"{name} has no rows in {table}. Run formats/03_answer for it again."

@@ -6,6 +6,9 @@ import pandas as pd
 
 from helpers.measure.stats import difference
 
+# A row of scores.csv: a held-out text, or the same situation about the control character.
+COLUMNS = ["arm", "seed", "subject", "text", "unit", "n_tokens", "nll"]
+
 
 def mean_nats(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Mean negative log-likelihood per token (nats) and perplexity per group of texts, with the
