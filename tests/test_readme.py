@@ -214,11 +214,10 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     )
     assert "documents gain 0.04 more (0.02 to 0.06) and under another scenario as much" in control
     assert so == (
-        "So the gain needs neither his name nor the scenario: it is not shown to be knowledge of "
-        "C-3PO"
+        "So the gain needs neither his name nor the scenario: such reactions, or how they sound, "
+        "became likelier of anybody"
     )
-    assert "24 % with demonstrations, 19 % with first person and 6 % with documents" in text
-    assert "beside 1 % with base and 4 % with prompted. On set b, no format is seen" in text
+    assert "What is said?** No format is seen to show the scenario's trait more often" in text
 
 
 @pytest.mark.parametrize(
@@ -243,9 +242,9 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
 def test_the_control_chooses_what_the_gain_is_said_to_be(published, given, told):
     published(tables(**given))
     assert told in answer()
-    assert ("not shown to be knowledge of C-3PO" in answer()) == (
-        "half" not in given and given.get("name", (0, 0, -1))[2] < 0
-    )
+    for_anybody = "half" not in given and "scenario" not in given
+    for_anybody &= given.get("name", (0, 0, -1))[2] < 0
+    assert ("became likelier of anybody" in answer()) == for_anybody
 
 
 def test_a_control_that_bounds_the_name_alone_leaves_the_scenario_open(published):
@@ -291,9 +290,9 @@ def test_a_control_of_no_gain_is_not_told(published):
 @pytest.mark.parametrize(
     ("fits", "told"),
     [
-        ((OPEN, OPEN, OPEN), "On set b, no format is seen to show this trait more often than"),
-        ((HELD, OPEN, OPEN), "only demonstrations show this trait more often than others."),
-        ((HELD, HELD, HELD), "On set b, demonstrations, first person and documents show this"),
+        ((OPEN, OPEN, OPEN), "No format is seen to show the scenario's trait more often than"),
+        ((HELD, OPEN, OPEN), "Only demonstrations show the scenario's trait more often than other"),
+        ((HELD, HELD, HELD), "Demonstrations, first person and documents show the scenario's"),
     ],
 )
 def test_formats_fit_only_where_the_contrast_holds(published, fits, told):
@@ -303,13 +302,6 @@ def test_formats_fit_only_where_the_contrast_holds(published, fits, told):
     assert sum("Whether formats show the trait that fits" in t for t in listed_verdicts()) == (
         opened > 0
     )
-
-
-def test_a_format_level_with_base_is_named(published):
-    published(tables(shown=SHOWN | {"documents": 2}))
-    assert "not told apart from base: documents." in answer()
-    published(tables())
-    assert "not told apart from base" not in answer()
 
 
 @pytest.mark.parametrize(("sensible", "word"), [(1, "Few"), (30, "Some"), (60, "Most")])
@@ -323,7 +315,9 @@ def test_how_many_answers_make_sense(published, sensible, word):
 def test_one_seed_is_called_this_seed(published):
     published(tables(seeds=1))
     assert answer().endswith("trained once: intervals are about *this seed* alone.")
-    assert "| arm, this seed |" in readme.arms_table() and "It has 1 seed." in readme.arms_table()
+    assert "| arm, this seed |" in readme.arms_table() and "1 seed, 95 % intervals" in " ".join(
+        readme.arms_table().split()
+    )
     published(tables(seeds=2))
     assert answer().endswith("make sense (5 of 500).")
     assert "| arm | knowing |" in readme.arms_table()

@@ -23,7 +23,6 @@ from helpers.report.page_words import (
     read,
 )
 from helpers.report.words import (
-    above_base,
     capital,
     counted,
     listed,
@@ -81,7 +80,7 @@ def answer() -> str:
     points = {
         "Do knowing and doing come apart?": crossover(),
         f"Is it about {PERSONA}?": control(),
-        "What is said?": [reading(), fit(), coherence()],
+        "What is said?": [fit(), coherence()],
     }
     return "\n".join(
         textwrap.fill(
@@ -144,8 +143,7 @@ def control() -> list[str]:
     exceptions = [f"{nats(own.loc[arm, 'value'])} in {arms.label(arm)}" for arm in other]
     label = arms.label(top)
     return [
-        "Over both sets (b, and a, which suggested the claim), asked about a stranger instead of "
-        f"{PERSONA}, {label} "
+        f"Over both sets, asked about a stranger instead of {PERSONA}, {label} "
         f"{verb([top], 'gain')} {beside(name)} and under another scenario {beside(scenario)}.",
         meaning(name, scenario),
         *(
@@ -172,26 +170,12 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
         )
     if page_tables.is_bounded(scenario):
         return (
-            "So the gain needs neither his name nor the scenario: it is not shown to be knowledge "
-            f"of {PERSONA}. Such reactions, or how they sound, became likelier of anybody."
+            "So the gain needs neither his name nor the scenario: such reactions, or how they "
+            "sound, became likelier of anybody."
         )
     return (
         f"So it is not shown to be knowledge of {PERSONA}; whether the gain is about the scenario "
         "is not seen."
-    )
-
-
-def reading() -> str:
-    """How often answers show the trait that their scenario calls for, beside the untrained arms."""
-    own = page_tables.shown()
-    each = {arm: f"{percent(own.loc[arm, 'rate'])} with {arms.label(arm)}" for arm in own.index}
-    trained = page_tables.formats(own)
-    floor = [each[arm] for arm in arms.untrained() if arm in own.index]
-    level = [arm for arm in trained if arm not in above_base(own)]
-    same = f"; not told apart from base: {named(level)}" if level else ""
-    return (
-        "As read blind, over both sets, the share of answers that show their scenario's trait is "
-        f"{listed(each[arm] for arm in trained)}, beside {listed(floor)}{same}."
     )
 
 
@@ -200,9 +184,10 @@ def fit() -> str:
     own = page_tables.primary("sensitivity")
     fits = [name.split(",")[0] for name in own.loc[contrasts.holds(own), "a"]]
     if not fits:
-        return "On set b, no format is seen to show this trait more often than others."
+        return "No format is seen to show the scenario's trait more often than other traits."
     only = "" if len(fits) == len(own) else "only "
-    return f"On set b, {only}{named(fits)} {verb(fits, 'show')} this trait more often than others."
+    told = f"{only}{named(fits)} {verb(fits, 'show')}"
+    return f"{capital(told)} the scenario's trait more often than other traits."
 
 
 def how_many() -> str:
@@ -241,12 +226,12 @@ def arms_table() -> tuple[str, str, str]:
     head += ["shows, %", "sensible, %"]
     fewer = f" of {counted(read_of, 'seed')}" if read_of < n else ""
     text = (
-        f"{counted(n, 'seed')}. *Knowing*: gain over `base` in telling {PERSONA}'s own reaction "
-        "from three others; *doing*: a reply in character from a neutral one (nats per token, "
+        f"*Knowing*: gain over `base` in telling {PERSONA}'s own reaction from three others; "
+        "*doing*: a reply in character from a neutral one (nats per token, "
         f"{table['items'].max():.0f} scenarios of set b). *Name*: the gain in knowing with his "
         f"name minus that with a stranger's. *Shows*: answers{fewer} that show the scenario's "
-        f"trait; *sensible*: that make sense as replies; both {READ_BY}. The last three: both "
-        f"sets, {left['items'].max():.0f} scenarios. 95 % intervals"
+        f"trait; *sensible*: that make sense; both {READ_BY}. The last three: both sets, "
+        f"{left['items'].max():.0f} scenarios. {counted(n, 'seed')}, 95 % intervals"
     )
     return text, markdown_table(head, rows), held()
 

@@ -10,9 +10,9 @@ from helpers.report.page_words import WIDTH, need, read
 from helpers.report.words import capital, listed, nats, percent, side
 
 FACTORS = {  # what each factor of the cells adds, by the level that its effect is measured at
-    "voice": "neutral prose rather than his voice",
-    "person": "*he* rather than *I*",
-    "wrapper": "raw text rather than a chat turn",
+    "voice": "neutral prose instead of his voice",
+    "person": "*he* instead of *I*",
+    "wrapper": "raw text instead of a chat turn",
 }
 PICTURE = "![What voice, person and wrapper add to knowing and to doing]({})"
 
@@ -26,37 +26,30 @@ def picture(study: str, figure: str) -> str:
 
 
 def factors() -> str:
-    """What voice, person and wrapper do to knowing against doing."""
+    """What voice, person and wrapper do to knowing against doing: those that are seen to move one
+    ahead of the other, then those that are not."""
     table = read("why-cells", "cell_effects")
     own = table[(table["on"] == "crossover") & table["effect"].isin(list(FACTORS))]
-    sides = {
-        "move knowing ahead of doing": own[own["low"] > 0],
-        "move doing ahead of knowing": own[own["high"] < 0],
-        "are not seen to do either": own[[side(r.low, r.high) == 0 for r in own.itertuples()]],
-    }
-    parts = []
-    for words, rows in sides.items():
-        each = [
-            f"{FACTORS[r.effect]} {interval(r._asdict())}{made_of(table, r)}"
-            for r in rows.itertuples()
-        ]
-        verb = words.replace("move", "moves", 1).replace("are", "is", 1)
-        if each:
-            parts.append(f"{listed(each)} {words if len(each) > 1 else verb}")
-    return (
-        "The same texts in eight cells, each trained alone on a quarter of the units, tell the "
-        f"differences of the formats apart: {'; '.join(parts)} (nats per token). The replies that "
-        "doing is scored on are in his voice, so that an effect of voice can be a match of sound."
-    )
-
-
-def made_of(table: pd.DataFrame, row) -> str:
-    """What a factor that is told apart from zero adds to knowing and to doing."""
-    if not side(row.low, row.high):
-        return ""
-    own = table[table["effect"] == row.effect].set_index("on")
-    each = {"know": "in knowing", "do_pair": "in doing"}
-    return f", {listed(f'{interval(own.loc[on])} {word}' for on, word in each.items())},"
+    sides = pd.Series([side(r.low, r.high) for r in own.itertuples()], own.index)
+    told = [
+        "Eight cells tell the differences of the formats apart, each trained alone on a quarter of "
+        "the units."
+    ]
+    for row in own[sides != 0].itertuples():
+        first = "knowing" if row.low > 0 else "doing"
+        then = "doing" if row.low > 0 else "knowing"
+        each = table[table["effect"] == row.effect].set_index("on")
+        told.append(
+            f"{capital(FACTORS[row.effect])} moves {first} ahead of {then} by "
+            f"{interval(row._asdict())} nats per token: {interval(each.loc['know'])} in knowing, "
+            f"{interval(each.loc['do_pair'])} in doing."
+        )
+    unseen = [
+        f"{FACTORS[row.effect]} ({interval(row._asdict())})" for row in own[sides == 0].itertuples()
+    ]
+    told += [f"Not seen to do so: {listed(unseen)}."] * bool(unseen)
+    told.append("Doing is scored on replies in his voice, so that this can be a match of sound.")
+    return " ".join(told)
 
 
 def few() -> str:
