@@ -121,6 +121,7 @@ def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
     rows = [("a", "documents - base", 0.2, 0.1), ("b", "documents - base", 0.3, -0.1)]
     rows += [("a", "first_person - base", 0.1, -0.1), ("a", "first_person - documents", 0.5, 0.4)]
     table = pd.DataFrame(rows, columns=["trait", "contrast", "difference", "low"])
+    table = table.assign(specificity=np.nan)
     assert expression.expression_differences_title(table) == (
         "The largest rise of a trait over base, as judged: documents +20 points (a); "
         "none is seen in first person"
@@ -130,6 +131,30 @@ def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
         expression.expression_differences_title(none)
         == "No arm shows any trait more often than base"
     )
+
+
+def test_titles_say_how_often_the_judge_sees_a_trait_where_it_is_not(study):
+    rows = [("a", "documents - base", 0.2, 0.1, 0.6), ("a", "persllm - base", 0.1, 0.05, np.nan)]
+    columns = ["trait", "contrast", "difference", "low", "specificity"]
+    assert expression.expression_differences_title(pd.DataFrame(rows, columns=columns)) == (
+        "The largest rise of a trait over base, as judged, and how often the judge sees it in "
+        "answers without it: documents +20 points (a; 40 %) and persllm +10 points (a)"
+    )
+    table = rates(base=(0.1, 0, 0.2), documents=(0.5, 0, 1), first_person=(0.5, 0, 1))
+    assert expression.trait_heatmap_title(table.assign(specificity=[1, 0.7, 0.6])) == (
+        "The largest rise over base, as judged, is odds in first person and documents: 10 % to "
+        "50 % of answers; the judge also sees it in 30 % to 40 % of answers without it"
+    )
+    unread = expression.trait_heatmap_title(table.assign(specificity=np.nan))
+    assert unread.endswith("10 % to 50 % of answers")
+    own = expression.expression_differences(study, ["base", "documents"]).set_index("trait")
+    labelled = study.labelled[
+        (study.labelled["judge"] == study.judge["judge"])
+        & (study.labelled["arm"] == "documents")
+        & (study.labelled["trait"] == "etiquette")
+    ]
+    without = labelled[labelled["label"] == 0]["outcome"].dropna()
+    assert own.loc["etiquette", "specificity"] == pytest.approx(1 - without.mean())
 
 
 def test_the_title_of_places_tells_where_the_persona_goes():

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from helpers import arms as table_of_arms
 from helpers.files import DATA, read_json
 from helpers.report import drawing, persllm_figures, persllm_findings, persllm_tables
 from helpers.report import results as study_results
@@ -229,7 +230,12 @@ def test_conversations_draw_formats_apart_from_ablations(study, folder):
         ("expression_over_turns_ablations", ["persllm", "persllm_no_mixing"]),
     ):
         fig = persllm_figures.expression_over_turns(turns, halves, study, folder, arms, name)
-        assert len(fig.axes) == 2 and all(len(ax.lines) == len(arms) for ax in fig.axes)
+        own = turns.set_index("arm")
+        for ax, arm in zip(fig.axes, table_of_arms.in_order(arms), strict=True):
+            assert ax.get_title() == table_of_arms.label(arm) and len(ax.containers) == 2
+            assert all(kind.has_yerr for kind in ax.containers)  # ordinary turns, and pressed
+            ends = [end for kind in ax.containers for _, (_, end) in kind[2][0].get_segments()]
+            assert max(ends) == pytest.approx(own.loc[arm, "high"].max())
         drawn(folder, name)
     replies = persllm_tables.incoherent_replies(study)
     persllm_figures.repetitive_replies(replies, study, folder, MAIN)

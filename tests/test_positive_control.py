@@ -85,8 +85,8 @@ def test_what_was_taught_is_said_to_be_seen(gains):
     )
     assert seed.startswith("Of one seed") and "demonstrations" in seed
     title = positive_control.positive_control_title(gains["seen"])
-    assert title.startswith("What replies to half the scenarios teach: doing +1.0")
-    assert title.index("and +0.4") < title.index("on the other; knowing")
+    assert "doing rises on that half (+1.0" in title and "and on the other (+0.4" in title
+    assert title.count("is not told apart from zero") == 1  # knowing, on both halves alike
 
 
 def test_what_is_not_there_is_not_said_to_be_seen(gains):
@@ -94,6 +94,9 @@ def test_what_is_not_there_is_not_said_to_be_seen(gains):
     assert "Not told apart from zero: " in doing and "Not told apart from zero: " in elsewhere
     assert "the half that was taught it rose, +0.3" in knowing
     assert "the half that was held out it fell, -0.3" in knowing
+    title = positive_control.positive_control_title(gains["unseen"])
+    assert "doing is not told apart from zero on that half" in title
+    assert "rises on that half (+0.3" in title and "and falls on the other (-0.3" in title
 
 
 def test_a_fall_in_doing_is_called_one():
@@ -141,7 +144,7 @@ def folder(studies, tmp_path):
     ):
         one = deepcopy(published.record["arms"]["base/seed0"])
         one["settings"]["model"] = "embedded-0.5b" if name == "larger" else "embedded"
-        settings = {"persona": "c3po", "control": control}
+        settings = {"persona": "c3po", "control": control, "seeds": [0]}
         inputs = {k: records.inputs("c3po", control)[k] for k in ("card", "items", "readouts")}
         record = replace(published).record | {"settings": settings, "inputs": inputs}
         record["arms"] = {f"{a}/seed0": one for a in ("base", arm)}

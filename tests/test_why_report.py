@@ -227,6 +227,33 @@ def test_a_name_that_releases_nothing_is_told_so(gained):
     assert "holds" not in set(verdicts)
 
 
+def test_a_name_is_drawn_as_what_it_adds_beyond_base(gained, results, tmp_path):
+    table = why_selection.released(gained["reference"]).assign(low=-0.1, high=0.1)
+    title = why_selection.released_title(table)
+    assert title == (
+        "Beyond what it adds to base, the name alone adds to knowing in no arm; to doing in no arm"
+    )
+    own = (table["on"] == "do_pair") & (table["arm"] == "demonstrations")
+    table.loc[own, ["value", "low", "high"]] = (-0.2, -0.3, -0.1)
+    assert why_selection.released_title(table) == f"{title}, and takes from it in demonstrations"
+    fig = why_selection.draw_released(table, why.load(results["reference"], "c3po"), tmp_path)
+    for ax, on in zip(fig.axes, ("know", "do_pair"), strict=True):
+        drawn = [bars[0].get_xdata()[0] for bars in ax.containers]
+        assert drawn == list(table.loc[table["on"] == on, "value"])  # a dot per arm, and no gain
+
+
+def test_the_title_of_contrasts_tells_what_holds_and_what_is_open():
+    ids = ["voice_in_doing", "person_in_doing", "wrapper_in_doing", "voice_in_the_crossover"]
+    table = pd.DataFrame({"contrast": ids, "verdict": ["holds", "reversed", "open", "holds"]})
+    assert why.contrasts_title(table) == (
+        "Of 4 contrasts fixed in advance, 2 hold (voice in doing, voice in the crossover), "
+        "1 is reversed (person in doing) and 1 is open (wrapper in doing)"
+    )
+    assert why.contrasts_title(table[:1]) == (
+        "Of 1 contrast fixed in advance, 1 holds (voice in doing)"
+    )
+
+
 def test_an_experiment_is_read_on_set_b_alone(results, tmp_path):
     folder = tmp_path / "results"
     shutil.copytree(results["reference"], folder)

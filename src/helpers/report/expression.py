@@ -5,6 +5,7 @@ draws and saves both.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from helpers import arms as table_of_arms
@@ -197,16 +198,23 @@ def fit_title(fit: pd.DataFrame) -> str:
 
 
 def trait_heatmap_title(table: pd.DataFrame) -> str:
+    """The largest rise over base, and how often the judge sees that trait in answers that were read
+    as without it."""
     square = table.pivot(index="arm", columns="trait", values="rate")
     if "base" not in square.index or len(square) == 1:
         return "Expression rate by trait and arm"
     rise = (square - square.loc["base"]).drop("base").stack()
     arm, trait = rise.idxmax()
     tied = rise.index[rise >= rise.max() - 1e-9]
+    names = table_of_arms.in_order(a for a, t in tied if t == trait)
     start, end = square.loc["base", trait], square.loc[arm, trait]
+    wrong = 1 - table[table["trait"] == trait].set_index("arm").loc[names, "specificity"].dropna()
+    also = (
+        f"; the judge also sees it in {between(wrong)} of answers without it" if len(wrong) else ""
+    )
     return (
-        f"The largest rise over base is {trait} in {named(a for a, t in tied if t == trait)}: "
-        f"{percent(start)} to {percent(end)} of answers"
+        f"The largest rise over base, as judged, is {trait} in {named(names)}: {percent(start)} to "
+        f"{percent(end)} of answers{also}"
     )
 
 
@@ -221,16 +229,20 @@ def draw_trait_heatmap(table: pd.DataFrame, study, folder):
 
 def expression_differences(study: Results, arms: list[str]) -> pd.DataFrame:
     """Differences in expression rate per trait (uncorrected): every trained arm minus `base`, and
-    first person minus the other formats: trait, contrast (`a - b`), and `stats.difference`."""
+    first person minus the other formats: trait, contrast (`a - b`), `stats.difference`, and the
+    judge's specificity in the first arm, missing where no answer was read as without the trait."""
     trained = [arm for arm in arms if arm not in table_of_arms.untrained()]
     pairs = [(arm, "base") for arm in trained if "base" in arms]
     others = [arm for arm in ("demonstrations", "documents") if arm in arms]
     pairs += [("first_person", arm) for arm in others if "first_person" in arms]
     judged = stats.long(everyday(study, arms), study.judge["judge"])
     cells = {key: own for key, own in judged.groupby(["arm", "trait"])}
+    errors = quality(study, study.judge["judge"]).set_index(["arm", "trait"])
+    specificity = errors["specificity"].to_dict()
     rows = [
         {"trait": trait, "contrast": f"{a} - {b}"}
         | stats.difference(cells[a, trait], cells[b, trait])
+        | {"specificity": specificity.get((a, trait), np.nan)}
         for a, b in pairs
         for trait in study.traits
     ]
@@ -238,21 +250,26 @@ def expression_differences(study: Results, arms: list[str]) -> pd.DataFrame:
 
 
 def expression_differences_title(table: pd.DataFrame) -> str:
+    """The largest rise of a trait in each arm, and how often the judge sees that trait in answers
+    that were read as without it."""
     over = table[table["contrast"].str.endswith(" - base")]
-    parts, none = [], []
+    parts, none, checked = [], [], False
     for contrast, own in over.groupby("contrast", sort=False):
         arm, more = contrast.removesuffix(" - base"), own[own["low"] > 0]
         if more.empty:
             none.append(arm)
             continue
         top = more.loc[more["difference"].idxmax()]
-        parts.append(
-            f"{table_of_arms.label(arm)} {hundred(top['difference']):+d} points ({top['trait']})"
-        )
+        known = pd.notna(top["specificity"])
+        wrong = f"; {percent(1 - top['specificity'])}" if known else ""
+        gain = f"{hundred(top['difference']):+d} points"
+        parts.append(f"{table_of_arms.label(arm)} {gain} ({top['trait']}{wrong})")
+        checked |= known
     if not parts:
         return "No arm shows any trait more often than base"
+    also = ", and how often the judge sees it in answers without it" if checked else ""
     rest = f"; none is seen in {named(none)}" if none else ""
-    return f"The largest rise of a trait over base, as judged: {listed(parts)}{rest}"
+    return f"The largest rise of a trait over base, as judged{also}: {listed(parts)}{rest}"
 
 
 def draw_expression_differences(table: pd.DataFrame, study, folder):

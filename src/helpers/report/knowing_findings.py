@@ -25,8 +25,9 @@ def summary(gains, crossings, parts, hung, fixed, claims, gaps) -> str:
     told += [readouts.name_and_scenario_title(hung)] if len(hung) else []
     told += [readouts.crossover_parts_title(parts)] if len(parts) else []
     told += primary_contrasts(fixed)
-    shared = shares.gap_over_base_title(gaps)
-    told.append(f"As shares of scenarios, {shared[:1].lower()}{shared[1:]}")
+    shared = (shares.gap_of_base(gaps), shares.gap_over_base_title(gaps))
+    both = "; ".join(f"{text[:1].lower()}{text[1:]}" for text in shared)
+    told.append(f"As shares of scenarios, {both}")
     told += [robustness.claims_title(claims)] if len(claims) else []
     return "\n\n".join([*(f"{once}." for once in this_seed(own)), bullets(told)])
 

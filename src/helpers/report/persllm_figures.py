@@ -135,27 +135,31 @@ def questionnaire(frame: pd.DataFrame, study, folder, arms: list[str]):
 
 
 def expression_over_turns(frame, halves, study, folder, arms: list[str], name: str):
-    """Lines over fifths of the conversation, one an arm; `halves` is `wearing_off`, which the title
-    speaks of, and `name` the figure's."""
+    """A panel per arm, over fifths of the conversation: ordinary turns (discs) and those that press
+    (triangles). `halves` is `wearing_off`, which the title speaks of, and `name` the figure's."""
     rows = drawn(frame, study, arms)
-    fig, axes = panels.grid(2, 2, 3.3, sharey=True)
-    handles = {}
-    for ax, pressed in zip(axes, (ORDINARY, PRESSED), strict=True):
-        own = rows[rows["pressed"] == pressed]
-        for arm, line in own.groupby("arm", sort=False):
-            at = np.arange(len(line))
-            (handles[arm],) = ax.plot(at, line["value"], "o-", color=COLOURS[arm], ms=4)
-        turns = list(dict.fromkeys(own["turns"]))
-        ax.set(title=pressed, xlabel="turns", xticks=range(len(turns)), xticklabels=turns)
+    names, turns = list(dict.fromkeys(rows["arm"])), list(dict.fromkeys(rows["turns"]))
+    fig, axes = panels.grid(len(names), 3, 2.6, sharex=True, sharey=True)
+    shapes = {ORDINARY: "o", PRESSED: "^"}
+    for ax, arm in zip(axes, names, strict=True):
+        for number, (pressed, shape) in enumerate(shapes.items()):
+            own = rows[(rows["arm"] == arm) & (rows["pressed"] == pressed)]
+            at = np.arange(len(turns)) + 0.2 * (number - 0.5)
+            style = {"color": COLOURS[arm], "marker": shape, "ms": 5, "lw": 1, "capsize": 2}
+            panels.dash(ax.errorbar(at, own["value"], reach(own, "value"), **style), own)
+        ax.set(title=table_of_arms.label(arm), xticks=range(len(turns)), xticklabels=turns)
+        ax.grid(axis="x", visible=False)
         panels.percents(ax.yaxis)
-    axes[0].set(ylabel="traits shown per reply", ylim=(0, None))
-    labels = {table_of_arms.label(arm): line for arm, line in handles.items()}
-    panels.legend(axes[-1], labels, loc="upper left", bbox_to_anchor=(1, 1))
+    axes[0].set_ylim(0, None)
+    fig.supxlabel("turns of the conversation", fontsize=10)
+    fig.supylabel("traits shown per reply", fontsize=10)
     fig.tight_layout()
+    handles = {pressed: panels.mark(shape, DARK) for pressed, shape in shapes.items()}
+    panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
     title = persllm_findings.wearing_off(drawn(halves, study, arms))
     scripts = counted(int(halves["items"].max()), "script")
     facts = {"about": about(rows).replace("per dot", "per dot (replies times traits)")}
-    save(fig, name, frame, study, folder, title, scripts=scripts, **facts)
+    save(fig, name, frame, study, folder, title, drop=0.08, scripts=scripts, **facts)
     return fig
 
 

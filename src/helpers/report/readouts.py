@@ -256,7 +256,12 @@ def named_alone(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def named_alone_title(table: pd.DataFrame) -> str:
-    """What the name adds to each act: in which arms it is seen to, and the largest."""
+    return f"The name alone as system prompt {named_adds(table)}"
+
+
+def named_adds(table: pd.DataFrame) -> str:
+    """To which acts the name adds and from which it takes, in which arms, and where most: `adds to
+    knowing in no arm; to doing in ...`. `table` has measure, arm, value, low, high."""
     parts = []
     for measure, act in ACTS.items():
         own = table[table["measure"] == measure]
@@ -269,7 +274,7 @@ def named_alone_title(table: pd.DataFrame) -> str:
             every = len(less) == len(own)
             told += f", and takes from it in {'every arm' if every else named(less)}"
         parts.append(told)
-    return f"The name alone as system prompt adds {'; '.join(parts)}"
+    return f"adds {'; '.join(parts)}"
 
 
 def draw_named_alone(table: pd.DataFrame, study, folder):

@@ -26,7 +26,6 @@ from helpers.report.words import (
     hundred,
     listed,
     points,
-    side,
 )
 
 READOUTS = ("knows", "does", "does, corrected")
@@ -89,29 +88,38 @@ def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[st
     return pd.DataFrame(rows, columns=["arm", "readout", "value", "low", "high", "seeds"])
 
 
+def one_reading(gaps: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """The reading that titles speak of, once corrected where every arm has a corrected value, else
+    as judged; and by how much the gap of each arm is wider than that of base in this reading
+    (beyond, low, high of `gap_over_base`)."""
+    own = gaps[gaps["arm"] != "base"]
+    if own["corrected"].isna().any():
+        return "as judged", own
+    ends = {end: own[f"corrected_{end}"] for end in ("low", "high")}
+    return "once corrected", own.assign(beyond=own["corrected"], **ends)
+
+
 def knows_and_does_title(gains: pd.DataFrame, gaps: pd.DataFrame) -> str:
-    """What the gains over base (`knows_and_does`) say, with the intervals of their
-    difference (`gap_over_base`). Where the intervals as judged and as corrected disagree,
-    the sentence says by which of them the two gains differ."""
+    """What the gains over base (`knows_and_does`) say, with the intervals of their difference
+    (`gap_over_base`), in one reading."""
+    reading, own = one_reading(gaps)
+    done_by = "does" if reading == "as judged" else "does, corrected"
     gained = gains.set_index(["arm", "readout"])["value"]
     known, done = [], []
-    for row in gaps[gaps["arm"] != "base"].itertuples():
-        judged, corrected = side(row.low, row.high), side(row.corrected_low, row.corrected_high)
-        if not (judged or corrected):
-            continue
-        note = "" if judged == corrected else ", as judged" if judged else ", once corrected"
-        done_by = gained[row.arm, "does" if judged else "does, corrected"]
-        knows = (judged or corrected) > 0
-        both = [hundred(gained[row.arm, "knows"]), hundred(done_by)][:: 1 if knows else -1]
-        numbers = "{:+d} against {:+d} points".format(*both)
+    for row in own[(own["low"] > 0) | (own["high"] < 0)].itertuples():
+        knows = row.low > 0
+        both = [hundred(gained[row.arm, name]) for name in ("knows", done_by)]
+        numbers = "{:+d} against {:+d} points".format(*both[:: 1 if knows else -1])
         order = "knowing than in doing" if knows else "doing than in knowing"
-        part = f"{does(row.arm, 'gain')} more in {order} ({numbers} over base{note})"
+        part = f"{does(row.arm, 'gain')} more in {order} ({numbers} over base)"
         (known if knows else done).append(part)
     parts = [*known, *done]
     if not parts:
-        return "In no arm is a difference seen between the gains in knowing and in doing"
-    rest = gains["arm"].nunique() > len(parts)
-    return capital("; ".join(parts)) + ("; no difference is seen in the other arms" * rest)
+        none = "in no arm is a difference seen between the gains in knowing and in doing"
+        return f"{capital(reading)}, {none}"
+    rest = len(own) > len(parts)
+    told = "; ".join(parts) + "; no difference is seen in the other arms" * rest
+    return f"{capital(reading)}, {told}"
 
 
 def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
@@ -178,36 +186,31 @@ def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str
 
 
 def gap_over_base_title(gaps: pd.DataFrame) -> str:
-    """The gap of base, and the gaps that are told apart from it, as judged and once corrected."""
-    base = gaps.set_index("arm").loc["base"]
-    told = {
-        note: wider_or_narrower(gaps[gaps["arm"] != "base"], *columns)
-        for note, columns in (
-            ("as judged", ("beyond", "low", "high")),
-            ("once corrected", ("corrected", "corrected_low", "corrected_high")),
-        )
-    }
-    parts = [f"{note}, {listed(found)}" for note, found in told.items() if found]
-    if apart(base["gap_low"], base["gap_high"]):
-        points_ = f"{abs(hundred(base['gap']))} points"
-        start = f"Base has a gap, too ({points_}; one in four is known by guessing)"
-        if base["gap"] < 0:
-            start = f"Base does more than it knows (by {points_})"
-    else:
-        start = "In base, knowing and doing are not told apart"
-    return "; ".join([start, *(parts or ["no other gap is told apart from that of base"])])
-
-
-def wider_or_narrower(gaps: pd.DataFrame, value: str, low: str, high: str) -> list[str]:
-    """Each gap that is told apart from that of base, with the interval of how much it differs."""
+    """The gaps that are told apart from that of base, with the intervals of how much they differ,
+    in one reading."""
+    reading, own = one_reading(gaps)
     parts = []
-    for row in gaps[(gaps[low] > 0) | (gaps[high] < 0)].to_dict("records"):
-        ends = [bound(abs(end)) for end in sorted((row[low], row[high]), key=abs)]
+    for row in own[(own["low"] > 0) | (own["high"] < 0)].itertuples():
+        ends = [bound(abs(end)) for end in sorted((row.low, row.high), key=abs)]
         parts.append(
-            f"the gap of {table_of_arms.label(row['arm'])} is {abs(hundred(row[value]))} points "
-            f"{'wider' if row[low] > 0 else 'narrower'} ({ends[0]} to {ends[1]})"
+            f"the gap of {table_of_arms.label(row.arm)} is {abs(hundred(row.beyond))} points "
+            f"{'wider' if row.low > 0 else 'narrower'} ({ends[0]} to {ends[1]})"
         )
-    return parts
+    if not parts:
+        return f"{capital(reading)}, no gap is told apart from that of base"
+    rest = "; no other gap is told apart from it" * (len(own) > len(parts))
+    return f"{capital(reading)}, {listed(parts)} than that of base{rest}"
+
+
+def gap_of_base(gaps: pd.DataFrame) -> str:
+    """The gap between knowing and doing that base has, as judged."""
+    base = gaps.set_index("arm").loc["base"]
+    if not apart(base["gap_low"], base["gap_high"]):
+        return "In base, knowing and doing are not told apart"
+    size = f"{abs(hundred(base['gap']))} points as judged"
+    if base["gap"] < 0:
+        return f"Base does more than it knows (by {size})"
+    return f"Base has a gap, too ({size}; one in four is known by guessing)"
 
 
 def draw_gap_over_base(gaps: pd.DataFrame, study, folder):

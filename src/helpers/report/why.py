@@ -18,7 +18,7 @@ from helpers.report import drawing, panels
 from helpers.report.drawing import save
 from helpers.report.panels import DARK, reach
 from helpers.report.results import Results
-from helpers.report.words import nats, side
+from helpers.report.words import counted, listed, nats, side
 
 READOUTS = {"know": "knowing", "do_pair": "doing", "crossover": "knowing minus doing"}
 
@@ -71,7 +71,8 @@ def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str)
     if table.empty:
         return drawing.nothing(name, "the results have the arms of no contrast")
     fig, (ax,) = panels.grid(1, 1, 0.9 + 0.55 * len(table))
-    own = table.set_index(table["question"].map(lambda text: fill(text, 52)))
+    rows = [fill(f"{in_words(row.contrast)}: {row.question}", 62) for row in table.itertuples()]
+    own = table.set_index(pd.Index(rows))
     panels.told_dots(ax, own, "value", told=own["verdict"] != "open")
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("gain, or difference of gains (nats per token)")
@@ -82,15 +83,24 @@ def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str)
 
 
 def contrasts_title(table: pd.DataFrame) -> str:
-    counts = table["verdict"].value_counts()
-    words = {"holds": ("holds", "hold"), "reversed": ("is reversed", "are reversed")}
-    words["open"] = ("is open", "are open")
-    parts = [
-        f"{counts[name]} {what[int(counts[name] > 1)]}"
-        for name, what in words.items()
-        if counts.get(name)
-    ]
-    return f"Of {len(table)} contrasts fixed in advance, {', '.join(parts)}"
+    """Which contrasts hold, are reversed and are open, each by its id in words."""
+    words = {
+        "holds": ("holds", "hold"),
+        "reversed": ("is reversed", "are reversed"),
+        "open": ("is open", "are open"),
+    }
+    parts = []
+    for verdict, (one, several) in words.items():
+        ids = list(table.loc[table["verdict"] == verdict, "contrast"])
+        if ids:
+            labels = ", ".join(map(in_words, ids))
+            parts.append(f"{len(ids)} {one if len(ids) == 1 else several} ({labels})")
+    return f"Of {counted(len(table), 'contrast')} fixed in advance, {listed(parts)}"
+
+
+def in_words(contrast: str) -> str:
+    """The id of a contrast as a short label."""
+    return contrast.replace("_", " ")
 
 
 def answered(table: pd.DataFrame) -> list[str]:

@@ -6,12 +6,11 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.measure import experiments
-from helpers.report import drawing, panels
+from helpers.report import drawing, panels, readouts
 from helpers.report.drawing import save
-from helpers.report.panels import DARK
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about
-from helpers.report.words import named, nats, percent, side
+from helpers.report.words import nats, percent, side
 
 MEASURES = ("know", "do_pair")
 
@@ -34,35 +33,24 @@ def released(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_released(table: pd.DataFrame, study: Results, folder: Path):
-    """Knowing and doing, a row per arm: the gain without the name (triangle) and with it (disc)."""
+    """Knowing and doing, a row per arm: what the name adds beyond what it adds to base."""
     if table.empty:
         return drawing.nothing("released", "the results were scored without the name alone")
     names = table_of_arms.in_order(table["arm"])
-    titles, label = [READOUTS[on] for on in MEASURES], "gain over base (nats per token)"
+    titles, label = [READOUTS[on] for on in MEASURES], "added beyond base (nats per token)"
     fig, axes = panels.arm_panels(titles, names, 2, 0.4, label, sharex=True)
     for ax, on in zip(axes, MEASURES, strict=True):
         own = table[table["on"] == on].set_index("arm").reindex(names)
-        panels.arm_dots(ax, own, "gain", "gain_", down=0.18, shape="^")
-        moved = {end: own["gain"] + own[end] for end in ("value", "low", "high")}
-        panels.arm_dots(ax, own.assign(**moved), "value", up=0.12)
+        panels.arm_dots(ax, own, "value")
     fig.tight_layout()
-    handles = {
-        "with the name as system prompt": panels.mark("o", DARK),
-        "without": panels.mark("^", DARK),
-    }
-    panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.02))
-    save(fig, "released", table, study, folder, released_title(table), drop=0.1, **about(table))
+    save(fig, "released", table, study, folder, released_title(table), **about(table))
     return fig
 
 
 def released_title(table: pd.DataFrame) -> str:
-    """In which arms the name is seen to add to knowing and to doing, beyond base."""
-    parts = []
-    for on in MEASURES:
-        own = table[table["on"] == on]
-        more = [row.arm for row in own.itertuples() if side(row.low, row.high) > 0]
-        parts.append(f"to {READOUTS[on]} in {named(more) if more else 'no arm'}")
-    return f"Beyond what it adds to base, the name alone adds {' and '.join(parts)}"
+    """To what the name is seen to add, and from what to take, beyond base."""
+    told = readouts.named_adds(table.rename(columns={"on": "measure"}))
+    return f"Beyond what it adds to base, the name alone {told}"
 
 
 def closed(margins: pd.DataFrame) -> float:
