@@ -10,6 +10,7 @@ from helpers import arms, files
 from helpers.corpus.personas import load_persona, trait_ids
 from helpers.files import StudyError
 from helpers.measure import contrasts, experiments
+from helpers.measure import margins as measured
 
 TRAITS = trait_ids(load_persona("c3po"))
 EFFECTS = st.dictionaries(
@@ -60,22 +61,53 @@ def test_planted_effects_of_the_cells_are_found(effects):
 
 
 @settings(max_examples=8)
-@given(EFFECTS, st.sampled_from([*arms.CELLS]), st.sampled_from([*arms.CELLS]))
-def test_what_carries_a_crossover_adds_up_to_it(effects, a, b):
+@given(EFFECTS, st.sampled_from(("", "_chat")))
+def test_what_a_lead_is_made_of_adds_up_to_it(effects, wrapper):
     frame = margins(planted(effects), arms.CELLS, items=1, seeds=(0,))
-    whole = experiments.combined(frame, [a], [b], "crossover").to_numpy().mean()
-    assert experiments.carried(frame, a, b)["value"].sum() == pytest.approx(whole, abs=1e-9)
+    pair = f"documents{wrapper}", f"first_person{wrapper}"
+    found = experiments.carried(frame, *pair)
+    for on, own in found.groupby("on"):
+        whole = experiments.combined(frame, [pair[0]], [pair[1]], on).to_numpy().mean()
+        assert own["value"].sum() == pytest.approx(whole, abs=1e-9)
+    own = found[found["on"] == "crossover"].set_index("factor")["value"]
+    sign = -1 if wrapper else 1
+    for factor in ("voice", "person"):
+        truth = effects.get(factor, 0) + sign * effects.get(f"{factor} x wrapper", 0)
+        assert own[factor] == pytest.approx(truth, abs=1e-9)
 
 
-def test_documents_and_first_person_texts_differ_by_voice_and_person(tmp_path):
+def test_documents_and_first_person_texts_differ_by_voice_and_person():
     frame = margins(planted({"voice": 0.3, "person": 0.1}), arms.CELLS, noise=0.05)
-    table = experiments.carried(frame, "documents", "first_person").set_index("effect")
-    assert set(table.index) == {"voice", "person", "voice x wrapper", "person x wrapper"}
+    table = experiments.carried(frame, "documents", "first_person")
+    table = table[table["on"] == "crossover"].set_index("factor")
     assert table.loc["voice", "share"] == pytest.approx(0.75, abs=0.15)
     for name, truth in (("voice", 0.3), ("person", 0.1)):
         assert table.loc[name, "low"] < truth < table.loc[name, "high"]
         assert table.loc[name, "p_scenarios"] < 0.01
     assert table.loc["voice", "low"] > 0.2
+
+
+def test_an_effect_on_doing_is_that_on_one_reply_minus_that_on_the_other():
+    rng = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product(
+        [["base", *arms.CELLS], [f"i{n}" for n in range(6)], [1, 2], [0, 1]],
+        names=["arm", "item", "version", "option"],
+    )
+    choices = index.to_frame(index=False).assign(
+        seed=0, set="b", scenario_trait="odds", setting="everyday", measure="do_pair"
+    )
+    voice = choices["arm"].map(lambda arm: arms.CELLS.get(arm, {}).get("voice"))
+    said = np.where(choices["option"] == 0, 0.3 * (voice == "his"), 0.7 * (voice == "neutral"))
+    noise = rng.normal(0, 0.01, len(choices))
+    choices = choices.assign(condition="own", n_tokens=10, nll=10 * (2 - said + noise))
+    table = experiments.effects_on_replies(choices).set_index(["effect", "reply"])["value"]
+    assert table["voice", "in persona"] == pytest.approx(-0.3, abs=0.03)
+    assert table["voice", "neutral"] == pytest.approx(0.7, abs=0.03)
+    assert table["person", "neutral"] == pytest.approx(0, abs=0.03)
+    know = choices.assign(measure="know")
+    frame = measured.margins(pd.concat([choices, know]))
+    whole = experiments.effect_tables(frame, "do_pair")[("voice",)].to_numpy().mean()
+    assert whole == pytest.approx(table["voice", "in persona"] - table["voice", "neutral"])
 
 
 def test_without_a_cell_there_are_no_effects():

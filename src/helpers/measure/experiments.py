@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.measure.contrasts import load_contrasts
-from helpers.measure.margins import DO, KNOW, gains
+from helpers.measure.margins import DO, KNOW, gains, replies
 from helpers.measure.stats import compare, holm, over_scenarios, paired
 
 READOUTS = (KNOW, DO, "crossover")
@@ -129,21 +129,39 @@ def name_of(factors: tuple[str, ...]) -> str:
     return " x ".join(factors)
 
 
-def carried(margins: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """What the crossover of two cells (`a` minus `b`) is the sum of: the columns of `effects`
-    without `on`, and share, the value over the sum.
+def effects_on_replies(choices: pd.DataFrame) -> pd.DataFrame:
+    """What each factor adds to the likelihood of the in-persona reply, and of the neutral one:
+    effect, reply (`in persona`, `neutral`), value (nats per token), low, high, seeds, items and
+    more as `counted`. The factor's effect on doing is the first minus the second."""
+    rows = [
+        {"effect": name_of(factors), "reply": reply} | counted(table)
+        for reply, own in zip(("in persona", "neutral"), replies(choices).values(), strict=True)
+        for factors, table in effect_tables(own, DO).items()
+        if len(factors) == 1
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["effect", "reply", "value", "low", "high"])
 
-    Two cells differ by the sum of the effects whose sign differs between them. Documents and
-    first-person texts, both raw, differ by voice, by person, and by the product of each of these
-    two with the wrapper.
+
+def carried(margins: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    """What the lead of cell `a` over cell `b` is the sum of, in every readout: on, factor, value
+    (nats per token), low, high and more as `counted`, and share, the value over the sum.
+
+    The two cells are alike in the wrapper and unlike in voice and in person, as documents and
+    first-person texts are. The part of each of these two factors is its effect in that wrapper: the
+    effect and its product with the wrapper. Products of the two take the same sign in both cells.
     """
     rows = []
-    for factors, table in effect_tables(margins, "crossover").items():
-        turned = (sign(a, factors) - sign(b, factors)) / 2
-        if turned:
-            rows.append({"effect": name_of(factors)} | counted(turned * table))
-    table = pd.DataFrame(rows, columns=None if rows else ["effect", "value", "low", "high"])
-    return table.assign(share=table["value"] / table["value"].sum())
+    for on in READOUTS:
+        tables = effect_tables(margins, on)
+        for factor in ("voice", "person") if tables else ():
+            turned = [
+                (sign(a, factors) - sign(b, factors)) / 2 * table
+                for factors, table in tables.items()
+                if factor in factors and {"voice", "person"} - set(factors)
+            ]
+            rows.append({"on": on, "factor": factor} | counted(sum(turned)))
+    table = pd.DataFrame(rows, columns=None if rows else ["on", "factor", "value", "low", "high"])
+    return table.assign(share=table["value"] / table.groupby("on")["value"].transform("sum"))
 
 
 # Doses, strengths, traits

@@ -58,6 +58,18 @@ def margins(choices: pd.DataFrame, per: str = "token") -> pd.DataFrame:
     return found.set_axis(["margin", "gain"], axis=1).reset_index()
 
 
+def replies(choices: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """A gain taken apart: what makes the true option likelier than base makes it, and what makes
+    the others so, each over both pairs of replies: `KEYS`, gain (nats per token, above zero where
+    likelier). The gain of `margins` is the first minus the second."""
+    rows = options(choices, "token")
+    found = {}
+    for name, own in (("true", rows["option"] == 0), ("others", rows["option"] > 0)):
+        each = rows[own].groupby([*KEYS, "version"])["gained"].mean()
+        found[name] = each.groupby(level=KEYS, sort=False).mean().rename("gain").reset_index()
+    return found
+
+
 def hits(choices: pd.DataFrame, per: str = "token") -> pd.DataFrame:
     """Whether the true option wins: `KEYS`, `outcome` (1 where its fit is the highest) and `gained`
     (1 where it gained most over base). Options that are level share the win, so that base, whose

@@ -42,14 +42,18 @@ def templates() -> dict[str, str]:
 
 def caption(name: str, results, **facts: object) -> str:
     """The caption of a figure: its template filled with `facts` and with what every caption may
-    name: judge (the primary one), persona, base_model.
+    name: judge (the primary one), persona, base_model, units (of training text, at most) and over
+    (what intervals are over).
 
     Raises StudyError where the template or one of its fields is missing.
     """
+    seeds = results.record["settings"]["seeds"]
     shared = {
         "judge": results.judge["judge"],
         "persona": results.card["name"],
         "base_model": base_model(results.record),
+        "units": results.record["prepared"]["corpus"]["settings"]["train_units"],
+        "over": "scenarios and seeds" if len(seeds) > 1 else "scenarios",
     }
     if name not in templates():
         raise StudyError(f"captions.yaml has no template for the figure '{name}'; add one.")

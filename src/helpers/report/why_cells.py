@@ -11,7 +11,7 @@ from helpers.report import panels
 from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about, told_apart
-from helpers.report.words import capital, listed, nats, percent
+from helpers.report.words import capital, listed, nats
 
 BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
 MAIN = ("voice", "person", "wrapper")
@@ -80,27 +80,52 @@ def effects_title(table: pd.DataFrame) -> str:
     return f"What moves knowing against doing: {listed(parts)}"
 
 
-def found(effects: pd.DataFrame, carried: pd.DataFrame) -> list[str]:
-    """The main effects on each readout, the largest product, and what carries the crossover of
-    documents and first-person texts, in sentences."""
+def found(
+    effects: pd.DataFrame, on_replies: pd.DataFrame, carried: dict[str, pd.DataFrame]
+) -> list[str]:
+    """The main effects on each readout, what the voice does to either reply, the products, and what
+    carries the leads of documents over first-person texts (by wrapper), in sentences."""
     sentences = []
     for on, word in READOUTS.items():
         own = effects[(effects["on"] == on) & effects["effect"].isin(MAIN)]
-        parts = [
-            f"{TURNED[row.effect]} {nats(row.value, row.low, row.high)}" for row in own.itertuples()
-        ]
+        parts = [f"{TURNED[row.effect]} {interval(row)}" for row in own.itertuples()]
         sentences.append(f"in {word}: {listed(parts)} nats per token")
+    sentences += of_voice(on_replies)
     products = effects[(effects["on"] == "crossover") & ~effects["effect"].isin(MAIN)]
-    if len(seen := told_apart(products)):
-        parts = [f"{r.effect} {nats(r.value, r.low, r.high)}" for r in seen.itertuples()]
-        sentences.append(f"factors that depend on one another in the crossover: {listed(parts)}")
-    else:
-        sentences.append("no two factors are seen to depend on one another in the crossover")
-    if len(carried):
-        parts = [f"{row.effect} {percent(row.share)}" for row in carried.itertuples()]
-        whole = nats(carried["value"].sum())
-        sentences.append(
-            f"of the crossover of documents and first-person texts, both raw ({whole}), "
-            f"{listed(parts)}"
-        )
+    parts = [f"{row.effect} {interval(row)}" for row in told_apart(products).itertuples()]
+    sentences.append(
+        f"factors that depend on one another in the crossover (not corrected for the number of "
+        f"products): {listed(parts)}"
+        if parts
+        else "no two factors are seen to depend on one another in the crossover"
+    )
+    for wrapper, table in carried.items():
+        sentences += of_leads(table, wrapper)
     return list(map(capital, sentences))
+
+
+def of_voice(on_replies: pd.DataFrame) -> list[str]:
+    """What neutral prose rather than his voice does to the likelihood of either reply."""
+    if on_replies.empty:
+        return []
+    own = on_replies[on_replies["effect"] == "voice"].set_index("reply")
+    each = {reply: interval(own.loc[reply]) for reply in own.index}
+    return [
+        "neutral prose rather than his voice makes the reply in character likelier by "
+        f"{each['in persona']}, and the neutral one by {each['neutral']}: doing is the first minus "
+        "the second, so that each voice may favour its own sound"
+    ]
+
+
+def of_leads(table: pd.DataFrame, wrapper: str) -> list[str]:
+    """What the leads of documents over first-person texts are made of, in one wrapper."""
+    told = []
+    for on, own in table.groupby("on", sort=False):
+        parts = [f"{row.factor} {interval(row)}" for row in own.itertuples()]
+        told.append(f"{READOUTS[on]} {nats(own['value'].sum())} = {' and '.join(parts)}")
+    lead = f"what documents gain more than first-person texts, {wrapper}"
+    return [f"{lead}: {'; '.join(told)}"] if told else []
+
+
+def interval(row) -> str:
+    return nats(row.value, row.low, row.high)

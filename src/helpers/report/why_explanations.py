@@ -10,12 +10,13 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from helpers import files
-from helpers.files import StudyError, atomic, shown
+from helpers.files import StudyError, shown
 from helpers.measure import margins
 from helpers.measure.contrasts import load_contrasts
-from helpers.report import why, why_selection, why_weights
+from helpers.report import why, why_limits, why_weights
+from helpers.report.page_words import markdown_table
 from helpers.report.results import Results
-from helpers.report.words import bullets, capital, counted, listed, nats, percent
+from helpers.report.words import bullets, capital, counted, listed
 from helpers.rows import Row, Text, different_ids, read_mapping
 
 PAGE = "docs/why.md"
@@ -63,8 +64,9 @@ def standing(predicts: dict[str, str], seen: dict[str, str]) -> str:
 
 
 def explanations(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Each explanation, what it predicts, what was seen and whether it stands. `tables` are those
-    of `why.contrasts`, of all experiments."""
+    """Each explanation, what it predicts, what was seen and whether it stands (`not tested` where
+    none of its contrasts has been seen). `tables` are those of `why.contrasts`, of all
+    experiments."""
     seen = {row.contrast: row.verdict for table in tables for row in table.itertuples()}
     rows = []
     for one in load_explanations():
@@ -74,7 +76,7 @@ def explanations(tables: list[pd.DataFrame]) -> pd.DataFrame:
                 "explanation": one["explanation"],
                 "predicted": in_words(names),
                 "seen": in_words({name: seen.get(name, "not run") for name in names}),
-                "verdict": standing(names, seen),
+                "verdict": standing(names, seen) if set(names) & set(seen) else "not tested",
             }
         )
     return pd.DataFrame(rows)
@@ -87,15 +89,13 @@ def in_words(verdicts: dict[str, str]) -> str:
 
 def found(table: pd.DataFrame) -> str:
     """How many explanations stand, fall or are left open."""
-    untried = ~table["seen"].str.contains(r": (?!not run)", regex=True)
-    counts = table.loc[~untried, "verdict"].value_counts()
+    counts = table["verdict"].value_counts()
     words = {
         "stands": ("stands", "stand"),
         "falls": ("falls", "fall"),
         "open": ("is left open", "are left open"),
-        "untried": ("has not been tested yet", "have not been tested yet"),
+        "not tested": ("has not been tested yet", "have not been tested yet"),
     }
-    counts["untried"] = untried.sum()
     parts = [f"{counts[k]} {w[int(counts[k] > 1)]}" for k, w in words.items() if counts.get(k)]
     return capital(f"of {len(table)} explanations, {listed(parts)}")
 
@@ -103,85 +103,46 @@ def found(table: pd.DataFrame) -> str:
 # The page
 
 
-def verdicts(folders: dict[str, Path], persona: str) -> list[pd.DataFrame]:
-    """The contrasts of every experiment whose study has results (study -> folder)."""
+def verdicts(studies: dict[str, Results]) -> list[pd.DataFrame]:
+    """The contrasts of every experiment that has results."""
     found_tables = []
-    for experiment, name in STUDIES.items():
-        if name in folders:
-            study = why.load(folders[name], persona)
-            changed = experiment == "weights" and (study.folder / "changed.csv").exists()
-            gained = why_weights.with_changes(study) if changed else margins.margins(study.choices)
-            table = why.contrasts(gained, experiment)
-            found_tables += [table] * (len(table) > 0)
+    for experiment, study in studies.items():
+        changed = experiment == "weights" and (study.folder / "changed.csv").exists()
+        gained = why_weights.with_changes(study) if changed else margins.margins(study.choices)
+        table = why.contrasts(gained, experiment)
+        found_tables += [table] * (len(table) > 0)
     return found_tables
 
 
-def limits(study: Results) -> list[str]:
-    """What the predictions about names and weights leave open, with what was seen of it, in
-    sentences; `study` is the one that both were read from."""
-    told = of_name(why_selection.released(margins.margins(study.choices)))
-    if (study.folder / "changed.csv").exists():
-        left = why_weights.left(why_weights.with_changes(study))
-        left = left.set_index(["arm", "change", "on"])
-        told += [of_constant(left), of_reversal(left)]
-    return told
-
-
-def of_name(released: pd.DataFrame) -> list[str]:
-    """What the name does to acting in each of the two formats whose difference is a contrast."""
-    if released.empty:
-        return []
-    own = released[released["on"] == "do_pair"].set_index("arm")
-    each = [
-        f"{nats(*own.loc[arm, ['value', 'low', 'high']])} in {arm}"
-        for arm in ("documents", "demonstrations")
-    ]
-    return [
-        "**The name.** To add more to acting in documents than in demonstrations, it need only "
-        f"take from demonstrations. Beyond base, it adds {listed(each)}"
-    ]
-
-
-def of_constant(left: pd.DataFrame) -> str:
-    """What a constant keeps, since the prediction was only that it keeps anything."""
-    kept = [
-        f"{percent(left.loc[(arm, 'shift', on), 'kept'])} of what {arm} gain in {act}"
-        for arm, on, act in (
-            ("documents", "know", "knowing"),
-            ("demonstrations", "do_pair", "doing"),
+def made_from(studies: dict[str, Results]) -> str:
+    """A table of how the experiments were run: study, units, seeds and number formats."""
+    rows = []
+    for experiment, study in studies.items():
+        record = study.record
+        units = record["prepared"]["corpus"]["settings"]["train_units"]
+        trained, scored = (
+            listed(sorted({own["dtype"].removeprefix("torch.") for own in record[part].values()}))
+            for part in ("training", "arms")
         )
-    ]
-    return (
-        "**A constant.** The prediction was that anything is left, so a small rest would have "
-        f"passed. The constant keeps {listed(kept)}. It is the mean over held-out demonstrations, "
-        "for documents too. A gain that is alike under every scenario can be kept by a constant, "
-        "however it was learnt: this does not tell steering from another way to learn"
-    )
+        name, seeds = experiment.replace("_", " "), ", ".join(map(str, record["settings"]["seeds"]))
+        rows.append([name, f"`{STUDIES[experiment]}`", str(units), seeds, trained, scored])
+    head = ["experiment", "study", "units, at most", "seeds", "trained in", "scored in"]
+    return markdown_table(head, rows)
 
 
-def of_reversal(left: pd.DataFrame) -> str:
-    """What the reversed adapters do against base, since the prediction held them against the
-    adapters as they are."""
-    turned = [
-        f"{nats(*left.loc[(arm, '-1', on), ['value', 'low', 'high']])} for {arm} in {act}"
-        for arm, on, act in (
-            ("documents", "know", "knowing"),
-            ("demonstrations", "do_pair", "doing"),
-        )
-    ]
-    back, there = (left.loc[("documents", change, "do_pair"), "value"] for change in ("-1", "1"))
-    return (
-        "**Reversal.** The prediction was that strength 1 is above strength -1. This comes true "
-        "also where -1 changes nothing. Against base, -1 is "
-        f"{listed(turned)}. Whether it turns the character round or damages the model is not told "
-        f"apart: no other texts were scored. Documents add {nats(there)} to doing, and their "
-        f"reverse makes it {nats(back)}"
-    )
+def load(folders: dict[str, Path], persona: str) -> dict[str, Results]:
+    """The results of the studies of experiments, by experiment."""
+    return {
+        experiment: why.load(folders[name], persona)
+        for experiment, name in STUDIES.items()
+        if name in folders
+    }
 
 
-def page(tables: list[pd.DataFrame], open_: list[str]) -> str:
-    """The page on the experiments: every explanation, what its predictions leave open (`limits`),
-    and every contrast as it was answered."""
+def page(studies: dict[str, Results]) -> str:
+    """The page on the experiments: every explanation, what its predictions leave open, every
+    contrast as it was answered, and how the experiments were run."""
+    tables, open_ = verdicts(studies), why_limits.limits(studies)
     table = explanations(tables)
     seen = pd.concat(tables, ignore_index=True)
     once = ", so that intervals are about *this seed* alone" if seen["seeds"].max() == 1 else ""
@@ -189,14 +150,14 @@ def page(tables: list[pd.DataFrame], open_: list[str]) -> str:
         "# What separates knowing from doing",
         "",
         f"{found(table)}. Each contrast was fixed and each prediction written before anything was "
-        "trained or scored for these experiments. `not run` stands where the study of an "
+        "scored for these experiments. `not run` stands where the study of an "
         "experiment has no results yet (`make why`).",
         "",
         "*Stands* means that what was predicted came true, and no more: another explanation may "
         "predict the same. Knowing and doing are [gains](reading_the_numbers.md#margin-and-gain) "
         f"over `base`, in nats per token, on at most {seen['items'].max():.0f} scenarios of set b, "
         f"from {counted(int(seen['seeds'].max()), 'seed')}{once}. The 95 % intervals are over "
-        "scenarios and seeds.",
+        f"scenarios{' and seeds' if seen['seeds'].max() > 1 else ''}.",
         "",
     ]
     lines += ["| explanation | predicted | seen | verdict |", "|---|---|---|---|"]
@@ -208,6 +169,7 @@ def page(tables: list[pd.DataFrame], open_: list[str]) -> str:
         lines += ["", "## What the predictions do not test", "", bullets(open_)]
     lines += ["", "## The contrasts", ""]
     lines += [bullets(why.answered(one)) for one in tables]
+    lines += ["", "## How the experiments were run", "", made_from(studies)]
     return "\n".join(lines) + "\n"
 
 
@@ -221,10 +183,7 @@ def main() -> None:
                 folders[name] = path
     if not folders:
         sys.exit(f"error: none of {', '.join(sorted(set(STUDIES.values())))} has results.")
-    with atomic(files.ROOT / PAGE) as temporary:
-        name = STUDIES["weights"]
-        open_ = limits(why.load(folders[name], "c3po")) if name in folders else []
-        temporary.write_text(page(verdicts(folders, "c3po"), open_), encoding="utf-8")
+    files.write_text(files.ROOT / PAGE, page(load(folders, "c3po")))
     print(f"written: {PAGE}")
 
 
