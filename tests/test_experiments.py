@@ -101,13 +101,13 @@ def test_an_effect_on_doing_is_that_on_one_reply_minus_that_on_the_other():
     noise = rng.normal(0, 0.01, len(choices))
     choices = choices.assign(condition="own", n_tokens=10, nll=10 * (2 - said + noise))
     table = experiments.effects_on_replies(choices).set_index(["effect", "reply"])["value"]
-    assert table["voice", "in persona"] == pytest.approx(-0.3, abs=0.03)
+    assert table["voice", "in character"] == pytest.approx(-0.3, abs=0.03)
     assert table["voice", "neutral"] == pytest.approx(0.7, abs=0.03)
     assert table["person", "neutral"] == pytest.approx(0, abs=0.03)
     know = choices.assign(measure="know")
     frame = measured.margins(pd.concat([choices, know]))
     whole = experiments.effect_tables(frame, "do_pair")[("voice",)].to_numpy().mean()
-    assert whole == pytest.approx(table["voice", "in persona"] - table["voice", "neutral"])
+    assert whole == pytest.approx(table["voice", "in character"] - table["voice", "neutral"])
 
 
 def test_without_a_cell_there_are_no_effects():

@@ -16,6 +16,7 @@ from helpers.measure.margins import DO, KNOW, gains, replies
 from helpers.measure.stats import compare, holm, over_scenarios, paired
 
 READOUTS = (KNOW, DO, "crossover")
+PAIR = ("in character", "neutral")  # the two replies that doing is scored on
 # Factor -> the level whose mean the effect adds, and the one whose mean it takes off.
 LEVELS = {"voice": ("neutral", "his"), "person": ("he", "I"), "wrapper": ("raw", "chat")}
 FACTORS = tuple(LEVELS)
@@ -131,11 +132,11 @@ def name_of(factors: tuple[str, ...]) -> str:
 
 def effects_on_replies(choices: pd.DataFrame) -> pd.DataFrame:
     """What each factor adds to the likelihood of the in-persona reply, and of the neutral one:
-    effect, reply (`in persona`, `neutral`), value (nats per token), low, high, seeds, items and
+    effect, reply (`PAIR`), value (nats per token), low, high, seeds, items and
     more as `counted`. The factor's effect on doing is the first minus the second."""
     rows = [
         {"effect": name_of(factors), "reply": reply} | counted(table)
-        for reply, own in zip(("in persona", "neutral"), replies(choices).values(), strict=True)
+        for reply, own in zip(PAIR, replies(choices).values(), strict=True)
         for factors, table in effect_tables(own, DO).items()
         if len(factors) == 1
     ]

@@ -20,6 +20,7 @@ def limits(studies: dict[str, Results]) -> list[str]:
         told += of_seeds(read_table(folder, "choices"))
     if "selection" in studies:
         study = studies["selection"]
+        told += of_all_units(study)
         told += of_name(why_selection.released(margins.margins(study.choices)))
         if (study.folder / "changed.csv").exists():
             left = why_weights.left(why_weights.with_changes(study))
@@ -59,14 +60,14 @@ def of_cells(study: Results) -> list[str]:
     }
     likelier = {
         reply: nats(*replies.loc[("voice", reply), ["value", "low", "high"]])
-        for reply in ("neutral", "in persona")
+        for reply in experiments.PAIR
     }
     return [
         "**Voice.** Both predictions rest on one effect, that of the voice on doing; its effect on "
         f"knowing is {added['voice', margins.KNOW]}. The two replies of a pair differ in voice, "
         "and the four options of knowing do not, so that an effect of sound must show as a "
         "crossover. Neutral prose rather than his voice makes the neutral reply likelier by "
-        f"{likelier['neutral']} and the reply in character by {likelier['in persona']}: either "
+        f"{likelier['neutral']} and the reply in character by {likelier['in character']}: either "
         "voice may favour its own sound",
         "**Person.** *He* comes with his name, and *I* without. *He* rather than *I* adds "
         f"{added['person', margins.KNOW]} to knowing and {added['person', margins.DO]} to doing. "
@@ -76,6 +77,25 @@ def of_cells(study: Results) -> list[str]:
         "counts for more than what a text says was no prediction",
         "**More documents.** One of the predictions is that nothing is seen. A small effect and a "
         "weak experiment make it come true as well",
+    ]
+
+
+def of_all_units(study: Results) -> list[str]:
+    """What documents rather than first-person texts do to either reply when all units are there."""
+    found = {}
+    for reply, own in zip(experiments.PAIR, margins.replies(study.choices).values(), strict=True):
+        table = experiments.combined(own, ["documents"], ["first_person"], margins.DO)
+        if not table.size:
+            return []
+        found[reply] = experiments.counted(table)
+    told = {reply: nats(own["value"], own["low"], own["high"]) for reply, own in found.items()}
+    values = [abs(found[reply]["value"]) for reply in experiments.PAIR]
+    larger = "reply in character" if values[0] > values[1] else "neutral reply"
+    return [
+        f"**All units.** In the study `{study.record['settings']['run']}`, with all units, "
+        "documents rather than first-person texts make the reply in character likelier by "
+        f"{told['in character']} and the neutral one by {told['neutral']}. There the "
+        f"{larger} makes the larger part of the difference in doing"
     ]
 
 

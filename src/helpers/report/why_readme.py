@@ -32,7 +32,7 @@ def factors() -> str:
     replies = read("why-cells", "effects_on_replies").set_index(["effect", "reply"])
     crossed = {name: table.loc[(name, "crossover")] for name in FACTORS}
     moves = {name: side(row["low"], row["high"]) for name, row in crossed.items()}
-    neutral, own = (replies.loc[("voice", reply), "value"] for reply in ("neutral", "in persona"))
+    neutral, own = (replies.loc[("voice", reply), "value"] for reply in ("neutral", "in character"))
     need(
         moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
         "The voice puts knowing ahead of doing, mostly by the neutral reply.",
