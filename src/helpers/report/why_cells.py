@@ -112,8 +112,8 @@ def of_voice(on_replies: pd.DataFrame) -> list[str]:
     each = {reply: interval(own.loc[reply]) for reply in own.index}
     return [
         "neutral prose rather than his voice makes the reply in character likelier by "
-        f"{each['in character']}, and the neutral one by {each['neutral']}: doing is the first minus "
-        "the second, so that each voice may favour its own sound"
+        f"{each['in character']}, and the neutral one by {each['neutral']}: doing is the first "
+        "minus the second, so that each voice may favour its own sound"
     ]
 
 
