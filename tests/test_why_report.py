@@ -175,7 +175,10 @@ def test_the_voice_is_found_to_put_knowing_ahead_and_the_chat_doing(gained, resu
     chosen = why.load(results["why-cells"], "c3po").choices
     effects = why_cells.experiments.effects(rows)
     title = why_cells.effects_title(effects)
-    assert "voice (+0.20)" in title and "wrapper (+0.30)" in title and "person" not in title
+    assert title == (
+        "What puts knowing ahead of doing: neutral prose rather than his voice (+0.20) and raw "
+        "text rather than a chat turn (+0.30)"
+    )
     cells = why_cells.cell_gains(rows)
     assert set(cells["arm"]) == {*arms.CELLS, "demonstrations", "replies"}
     verdicts = why.contrasts(rows, "voice_person_wrapper").set_index("contrast")["verdict"]

@@ -76,8 +76,13 @@ def effects_title(table: pd.DataFrame) -> str:
     seen = told_apart(own)
     if seen.empty:
         return "No factor by itself is seen to put knowing ahead of doing, or behind it"
-    parts = [f"{row.effect} ({nats(row.value)})" for row in seen.itertuples()]
-    return f"What moves knowing against doing: {listed(parts)}"
+    sides = {"ahead of doing": seen[seen["value"] > 0], "behind": seen[seen["value"] < 0]}
+    parts = [
+        f"{where}: {listed(f'{TURNED[r.effect]} ({nats(r.value)})' for r in own.itertuples())}"
+        for where, own in sides.items()
+        if len(own)
+    ]
+    return f"What puts knowing {'; '.join(parts)}"
 
 
 def found(
