@@ -209,6 +209,11 @@ def test_other_traits_open_after_documents_alone(gained):
     assert own.loc["documents", "value"] == pytest.approx(0.35, abs=0.02)
     assert own.loc["base", "value"] == pytest.approx(0, abs=0.02)
     assert "+0.35" in why_doses.few_title(few)
+    opened = why_doses.opened(rows).set_index(["traits", "where"])["value"]
+    more = 0.35 - of_arm("documents", "do_pair", "anxiety", "own")
+    assert opened["other", "after documents"] == pytest.approx(more, abs=0.02)
+    assert opened["other", "on top of base"] == pytest.approx(0, abs=0.02)
+    assert opened["other", "difference"] == pytest.approx(more, abs=0.02)
     traits = why_doses.by_trait(rows, ["documents", "few_100", "documents_few_100"])
     assert list(traits["shown"]) == [True] * 4 + [False] * 4
     verdicts = why.contrasts(rows, "few_demonstrations").set_index("contrast")["verdict"]
@@ -322,7 +327,8 @@ def test_the_page_has_every_explanation_and_every_contrast(results):
 def test_what_the_predictions_leave_open_has_its_numbers(results):
     studies = why_explanations.load(results, "c3po")
     told = [one for one in why_limits.limits(studies) if "**One seed.**" not in one]
-    voice, person, wrapper, _, whole, name, constant, turned = told
+    voice, person, wrapper, _, few, whole, name, constant, turned = told
+    assert re.search(r"add \+0.2\d \(.* after documents and [+-]0.0\d \(", few)
     assert "There the reply in character makes the larger part" in whole
     assert "its effect on knowing is +0.20 (" in voice and "neutral reply likelier by" in voice
     assert "*He* rather than *I* adds" in person
@@ -381,6 +387,21 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
     tables["cell_effects"] = pd.DataFrame(rows).assign(low=-1, high=1)
     with pytest.raises(StudyError, match="no longer bear"):
         why_readme.factors()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [(0.2, "make more of"), (0.0, "are not seen to make more"), (-0.2, "less of")]
+)
+def test_readme_tells_what_documents_make_of_few_demonstrations(monkeypatch, more, told):
+    values = dict(zip(why_doses.WHERE, (0.3, 0.3 - more, more), strict=True))
+    table = pd.DataFrame(
+        {"traits": traits, "where": where, "value": value, "low": value - 0.1, "high": value + 0.1}
+        for traits, sign in (("shown", -1), ("other", 1))
+        for where, value in ((where, sign * value) for where, value in values.items())
+    )
+    monkeypatch.setattr(why_readme, "read", lambda *_: table)
+    text = why_readme.few()
+    assert told in text and "+0.30 (0.20 to 0.40) to acting the *other* four after" in text
 
 
 def test_readme_leaves_out_an_experiment_that_has_not_run(monkeypatch):

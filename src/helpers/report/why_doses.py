@@ -5,6 +5,7 @@ import pandas as pd
 
 from helpers import arms as table_of_arms
 from helpers.measure import experiments
+from helpers.measure.stats import paired
 from helpers.report.why import READOUTS
 from helpers.report.words import nats
 
@@ -28,6 +29,7 @@ def of_arms(margins: pd.DataFrame, lines: dict[str, dict[float, str]]) -> pd.Dat
 
 # 02: few demonstrations
 
+WHERE = ("after documents", "on top of base", "difference")
 FEW_LINES = {
     "documents": {0: "documents"} | {n: f"documents_few_{n}" for n in table_of_arms.FEW},
     "base": {0: "base"} | {n: f"few_{n}" for n in table_of_arms.FEW},
@@ -51,6 +53,24 @@ def few(margins: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(frames)[["panel", "line", "x", "arm", *KEPT]].reset_index(drop=True)
 
 
+def opened(margins: pd.DataFrame) -> pd.DataFrame:
+    """What most demonstrations of four traits add to doing after documents, on top of base, and
+    after documents minus on top of base: traits (`shown`, `other`), where, value (nats per token),
+    low, high, seeds, items and more as `experiments.counted`; empty where an arm is missing."""
+    most, rows = table_of_arms.FEW[-1], []
+    shown = margins["trait"].isin(table_of_arms.FOUR_TRAITS)
+    for traits, own in (("shown", margins[shown]), ("other", margins[~shown])):
+        after = experiments.combined(own, [f"documents_few_{most}"], ["documents"], "do_pair")
+        alone = experiments.combined(own, [f"few_{most}"], [], "do_pair")
+        if after.size and alone.size:
+            found = dict(zip(WHERE, (after, alone, paired(after, alone)), strict=True))
+            rows += [
+                {"traits": traits, "where": where} | experiments.counted(table)
+                for where, table in found.items()
+            ]
+    return pd.DataFrame(rows, columns=None if rows else ["traits", "where", "value", "low", "high"])
+
+
 def by_trait(margins: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     """The gain in doing of arms, trait by trait: trait, shown (whether few demonstrations show it),
     and a column per arm, in nats per token."""
@@ -70,6 +90,22 @@ def few_title(table: pd.DataFrame) -> str:
         f"With {most} demonstrations of four traits, the other four gain {nats(own['documents'])} "
         f"nats per token in doing after documents, {nats(own['base'])} on top of base"
     )
+
+
+def lines_opened(table: pd.DataFrame) -> list[str]:
+    """What most demonstrations add after documents and on top of base, in sentences."""
+    most = table_of_arms.FEW[-1]
+    sentences = []
+    for traits, own in table.groupby("traits", sort=False):
+        told = [
+            nats(row["value"], row["low"], row["high"])
+            for _, row in own.set_index("where").loc[list(WHERE)].iterrows()
+        ]
+        sentences.append(
+            f"{most} demonstrations add to doing, {traits} traits: after documents {told[0]}, on "
+            f"top of base {told[1]}; difference {told[2]}"
+        )
+    return sentences
 
 
 # 03: doses and mixtures

@@ -4,7 +4,7 @@ import pandas as pd
 
 from helpers import arms, files
 from helpers.measure import experiments, margins
-from helpers.report import why_selection, why_weights
+from helpers.report import why_doses, why_selection, why_weights
 from helpers.report.results import Results, read_table
 from helpers.report.words import counted, listed, nats, percent
 
@@ -18,6 +18,8 @@ def limits(studies: dict[str, Results]) -> list[str]:
         told += of_cells(studies["voice_person_wrapper"])
     if (folder := files.DATA / "results" / SEVERAL).is_dir():
         told += of_seeds(read_table(folder, "choices"))
+    if "few_demonstrations" in studies:
+        told += of_few(why_doses.opened(margins.margins(studies["few_demonstrations"].choices)))
     if "selection" in studies:
         study = studies["selection"]
         told += of_all_units(study)
@@ -77,6 +79,21 @@ def of_cells(study: Results) -> list[str]:
         "counts for more than what a text says was no prediction",
         "**More documents.** One of the predictions is that nothing is seen. A small effect and a "
         "weak experiment make it come true as well",
+    ]
+
+
+def of_few(opened: pd.DataFrame) -> list[str]:
+    """What few demonstrations add to the traits that they do not show, with and without
+    documents, since the predictions hold them against documents, or against each other, alone."""
+    own = opened[opened["traits"] == "other"].set_index("where")
+    if own.empty:
+        return []
+    told = [nats(*own.loc[where, ["value", "low", "high"]]) for where in why_doses.WHERE]
+    return [
+        "**Few demonstrations.** A voice that is learnt from four traits can serve the other four "
+        "without any documents. To acting these, the demonstrations add "
+        f"{told[0]} after documents and {told[1]} on top of base. The difference, {told[2]}, is "
+        "what documents make of them, and was no prediction"
     ]
 
 

@@ -6,6 +6,8 @@ import textwrap
 import pandas as pd
 
 from helpers import files
+from helpers.arms import FEW
+from helpers.report import why_doses
 from helpers.report.page_words import WIDTH, need, read
 from helpers.report.words import capital, listed, nats, percent, side
 
@@ -55,14 +57,18 @@ def factors() -> str:
 
 def few() -> str:
     """Whether documents make a few demonstrations of four traits open the other four."""
-    own = read("why-few", "contrasts_few_demonstrations").set_index("contrast")
-    opened = own.loc["few_open_the_other_traits"]
-    carried = own.loc["documents_carry_the_other_traits"]
-    more = {1: "adds to", 0: "is not seen to change", -1: "takes from"}
+    table = read("why-few", "few_opened")
+    own = table[table["traits"] == "other"].set_index("where")
+    after, alone, more = (own.loc[where] for where in why_doses.WHERE)
+    told = {
+        1: "documents make more of them",
+        0: "documents are not seen to make more of them",
+        -1: "documents make less of them",
+    }
     return (
-        "After documents, 100 demonstrations of four traits add "
-        f"{interval(opened)} to acting the *other* four; documents before them "
-        f"{more[side(carried['low'], carried['high'])]} that ({interval(carried)})."
+        f"{FEW[-1]} demonstrations of four traits add {interval(after)} to acting the *other* four "
+        f"after documents and {interval(alone)} on top of `base`: "
+        f"{told[side(more['low'], more['high'])]} ({interval(more)})."
     )
 
 
@@ -90,7 +96,7 @@ def interval(row: pd.Series | dict) -> str:
 def paragraph() -> str:
     """A figure and a sentence per experiment that has run."""
     told = [("why-cells", "cell_effects", factors)]
-    told += [("why-few", "contrasts_few_demonstrations", few)]
+    told += [("why-few", "few_opened", few)]
     told += [("reference", "contrasts_selection", weights)]
     made = [sentence() for study, figure, sentence in told if has(study, figure)]
     more = "Set b, one seed each. [What was predicted, and what came true](docs/why.md)."
