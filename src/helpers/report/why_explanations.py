@@ -84,7 +84,7 @@ def explanations(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 def in_words(verdicts: dict[str, str]) -> str:
     """`voice in doing: holds; ...`."""
-    return "; ".join(f"{name.replace('_', ' ')}: {what}" for name, what in verdicts.items())
+    return "; ".join(f"{why.in_words(name)}: {what}" for name, what in verdicts.items())
 
 
 def found(table: pd.DataFrame) -> str:
@@ -124,7 +124,7 @@ def made_from(studies: dict[str, Results]) -> str:
             listed(sorted({own["dtype"].removeprefix("torch.") for own in record[part].values()}))
             for part in ("training", "arms")
         )
-        name, seeds = experiment.replace("_", " "), ", ".join(map(str, record["settings"]["seeds"]))
+        name, seeds = why.in_words(experiment), ", ".join(map(str, record["settings"]["seeds"]))
         rows.append([name, f"`{STUDIES[experiment]}`", str(units), seeds, trained, scored])
     head = ["experiment", "study", "units, at most", "seeds", "trained in", "scored in"]
     return markdown_table(head, rows)
