@@ -26,12 +26,12 @@ PACKAGES = (
 # The tables of results by the step that writes them, and the record that it writes beside them.
 GATHERED, JUDGED, MEASURED = "gather", "formats/04_judge", "persllm/04_measure"
 TABLES = {
-    GATHERED: ("answers", "choices", "scores", "training"),
+    GATHERED: ("answers", "choices", "training"),
     JUDGED: ("judged", "audit", "unseen", "labelled", "read", "read_twice"),
     MEASURED: ("resisted", "questions", "leaks", "distinctness"),
 }
-# What is gathered only where some arm has it.
-OF_SOME_ARMS = ("stages", "questionnaire", "preferences")
+# What is gathered only where some arm has it, or where it was asked.
+OF_SOME_ARMS = ("scores", "stages", "questionnaire", "preferences")
 # The largest ones, which as text would weigh megabytes.
 PARQUET = ("answers", "choices")
 RECORDS = {GATHERED: "record.json", JUDGED: "judge.json", MEASURED: "measured.json"}

@@ -1,5 +1,5 @@
 # The study of the three formats: prepare their texts, train, answer, gather, judge, draw.
-from helpers.corpus import ingest, reading
+from helpers.corpus import ingest, reading, readouts
 
 CARD = f"data/personas/{PERSONA}.yaml"
 CORPUS = found(f"data/corpora/{PERSONA}", "*.jsonl")
@@ -14,6 +14,8 @@ BESIDE = f"{STUDY.parameters.get('other_results')}/record.json"
 BESIDE = [BESIDE] if Path(BESIDE).exists() else []  # drawn beside, where it is there
 ASKED = []
 TABLES = [f"{RESULTS}/{name}" for name in tables("gather")]
+if readouts.is_scored("heldout", all_values(STUDY)["measures"]):
+    TABLES += [f"{RESULTS}/scores.csv"]
 if STUDY.has_persllm:
     ASKED = [f"{RUN}/{arm}/seed{seed}/asked_record.json" for arm, seed in STUDY.run_pairs]
     TABLES += [f"{RESULTS}/questionnaire.csv"]
