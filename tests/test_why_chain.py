@@ -6,7 +6,7 @@ from dataclasses import replace
 import copies
 import pytest
 
-from helpers import arms, records
+from helpers import arms, files, records
 from helpers.files import ROOT, StudyError, write_json
 
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -112,6 +112,17 @@ def test_published_results_of_an_experiment_are_held_against_its_recipe():
     prepared["composed"]["settings"]["arms"] = ["base", "few_8"]
     with pytest.raises(StudyError, match="the composed rows was made with arms"):
         recipe.refuse_stale_recipe(control, record, {})
+
+
+def test_results_of_a_committed_adapter_are_held_against_the_recipe_of_its_training():
+    few = study.load_study("why-few")
+    record = files.read_json(files.ROOT / few.results / "record.json")
+    recipe.refuse_stale_recipe(few, record, {})
+    taken = record["training"]["documents/seed0"]["settings"]
+    assert "heldout_units" in taken  # of the corpus, which training does not read
+    taken["rank"] = 8
+    with pytest.raises(StudyError, match="documents/seed0 was made with rank = 8"):
+        recipe.refuse_stale_recipe(few, record, {})
 
 
 def test_a_study_is_redrawn_once_its_results_are_there(tmp_path, monkeypatch):

@@ -10,9 +10,16 @@ from helpers.files import ROOT, StudyError, read_json
 
 def training_records(study: Study, record: dict) -> dict:
     """The training records of published results, with those of the study in `adapters_from` for
-    adapters that are its own, to the byte."""
-    if study.adapters_from in ("", COMMITTED):
+    adapters that are its own, to the byte. A committed adapter's record has the settings of its
+    corpus too, which `chain.is_committed` compared when it was taken."""
+    if not study.adapters_from:
         return record["training"]
+    if study.adapters_from == COMMITTED:
+        known = defaults("formats/02_train")
+        return {
+            name: own | {"settings": {k: v for k, v in own["settings"].items() if k in known}}
+            for name, own in record["training"].items()
+        }
     other = read_json(ROOT / load_study(study.adapters_from).results / "record.json")
     taken = {
         name: own
