@@ -219,8 +219,11 @@ def test_chapters_are_published_once_per_arm_without_this_machine_s_paths(tmp_pa
     monkeypatch.setattr(files, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(files, "ROOT", tmp_path)
     source = tmp_path / "runs" / "small" / "notebooks" / "formats"
+    executed = {"cells": [f"{ROOT}/src/x.py", f"{Path.home()}/y"], "metadata": {"papermill": {}}}
     for name in ("01_corpus", "02_train-documents-0", "02_train-documents-1"):
-        write_json(source / f"{name}.ipynb", {"cells": [f"{ROOT}/src/x.py", f"{Path.home()}/y"]})
+        write_json(source / f"{name}.ipynb", executed)
+    never = {"cells": [], "metadata": {}}  # it stands in for the training of a committed adapter
+    write_json(source / "02_train-first_person-0.ipynb", never)
     placed = book.publish("small", 0)
     assert [path.stem for path in placed] == ["01_corpus", "02_train-documents-0"]
     folder = tmp_path / "docs" / "small" / "formats"

@@ -11,12 +11,14 @@ WITH_SEED = re.compile(r"-(\d+)$")
 
 def publish(study: str, first_seed: int) -> list[Path]:
     """Publish the executed chapters of a study's run, of its first seed where a chapter runs once
-    per arm and seed; returns where they are now."""
+    per arm and seed; returns where they are now. The chapter that stands in for the training of a
+    committed adapter was never executed, and is left out."""
     source = files.RUNS / study / "notebooks"
     published = []
     for path in sorted(source.rglob("*.ipynb")):
         seed = WITH_SEED.search(path.stem)
-        if seed is None or int(seed[1]) == first_seed:
+        wanted = seed is None or int(seed[1]) == first_seed
+        if wanted and "papermill" in files.read_json(path)["metadata"]:
             published.append(publish_chapter(path, study, str(path.relative_to(source))))
     return published
 
