@@ -16,7 +16,6 @@ from helpers.measure.margins import DO, KNOW, gains, replies
 from helpers.measure.stats import compare, holm, over_scenarios, paired
 
 READOUTS = (KNOW, DO, "crossover")
-PAIR = ("in character", "neutral")  # the two replies that doing is scored on
 # Factor -> the level whose mean the effect adds, and the one whose mean it takes off.
 LEVELS = {"voice": ("neutral", "his"), "person": ("he", "I"), "wrapper": ("raw", "chat")}
 FACTORS = tuple(LEVELS)
@@ -131,12 +130,12 @@ def name_of(factors: tuple[str, ...]) -> str:
 
 
 def effects_on_replies(choices: pd.DataFrame) -> pd.DataFrame:
-    """What each factor adds to the likelihood of the in-persona reply, and of the neutral one:
-    effect, reply (`PAIR`), value (nats per token), low, high, seeds, items and
-    more as `counted`. The factor's effect on doing is the first minus the second."""
+    """What each factor adds to the likelihood of the reply in character, and of the neutral one:
+    effect, reply (`margins.PAIR`), value (nats per token), low, high, seeds, items and more as
+    `counted`. The factor's effect on doing is the first minus the second."""
     rows = [
         {"effect": name_of(factors), "reply": reply} | counted(table)
-        for reply, own in zip(PAIR, replies(choices).values(), strict=True)
+        for reply, own in replies(choices).items()
         for factors, table in effect_tables(own, DO).items()
         if len(factors) == 1
     ]

@@ -12,6 +12,7 @@ from helpers.measure.triplets import complete
 KEYS = ["arm", "seed", "set", "item", "trait", "setting", "measure", "condition"]
 SCENARIO = ["set", "item", "trait", "setting"]
 KNOW, DO = "know", "do_pair"
+PAIR = ("in character", "neutral")  # the two replies that doing is scored on, by their option
 
 # `know` describes in the third person, `know_first` in the first; `told_pair` does in the third,
 # `do_pair` in the first.
@@ -59,14 +60,14 @@ def margins(choices: pd.DataFrame, per: str = "token") -> pd.DataFrame:
 
 
 def replies(choices: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """A gain taken apart: what makes the true option likelier than base makes it, and what makes
-    the others so, each over both pairs of replies: `KEYS`, gain (nats per token, above zero where
-    likelier). The gain of `margins` is the first minus the second."""
-    rows = options(choices, "token")
+    """The gain in doing taken apart: how much likelier than in base the reply in character becomes,
+    and the neutral one, each over both pairs of replies: `KEYS`, gain (nats per token). The gain of
+    `margins` is the first minus the second."""
+    rows = options(choices[choices["measure"] == DO], "token")
     found = {}
-    for name, own in (("true", rows["option"] == 0), ("others", rows["option"] > 0)):
-        each = rows[own].groupby([*KEYS, "version"])["gained"].mean()
-        found[name] = each.groupby(level=KEYS, sort=False).mean().rename("gain").reset_index()
+    for option, name in enumerate(PAIR):
+        own = rows[rows["option"] == option].groupby([*KEYS, "version"])["gained"].mean()
+        found[name] = own.groupby(level=KEYS, sort=False).mean().rename("gain").reset_index()
     return found
 
 

@@ -46,8 +46,7 @@ def less_acting() -> str:
 
 
 def paragraph() -> str:
-    """README's paragraph about PersLLM: its data beside demonstrations, where the sentences of the
-    page about it hold (`findings`)."""
+    """README's paragraph about PersLLM: its data beside demonstrations, in numbers alone."""
     right, acts = contrast("reasoning_for_resistance"), contrast("reasoning_for_doing")
     text = (
         "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "

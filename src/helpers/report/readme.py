@@ -83,7 +83,7 @@ def plain(text: str) -> str:
 def arms_table() -> str:
     """What each arm gains over `base`, what its answers show, and how to read it."""
     text, table, note = headline.arms_table()
-    run = "The study `reference`, the recipe of `make study` on both sets of scenarios."
+    run = "This is the study `reference`: the recipe of `make study` on both sets of scenarios."
     how = "([how to read them](docs/reading_the_numbers.md))"
     text = textwrap.fill(f"{run} {text} {how}:", WIDTH, break_on_hyphens=False)
     return f"{text}\n\n{table}\n\n{textwrap.fill(note, WIDTH)}"

@@ -11,7 +11,7 @@ from helpers.report import panels
 from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, about, told_apart
-from helpers.report.words import capital, listed, nats
+from helpers.report.words import capital, interval, listed, nats
 
 BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
 MAIN = ("voice", "person", "wrapper")
@@ -130,7 +130,3 @@ def of_leads(table: pd.DataFrame, wrapper: str) -> list[str]:
         told.append(f"{READOUTS[on]} {nats(own['value'].sum())} = {' and '.join(parts)}")
     lead = f"what documents gain more than first-person texts, {wrapper}"
     return [f"{lead}: {'; '.join(told)}"] if told else []
-
-
-def interval(row) -> str:
-    return nats(row.value, row.low, row.high)

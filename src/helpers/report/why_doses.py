@@ -7,7 +7,7 @@ from helpers import arms as table_of_arms
 from helpers.measure import experiments
 from helpers.measure.stats import paired
 from helpers.report.why import READOUTS
-from helpers.report.words import nats
+from helpers.report.words import interval, nats
 
 KEPT = ["value", "low", "high", "seeds", "items"]
 
@@ -97,10 +97,7 @@ def lines_opened(table: pd.DataFrame) -> list[str]:
     most = table_of_arms.FEW[-1]
     sentences = []
     for traits, own in table.groupby("traits", sort=False):
-        told = [
-            nats(row["value"], row["low"], row["high"])
-            for _, row in own.set_index("where").loc[list(WHERE)].iterrows()
-        ]
+        told = [interval(row) for _, row in own.set_index("where").loc[list(WHERE)].iterrows()]
         sentences.append(
             f"{most} demonstrations add to doing, {traits} traits: after documents {told[0]}, on "
             f"top of base {told[1]}; difference {told[2]}"

@@ -6,7 +6,7 @@ from helpers import arms, files
 from helpers.measure import experiments, margins
 from helpers.report import why_doses, why_selection, why_weights
 from helpers.report.results import Results, read_table
-from helpers.report.words import counted, listed, nats, percent
+from helpers.report.words import counted, interval, listed, nats, percent
 
 SEVERAL = "persllm"  # the study that has trained the formats with several seeds
 
@@ -55,15 +55,12 @@ def of_cells(study: Results) -> list[str]:
     if effects.empty:
         return []
     replies = experiments.effects_on_replies(study.choices).set_index(["effect", "reply"])
-    added = {place: nats(*row[["value", "low", "high"]]) for place, row in effects.iterrows()}
+    added = {place: interval(row) for place, row in effects.iterrows()}
     turned = {  # the wrapper's effects are of raw text; these are of a chat turn
         on: nats(*-effects.loc[("wrapper", on), ["value", "high", "low"]])
         for on in (margins.KNOW, margins.DO)
     }
-    likelier = {
-        reply: nats(*replies.loc[("voice", reply), ["value", "low", "high"]])
-        for reply in experiments.PAIR
-    }
+    likelier = {reply: interval(replies.loc[("voice", reply)]) for reply in margins.PAIR}
     return [
         "**Voice.** Both predictions rest on one effect, that of the voice on doing; its effect on "
         f"knowing is {added['voice', margins.KNOW]}. The two replies of a pair differ in voice, "
@@ -88,7 +85,7 @@ def of_few(opened: pd.DataFrame) -> list[str]:
     own = opened[opened["traits"] == "other"].set_index("where")
     if own.empty:
         return []
-    told = [nats(*own.loc[where, ["value", "low", "high"]]) for where in why_doses.WHERE]
+    told = [interval(own.loc[where]) for where in why_doses.WHERE]
     return [
         "**Few demonstrations.** A voice that is learnt from four traits can serve the other four "
         "without any documents. To acting these, the demonstrations add "
@@ -100,13 +97,13 @@ def of_few(opened: pd.DataFrame) -> list[str]:
 def of_all_units(study: Results) -> list[str]:
     """What documents rather than first-person texts do to either reply when all units are there."""
     found = {}
-    for reply, own in zip(experiments.PAIR, margins.replies(study.choices).values(), strict=True):
+    for reply, own in margins.replies(study.choices).items():
         table = experiments.combined(own, ["documents"], ["first_person"], margins.DO)
         if not table.size:
             return []
         found[reply] = experiments.counted(table)
     told = {reply: nats(own["value"], own["low"], own["high"]) for reply, own in found.items()}
-    values = [abs(found[reply]["value"]) for reply in experiments.PAIR]
+    values = [abs(found[reply]["value"]) for reply in margins.PAIR]
     larger = "reply in character" if values[0] > values[1] else "neutral reply"
     return [
         f"**All units.** In the study `{study.record['settings']['run']}`, with all units, "
@@ -121,10 +118,7 @@ def of_name(released: pd.DataFrame) -> list[str]:
     if released.empty:
         return []
     own = released[released["on"] == "do_pair"].set_index("arm")
-    each = [
-        f"{nats(*own.loc[arm, ['value', 'low', 'high']])} in {arm}"
-        for arm in ("documents", "demonstrations")
-    ]
+    each = [f"{interval(own.loc[arm])} in {arm}" for arm in ("documents", "demonstrations")]
     return [
         "**The name.** To add more to acting in documents than in demonstrations, it need only "
         f"take from demonstrations. Beyond base, it adds {listed(each)}"
@@ -152,7 +146,7 @@ def of_reversal(left: pd.DataFrame) -> str:
     """What the reversed adapters do against base, since the prediction held them against the
     adapters as they are."""
     turned = [
-        f"{nats(*left.loc[(arm, '-1', on), ['value', 'low', 'high']])} for {arm} in {act}"
+        f"{interval(left.loc[(arm, '-1', on)])} for {arm} in {act}"
         for arm, on, act in (
             ("documents", "know", "knowing"),
             ("demonstrations", "do_pair", "doing"),

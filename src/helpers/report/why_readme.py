@@ -3,13 +3,11 @@
 
 import textwrap
 
-import pandas as pd
-
 from helpers import files
 from helpers.arms import FEW
 from helpers.report import why_doses
 from helpers.report.page_words import WIDTH, need, read
-from helpers.report.words import capital, listed, nats, percent, side
+from helpers.report.words import capital, interval, listed, nats, percent, side
 
 FACTORS = {  # what each factor of the cells adds, by the level that its effect is measured at
     "voice": "neutral prose instead of his voice",
@@ -87,10 +85,6 @@ def weights() -> str:
         f"({interval(row)}); a constant shift of each layer keeps {kept[0]} of what documents "
         f"teach to know and {kept[1]} of what demonstrations teach to do.",
     )
-
-
-def interval(row: pd.Series | dict) -> str:
-    return nats(row["value"], row["low"], row["high"])
 
 
 def paragraph() -> str:

@@ -57,6 +57,11 @@ def apart(low: float, high: float) -> bool:
     return side(low, high) != 0
 
 
+def interval(row) -> str:
+    """`+0.14 (0.10 to 0.17)`, of a row with value, low and high, in nats per token."""
+    return nats(row.value, row.low, row.high)
+
+
 def capital(text: str) -> str:
     """The text with a capital first letter."""
     return text[:1].upper() + text[1:]
