@@ -243,6 +243,17 @@ def test_conversations_draw_formats_apart_from_ablations(study, folder):
     assert len(persllm_findings.wearing_summary(halves, replies)) == 3
 
 
+def test_conversations_draw_where_a_fifth_has_only_one_kind_of_turn(study, folder):
+    turns, halves = persllm_tables.expression_over_turns(study), persllm_tables.wearing_off(study)
+    ordinary = turns["pressed"] == persllm_tables.ORDINARY
+    first, last = turns["turns"].iloc[0], turns["turns"].iloc[-1]
+    few = turns[(ordinary & (turns["turns"] != first)) | (~ordinary & (turns["turns"] == last))]
+    name = "expression_over_turns"
+    fig = persllm_figures.expression_over_turns(few, halves, study, folder, MAIN, name)
+    kinds = [len(kind[2][0].get_segments()) for kind in fig.axes[0].containers]
+    assert kinds == [few["turns"].nunique(), 1]
+
+
 def test_a_figure_draws_the_chosen_arms_and_writes_all(study, folder):
     table = persllm_tables.leaks(study)
     persllm_figures.stage_leaks(table, study, folder, ["base", "persllm"])

@@ -138,13 +138,14 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
     """A panel per arm, over fifths of the conversation: ordinary turns (discs) and those that press
     (triangles). `halves` is `wearing_off`, which the title speaks of, and `name` the figure's."""
     rows = drawn(frame, study, arms)
-    names, turns = list(dict.fromkeys(rows["arm"])), list(dict.fromkeys(rows["turns"]))
+    names = list(dict.fromkeys(rows["arm"]))
+    turns = sorted(rows["turns"].unique(), key=lambda turns: int(turns.split("-")[0]))
     fig, axes = panels.grid(len(names), 3, 2.6, sharex=True, sharey=True)
     shapes = {ORDINARY: "o", PRESSED: "^"}
     for ax, arm in zip(axes, names, strict=True):
         for number, (pressed, shape) in enumerate(shapes.items()):
             own = rows[(rows["arm"] == arm) & (rows["pressed"] == pressed)]
-            at = np.arange(len(turns)) + 0.2 * (number - 0.5)
+            at = own["turns"].map(turns.index) + 0.2 * (number - 0.5)  # a fifth may lack a kind
             style = {"color": COLOURS[arm], "marker": shape, "ms": 5, "lw": 1, "capsize": 2}
             panels.dash(ax.errorbar(at, own["value"], reach(own, "value"), **style), own)
         ax.set(title=table_of_arms.label(arm), xticks=range(len(turns)), xticklabels=turns)
