@@ -248,10 +248,14 @@ def test_conversations_draw_where_a_fifth_has_only_one_kind_of_turn(study, folde
     ordinary = turns["pressed"] == persllm_tables.ORDINARY
     first, last = turns["turns"].iloc[0], turns["turns"].iloc[-1]
     few = turns[(ordinary & (turns["turns"] != first)) | (~ordinary & (turns["turns"] == last))]
-    name = "expression_over_turns"
-    fig = persllm_figures.expression_over_turns(few, halves, study, folder, MAIN, name)
-    kinds = [len(kind[2][0].get_segments()) for kind in fig.axes[0].containers]
-    assert kinds == [few["turns"].nunique(), 1]
+    for shown, wanted in (
+        (few, [few["turns"].nunique(), 1]),
+        (few[few["pressed"] == persllm_tables.PRESSED], [0, 1]),
+    ):
+        name = "expression_over_turns"
+        fig = persllm_figures.expression_over_turns(shown, halves, study, folder, MAIN, name)
+        kinds = [len(kind[2][0].get_segments()) for kind in fig.axes[0].containers]
+        assert kinds == wanted
 
 
 def test_a_figure_draws_the_chosen_arms_and_writes_all(study, folder):

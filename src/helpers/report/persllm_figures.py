@@ -145,7 +145,8 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
     for ax, arm in zip(axes, names, strict=True):
         for number, (pressed, shape) in enumerate(shapes.items()):
             own = rows[(rows["arm"] == arm) & (rows["pressed"] == pressed)]
-            at = own["turns"].map(turns.index) + 0.2 * (number - 0.5)  # a fifth may lack a kind
+            places = [turns.index(fifth) for fifth in own["turns"]]  # a fifth may lack a kind
+            at = np.array(places) + 0.2 * (number - 0.5)
             style = {"color": COLOURS[arm], "marker": shape, "ms": 5, "lw": 1, "capsize": 2}
             panels.dash(ax.errorbar(at, own["value"], reach(own, "value"), **style), own)
         ax.set(title=table_of_arms.label(arm), xticks=range(len(turns)), xticklabels=turns)
