@@ -315,13 +315,13 @@ def test_how_many_answers_make_sense(published, sensible, word):
 def test_one_seed_is_called_this_seed(published):
     published(tables(seeds=1))
     assert answer().endswith("trained once: intervals are about *this seed* alone.")
-    assert "| arm, this seed |" in readme.arms_table() and "1 seed, 95 % intervals" in " ".join(
-        readme.arms_table().split()
+    assert "| arm, this seed |" in readme.results_block() and "1 seed, 95 % intervals" in " ".join(
+        readme.results_block().split()
     )
     published(tables(seeds=2))
     assert answer().endswith("make sense (5 of 500).")
-    assert "| arm | knowing |" in readme.arms_table()
-    assert "answers of 1 seed that show" in " ".join(readme.arms_table().split())
+    assert "| arm | knowing |" in readme.results_block()
+    assert "answers of 1 seed that show" in " ".join(readme.results_block().split())
     assert any("p over seeds is at least 0.5" in told for told in listed_verdicts())
     published(tables(seeds=6))
     assert not any("trainings" in told for told in listed_verdicts())
@@ -332,12 +332,12 @@ def test_one_seed_is_called_this_seed(published):
 
 def test_the_table_has_a_row_per_arm(published):
     published(tables())
-    table = readme.arms_table()
+    table = readme.results_block()
     assert "| base | – | – | – | 1 (0 to 2) | 1 (0 to 2) |" in table
     row = "| documents | +0.45 (0.43 to 0.47) | +0.15 (0.13 to 0.17) | -0.04 (-0.06 to -0.02) "
     assert f"{row}| 6 (5 to 7) | 1 (0 to 2) |" in table
     told = " ".join(table.split())
-    assert told.endswith("Of the 6 primary contrasts, fixed in advance, 3 hold.")
+    assert "Of the 6 primary contrasts, fixed in advance, 3 hold. | arm, this seed |" in told
     told = " ".join(headline.counted_otherwise().split())
     assert "The gap beyond base holds for documents: their gap between knowing and showing" in told
     assert "by +27 (17 to 37) points, and by +26 (16 to 36) when asked about a stranger." in told
@@ -438,7 +438,7 @@ def test_blocks_read_what_the_chapters_save(published, monkeypatch):
     assert "ocuments add most to *knowing*" in lead() and "It holds: " in text
     assert re.search(r"documents gain 0.\d\d less", text)  # a fifth is made to hang on the name
     assert "intervals are about *this seed*" not in text
-    rows = [line for line in readme.arms_table().splitlines() if line.startswith("| ")]
+    rows = [line for line in readme.results_block().splitlines() if line.startswith("| ")]
     assert [row.split(" | ")[0] for row in rows[2:]] == [
         "| base", "| prompted", "| demonstrations", "| first person", "| documents"
     ]  # fmt: skip
@@ -450,8 +450,8 @@ def test_the_example_says_whether_its_answers_make_sense(tmp_path, monkeypatch):
     arms = readme.EXAMPLE_ARMS
     about = {"kind": "do", "item": "odds-01", "seed": 0, "sample": 0}
     for values, told in (
-        (["off"] * 4, " As read blind, none makes sense."),
-        (["sensible", "off", "salad", "off"], " 1 of the four make sense."),
+        (["off"] * 4, "; as read blind, none makes sense"),
+        (["sensible", "off", "salad", "off"], "; as read blind, 1 of the four make sense"),
         (["off"] * 3, ""),
     ):
         rows = [{"arm": a, "coherence": v} | about for a, v in zip(arms, values, strict=False)]

@@ -381,16 +381,16 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
     }
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     told = why_readme.factors()
-    assert "Neutral prose instead of his voice adds +0.00 (-0.10 to 0.10) nats per token to" in told
-    assert "*he* instead of *I* (+0.05 and +0.06) and raw text instead of a chat turn" in told
-    assert "the neutral reply likelier (+0.16) more than" in told and "9" not in told
+    assert "neutral prose instead of his voice adds +0.00 (-0.10 to 0.10) nats per token to" in told
+    assert "knowing and -0.20 (-0.30 to -0.10) to doing" in told and "9" not in told
     tables["cell_effects"] = pd.DataFrame(rows).assign(low=-1, high=1)
     with pytest.raises(StudyError, match="no longer bear"):
         why_readme.factors()
 
 
 @pytest.mark.parametrize(
-    ("more", "told"), [(0.2, "make more of"), (0.0, "are not seen to make more"), (-0.2, "less of")]
+    ("more", "told"),
+    [(0.2, "Documents make"), (0.0, "are not seen to make"), (-0.2, "Documents make")],
 )
 def test_readme_tells_what_documents_make_of_few_demonstrations(monkeypatch, more, told):
     values = dict(zip(why_doses.WHERE, (0.3, 0.3 - more, more), strict=True))
@@ -401,7 +401,28 @@ def test_readme_tells_what_documents_make_of_few_demonstrations(monkeypatch, mor
     )
     monkeypatch.setattr(why_readme, "read", lambda *_: table)
     text = why_readme.few()
-    assert told in text and "+0.30 (0.20 to 0.40) to acting the *other* four after" in text
+    teach = "less" if more < 0 else "more"
+    assert told in text and f"teach {teach} of the *other* four: {more:+.2f} (" in text
+
+
+def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
+    doses = [
+        {"panel": panel, "line": line, "x": x, "value": value}
+        for line in ("documents", "demonstrations")
+        for panel, whole in (("knowing", 0.4), ("doing", 0.2))
+        for x, value in ((100, 0.1), (400, whole))
+    ]
+    mixtures = [
+        {"panel": panel, "arm": arm, "value": value}
+        for panel, values in (("knowing", (0.2, 0.3, 0.4)), ("doing", (0.5, 0.6, 0.7)))
+        for arm, value in zip(("demonstrations", "mixed_50", "documents"), values, strict=True)
+    ]
+    tables = {"doses": pd.DataFrame(doses), "mixtures": pd.DataFrame(mixtures)}
+    monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
+    assert why_readme.dose() == (
+        "100 documents teach 25 % of what all 400 teach to know, 100 demonstrations 50 % of what "
+        "all teach to do; half of each gains +0.30 in knowing and +0.60 in doing."
+    )
 
 
 def test_readme_leaves_out_an_experiment_that_has_not_run(monkeypatch):

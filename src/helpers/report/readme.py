@@ -54,14 +54,13 @@ def example() -> str:
     shortest = first.groupby("item")["n_tokens"].sum().idxmin()
     told = first[first["item"] == shortest].set_index("arm")
     said = [f"**{arms.label(arm)}:** {plain(told.loc[arm, 'answer'])}" for arm in EXAMPLE_ARMS]
-    message = f"> **The same message to four arms:** {plain(told['prompt'].iloc[0])}"
-    note = (
-        "The scenario with the shortest answers (seed 0; its trait is "
-        f"{told['scenario_trait'].iloc[0]}).{sense_of(shortest)}"
+    trait = told["scenario_trait"].iloc[0]
+    message = (
+        f"> **The same message to four arms** (the shortest answers, seed 0; its trait is {trait}"
+        f"{sense_of(shortest)}): {plain(told['prompt'].iloc[0])}"
     )
     message = textwrap.fill(message, WIDTH, subsequent_indent="> ")
-    note = textwrap.fill(note, WIDTH)
-    return "\n\n".join([headline.PICTURE, message, bullets(said), note])
+    return "\n\n".join([headline.PICTURE, message, bullets(said)])
 
 
 def sense_of(item: str) -> str:
@@ -72,7 +71,7 @@ def sense_of(item: str) -> str:
     made = int((own["coherence"] == "sensible").sum())
     if len(own) < len(EXAMPLE_ARMS):
         return ""
-    return f" {made} of the four make sense." if made else " As read blind, none makes sense."
+    return f"; as read blind, {f'{made} of the four make' if made else 'none makes'} sense"
 
 
 def plain(text: str) -> str:
@@ -80,13 +79,13 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(text.split()))
 
 
-def arms_table() -> str:
-    """What each arm gains over `base`, what its answers show, and how to read it."""
-    text, table, note = headline.arms_table()
+def results_block() -> str:
+    """What each arm gains over `base` and shows, how to read it, and what was seen."""
+    text, table, held = headline.arms_table()
     run = "This is the study `reference`: the recipe of `make study` on both sets of scenarios."
     how = "([how to read them](docs/reading_the_numbers.md))"
-    text = textwrap.fill(f"{run} {text} {how}:", WIDTH, break_on_hyphens=False)
-    return f"{text}\n\n{table}\n\n{textwrap.fill(note, WIDTH)}"
+    text = textwrap.fill(f"{run} {text} {how}. {held}", WIDTH, break_on_hyphens=False)
+    return f"{text}\n\n{table}\n\n{headline.answer()}"
 
 
 # Speed
@@ -125,9 +124,8 @@ def bench() -> str:
 
 BLOCKS = {
     "lead": headline.lead,
-    "answer": headline.answer,
     "example": example,
-    "arms": arms_table,
+    "results": results_block,
     "open": verdicts.open_questions,
     "claims": verdicts.claims,
     "otherwise": headline.counted_otherwise,

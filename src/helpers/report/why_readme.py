@@ -7,13 +7,11 @@ from helpers import files
 from helpers.arms import FEW
 from helpers.report import why_doses
 from helpers.report.page_words import WIDTH, need, read
-from helpers.report.words import capital, interval, listed, nats, percent, side
+from helpers.report.why import READOUTS
+from helpers.report.words import capital, interval, nats, percent, side
 
-FACTORS = {  # what each factor of the cells adds, by the level that its effect is measured at
-    "voice": "neutral prose instead of his voice",
-    "person": "*he* instead of *I*",
-    "wrapper": "raw text instead of a chat turn",
-}
+FACTORS = ("voice", "person", "wrapper")
+DOSE = 100  # units
 PICTURE = "![What voice, person and wrapper add to knowing and to doing]({})"
 
 
@@ -26,47 +24,48 @@ def picture(study: str, figure: str) -> str:
 
 
 def factors() -> str:
-    """What voice, person and wrapper add to knowing and to doing, and what either reply has of the
-    largest of them, the voice's effect on doing."""
+    """Which of voice, person and wrapper puts knowing ahead of doing, and by which reply."""
     table = read("why-cells", "cell_effects").set_index(["effect", "on"])
     replies = read("why-cells", "effects_on_replies").set_index(["effect", "reply"])
     crossed = {name: table.loc[(name, "crossover")] for name in FACTORS}
     moves = {name: side(row["low"], row["high"]) for name, row in crossed.items()}
     neutral, own = (replies.loc[("voice", reply), "value"] for reply in ("neutral", "in character"))
-    need(
+    know, do = (interval(table.loc[("voice", on)]) for on in ("know", "do_pair"))
+    return need(
         moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
-        "The voice puts knowing ahead of doing, mostly by the neutral reply.",
-    )
-    know, do = (f"{interval(table.loc[('voice', on)])}" for on in ("know", "do_pair"))
-    both = [
-        f"{FACTORS[name]} ({nats(table.loc[(name, 'know'), 'value'])} and "
-        f"{nats(table.loc[(name, 'do_pair'), 'value'])})"
-        for name in ("person", "wrapper")
-    ]
-    return (
-        "Eight cells take documents and first-person texts apart, each trained on a quarter of the "
-        f"units. {capital(FACTORS['voice'])} adds {know} nats per token to knowing and {do} to "
-        f"doing. This alone moves knowing ahead of doing: {listed(both)} change the two alike, as "
-        "far as is seen. But neutral prose makes the neutral reply likelier "
-        f"({nats(neutral)}) more than it makes the reply in his voice unlikelier ({nats(own)}): it "
-        "can be a match of sound."
+        "Eight cells take documents and first-person texts apart. Of voice, person and wrapper, "
+        "only the voice is seen to put knowing ahead of doing: neutral prose instead of his voice "
+        f"adds {know} nats per token to knowing and {do} to doing. It does so mostly by making the "
+        "neutral reply likelier, so that it can be a match of sound.",
     )
 
 
 def few() -> str:
-    """Whether documents make a few demonstrations of four traits open the other four."""
+    """Whether documents make a few demonstrations of four traits teach more of the other four."""
     table = read("why-few", "few_opened")
-    own = table[table["traits"] == "other"].set_index("where")
-    after, alone, more = (own.loc[where] for where in why_doses.WHERE)
-    told = {
-        1: "documents make more of them",
-        0: "documents are not seen to make more of them",
-        -1: "documents make less of them",
-    }
+    more = table[table["traits"] == "other"].set_index("where").loc[why_doses.WHERE[-1]]
+    make = {1: "make", 0: "are not seen to make", -1: "make"}[side(more["low"], more["high"])]
+    teach = "less" if more["high"] < 0 else "more"
     return (
-        f"{FEW[-1]} demonstrations of four traits add {interval(after)} to acting the *other* four "
-        f"after documents and {interval(alone)} on top of `base`: "
-        f"{told[side(more['low'], more['high'])]} ({interval(more)})."
+        f"Documents {make} {FEW[-1]} demonstrations of four traits teach {teach} of the *other* "
+        f"four: {interval(more)} beside the same demonstrations on top of `base`."
+    )
+
+
+def dose() -> str:
+    """How much of what all units teach a fifth of them has taught, and what a mixture gains."""
+    doses = read("why-dose", "doses")
+    shares = why_doses.share_reached(doses).set_index(["line", "panel", "x"])["share"]
+    know, do = (
+        percent(shares[line, READOUTS[on], DOSE])
+        for line, on in (("documents", "know"), ("demonstrations", "do_pair"))
+    )
+    mixed = read("why-dose", "mixtures").set_index(["panel", "arm"])["value"]
+    half = [nats(mixed[READOUTS[on], "mixed_50"]) for on in ("know", "do_pair")]
+    return (
+        f"{DOSE} documents teach {know} of what all {doses['x'].max():.0f} teach to know, {DOSE} "
+        f"demonstrations {do} of what all teach to do; half of each gains {half[0]} in knowing and "
+        f"{half[1]} in doing."
     )
 
 
@@ -90,7 +89,7 @@ def weights() -> str:
 def paragraph() -> str:
     """A figure and a sentence per experiment that has run."""
     told = [("why-cells", "cell_effects", factors)]
-    told += [("why-few", "few_opened", few)]
+    told += [("why-few", "few_opened", few), ("why-dose", "mixtures", dose)]
     told += [("reference", "contrasts_selection", weights)]
     made = [sentence() for study, figure, sentence in told if has(study, figure)]
     more = "Set b, one seed each. [What was predicted, and what came true](docs/why.md)."
