@@ -204,8 +204,8 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     assert lead() == (
         "**Documents add most to *knowing* how C-3PO would react; demonstrations and first person "
         "add most to *doing* as he would.** Yet documents add even more when the question is about "
-        "a stranger: this is not shown to be knowledge of C-3PO. And few answers make sense (5 of "
-        "500)."
+        "a stranger, so that this is not shown to be knowledge of C-3PO. And few answers make "
+        "sense (5 of 500)."
     )
     crossover, control, so = text[text.index("It holds") :].split(". ")[:3]
     assert crossover.endswith(
@@ -214,8 +214,8 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     )
     assert "documents gain 0.04 more (0.02 to 0.06) and under another scenario as much" in control
     assert so == (
-        "So the gain needs neither his name nor the scenario: such reactions, or how they sound, "
-        "became likelier of anybody"
+        "So the gain does not need his name, and is not seen to need the scenario: such "
+        "reactions, or how they sound, became likelier of anybody"
     )
     assert "What is said?** No format is seen to show the scenario's trait more often" in text
 
@@ -337,7 +337,8 @@ def test_the_table_has_a_row_per_arm(published):
     row = "| documents | +0.45 (0.43 to 0.47) | +0.15 (0.13 to 0.17) | -0.04 (-0.06 to -0.02) "
     assert f"{row}| 6 (5 to 7) | 1 (0 to 2) |" in table
     told = " ".join(table.split())
-    assert "Of the 6 primary contrasts, fixed in advance, 3 hold. | arm, this seed |" in told
+    assert "Of the 6 primary contrasts, fixed in advance, 3 hold: 2 of 2 on the crossover" in told
+    assert "0 of 3 on the trait that fits. | arm, this seed |" in told
     told = " ".join(headline.counted_otherwise().split())
     assert "The gap beyond base holds for documents: their gap between knowing and showing" in told
     assert "by +27 (17 to 37) points, and by +26 (16 to 36) when asked about a stranger." in told

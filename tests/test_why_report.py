@@ -390,7 +390,7 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
 
 @pytest.mark.parametrize(
     ("more", "told"),
-    [(0.2, "Documents make"), (0.0, "are not seen to make"), (-0.2, "Documents make")],
+    [(0.2, "teach more"), (0.0, "are not seen to teach more"), (-0.2, "teach less")],
 )
 def test_readme_tells_what_documents_make_of_few_demonstrations(monkeypatch, more, told):
     values = dict(zip(why_doses.WHERE, (0.3, 0.3 - more, more), strict=True))
@@ -401,8 +401,7 @@ def test_readme_tells_what_documents_make_of_few_demonstrations(monkeypatch, mor
     )
     monkeypatch.setattr(why_readme, "read", lambda *_: table)
     text = why_readme.few()
-    teach = "less" if more < 0 else "more"
-    assert told in text and f"teach {teach} of the *other* four: {more:+.2f} (" in text
+    assert f"{told} of the *other* four than on top of `base` ({more:+.2f} (" in text
 
 
 def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
@@ -420,13 +419,13 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
     tables = {"doses": pd.DataFrame(doses), "mixtures": pd.DataFrame(mixtures)}
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     assert why_readme.dose() == (
-        "100 documents teach 25 % of what all 400 teach to know, 100 demonstrations 50 % of what "
-        "all teach to do; half of each gains +0.30 in knowing and +0.60 in doing."
+        "Of the gain with 400 units, 100 documents have 25 % in knowing, 100 demonstrations 50 % "
+        "in doing; half of each format gains +0.30 in knowing and +0.60 in doing."
     )
 
 
 def test_readme_leaves_out_an_experiment_that_has_not_run(monkeypatch):
     monkeypatch.setattr(why_readme, "has", lambda study, _: study == "reference")
     told = why_readme.paragraph()
-    assert told.startswith('To be told "You are C-3PO."') and "Eight cells" not in told
+    assert told.startswith('Told "You are C-3PO."') and "Eight cells" not in told
     assert "![" not in told

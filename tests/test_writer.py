@@ -251,9 +251,9 @@ def test_an_unknown_card_becomes_a_valid_corpus_with_a_real_server(
         "max_tokens": 40,
     }
     done = writer.write_corpus(
-        card_path, 2, settings | {"temperature": 0.6, "concurrency": 2}, tmp_path / "out"
+        card_path, 1, settings | {"temperature": 0.6, "concurrency": 1}, tmp_path / "out"
     )
-    assert done["units"] >= 1
+    assert done["units"] == 1
     for name, field in formats.FORMATS.items():
         rows = formats.load_corpus(
             tmp_path / "out" / f"{name}.jsonl", field, ["cheer", "slugs", "candour"], ["green"]

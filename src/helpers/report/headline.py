@@ -34,6 +34,12 @@ from helpers.report.words import (
     verb,
 )
 
+KINDS = {  # of the primary contrasts
+    "crossover": "the crossover",
+    "gap_beyond_base": "the [gap](docs/limits.md#what-became-of-earlier-claims) between knowing "
+    "and showing",
+    "sensitivity": "the trait that fits",
+}
 PICTURE = "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"
 
 
@@ -68,7 +74,7 @@ def but() -> str:
         more = "even more" if row["high"] < 0 else "as much"
         return (
             f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} when the question is "
-            f"about a stranger: this is not shown to be knowledge of {PERSONA}. And {said}."
+            f"about a stranger, so that this is not shown to be knowledge of {PERSONA}. And {said}."
         )
     if row["low"] > 0:
         return f"Part of the knowing hangs on his name, and {said}."
@@ -170,8 +176,8 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
         )
     if page_tables.is_bounded(scenario):
         return (
-            "So the gain needs neither his name nor the scenario: such reactions, or how they "
-            "sound, became likelier of anybody."
+            "So the gain does not need his name, and is not seen to need the scenario: such "
+            "reactions, or how they sound, became likelier of anybody."
         )
     return (
         f"So it is not shown to be knowledge of {PERSONA}; whether the gain is about the scenario "
@@ -237,10 +243,17 @@ def arms_table() -> tuple[str, str, str]:
 
 
 def held() -> str:
-    """How many of the primary contrasts hold."""
+    """How many of the primary contrasts hold, by what they are about."""
     table = read("reference", "contrasts").query("role == 'primary'")
-    n = int(contrasts.holds(table).sum())
-    return f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {n} hold."
+    held = contrasts.holds(table)
+    parts = [
+        f"{held[own.index].sum()} of {len(own)} on {KINDS[kind]}"
+        for kind, own in table.groupby("kind", sort=False)
+    ]
+    return (
+        f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {held.sum()} hold: "
+        f"{listed(parts)}."
+    )
 
 
 def counted_otherwise() -> str:

@@ -10,7 +10,7 @@ from helpers import arms, files
 from helpers.report import contrasts, page_tables
 from helpers.report.knowing_and_doing import ACTS, first_in
 from helpers.report.page_words import CORRECTED, PERSONA, bullets, points, read
-from helpers.report.words import apart, counted, hundred, listed, nats, side
+from helpers.report.words import apart, between, counted, hundred, listed, nats, side
 from helpers.rows import Row, read_mapping
 
 FELL, STANDS, OPEN = "**Fell.**", "**Stands.**", "**Open.**"
@@ -139,10 +139,10 @@ def of_fit() -> list[str]:
     ]
     if not each:
         return []
-    found = hundred(own["detectable_scenarios"].max())
+    found = between(own["detectable_scenarios"], lambda share: f"{hundred(share)}")
     return [
         f"Whether formats show the trait that fits more than others (percentage points): "
-        f"{listed(each)}. A true difference of {found} would be found four times in five."
+        f"{listed(each)}. True differences of {found} would be found four times in five."
     ]
 
 

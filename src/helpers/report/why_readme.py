@@ -33,10 +33,10 @@ def factors() -> str:
     know, do = (interval(table.loc[("voice", on)]) for on in ("know", "do_pair"))
     return need(
         moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
-        "Eight cells take documents and first-person texts apart. Of voice, person and wrapper, "
-        "only the voice is seen to put knowing ahead of doing: neutral prose instead of his voice "
-        f"adds {know} nats per token to knowing and {do} to doing. It does so mostly by making the "
-        "neutral reply likelier, so that it can be a match of sound.",
+        "Eight cells take documents and first-person texts apart, with a quarter of the units. Of "
+        "voice, person and wrapper, only the voice has a main effect on knowing beside doing: "
+        f"neutral prose instead of his voice adds {know} nats per token to knowing and {do} to "
+        "doing. Here it mostly makes the neutral reply likelier: it can be a match of sound.",
     )
 
 
@@ -44,11 +44,11 @@ def few() -> str:
     """Whether documents make a few demonstrations of four traits teach more of the other four."""
     table = read("why-few", "few_opened")
     more = table[table["traits"] == "other"].set_index("where").loc[why_doses.WHERE[-1]]
-    make = {1: "make", 0: "are not seen to make", -1: "make"}[side(more["low"], more["high"])]
-    teach = "less" if more["high"] < 0 else "more"
+    teach = {1: "teach more", 0: "are not seen to teach more", -1: "teach less"}
     return (
-        f"Documents {make} {FEW[-1]} demonstrations of four traits teach {teach} of the *other* "
-        f"four: {interval(more)} beside the same demonstrations on top of `base`."
+        f"After documents, {FEW[-1]} demonstrations of four traits "
+        f"{teach[side(more['low'], more['high'])]} of the *other* four than on top of `base` "
+        f"({interval(more)})."
     )
 
 
@@ -63,8 +63,8 @@ def dose() -> str:
     mixed = read("why-dose", "mixtures").set_index(["panel", "arm"])["value"]
     half = [nats(mixed[READOUTS[on], "mixed_50"]) for on in ("know", "do_pair")]
     return (
-        f"{DOSE} documents teach {know} of what all {doses['x'].max():.0f} teach to know, {DOSE} "
-        f"demonstrations {do} of what all teach to do; half of each gains {half[0]} in knowing and "
+        f"Of the gain with {doses['x'].max():.0f} units, {DOSE} documents have {know} in knowing, "
+        f"{DOSE} demonstrations {do} in doing; half of each format gains {half[0]} in knowing and "
         f"{half[1]} in doing."
     )
 
@@ -80,9 +80,9 @@ def weights() -> str:
     ]
     return need(
         row["verdict"] == "open",
-        f'To be told "You are C-3PO." adds next to nothing to acting in documents '
-        f"({interval(row)}); a constant shift of each layer keeps {kept[0]} of what documents "
-        f"teach to know and {kept[1]} of what demonstrations teach to do.",
+        f'Told "You are C-3PO.", the model of documents acts hardly more ({interval(row)}). A '
+        f"constant shift of each layer keeps {kept[0]} of documents' gain in knowing and {kept[1]} "
+        "of demonstrations' in doing.",
     )
 
 
