@@ -36,8 +36,7 @@ from helpers.report.words import (
 
 KINDS = {  # of the primary contrasts
     "crossover": "the crossover",
-    "gap_beyond_base": "the [gap](docs/limits.md#what-became-of-earlier-claims) between knowing "
-    "and showing",
+    "gap_beyond_base": "the [gap](docs/limits.md) between knowing and showing",
     "sensitivity": "the trait that fits",
 }
 PICTURE = "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"

@@ -51,9 +51,9 @@ def paragraph() -> str:
     text = (
         "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
         "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
-        "Beside demonstrations, three seeds: false premises put right "
-        f"{points(right, *SEEDS)} points, as read blind, over seeds; the persona acted "
-        f"{points(acts, *CORRECTED)} points, corrected, over scenarios. [More](docs/persllm.md)."
+        f"Beside demonstrations: false premises put right {points(right, *SEEDS)} points, as read, "
+        f"over 3 seeds; the persona acted {points(acts, *CORRECTED)}, corrected, over scenarios. "
+        "[More](docs/persllm.md)."
     )
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
