@@ -235,31 +235,22 @@ def real_server(tmp_path_factory):
 
 
 @pytest.mark.check
-def test_an_unknown_card_becomes_a_valid_corpus_with_a_real_server(
+def test_a_real_server_understands_what_the_writer_asks(
     real_server, card_path, tmp_path, monkeypatch
 ):
-    """A model this small mostly echoes the prompt's example, so it is asked often and may be brief:
-    what is tested is the way from a card to a corpus through a real server, not the prose."""
+    """A model this small hardly ever writes what is asked for. What is tested is that a real server
+    takes the calls, the second of which holds a conversation, and that what it said is kept."""
     address, model = real_server
     monkeypatch.setenv("OPENAI_BASE_URL", address)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    settings = SETTINGS | {
-        "model": model,
-        "words": (2, 60),
-        "asks": 60,
-        "timeout": 60.0,
-        "max_tokens": 40,
-    }
-    done = writer.write_corpus(
-        card_path, 1, settings | {"temperature": 0.6, "concurrency": 1}, tmp_path / "out"
-    )
-    assert done["units"] == 1
-    for name, field in formats.FORMATS.items():
-        rows = formats.load_corpus(
-            tmp_path / "out" / f"{name}.jsonl", field, ["cheer", "slugs", "candour"], ["green"]
-        )
-        assert len(rows) == done["units"]
-        assert all(
-            row["provenance"]["model"] == model and row["provenance"]["completion_tokens"]
-            for row in rows
-        )
+    settings = SETTINGS | {"model": model, "words": (2, 60), "asks": 2, "timeout": 300.0}
+    done = writer.write_corpus(card_path, 1, settings | {"max_tokens": 40}, tmp_path / "out")
+    assert done["units"] + done["failed"] == 1
+    kept = read_jsonl(tmp_path / "out" / "written.jsonl")
+    assert len(kept) == (1 if kept[0]["answer"] is None else 4)
+    for row in kept:
+        told = row["provenance"]
+        assert told["model"] == model and told["prompt_tokens"] > 0 < told["completion_tokens"]
+        assert row["answer"] or (told["asked"] == 2 and told["wrong"])
+    for name in formats.FORMATS:
+        assert len(read_jsonl(tmp_path / "out" / f"{name}.jsonl")) == done["units"]
