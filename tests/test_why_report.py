@@ -226,6 +226,10 @@ def test_half_of_what_all_units_teach_is_reached_by_the_right_dose(gained):
     assert set(half["line"]) == set(arms.formats())
     truth = next(n for n in arms.DOSES if np.log(n) >= 0.5 * np.log(500))
     assert set(half["x"]) == {truth}
+    assert "documents 30 in knowing and 30 in doing" in why_doses.doses_title(doses)
+    late = doses.assign(value=doses["value"].where(doses["x"] == 500, 0.0))
+    told = "With 100 units, no format has taught half of what it teaches with 500"
+    assert why_doses.doses_title(late) == told
     mixed = why_doses.mixtures(gained["why-dose"])
     asked = studies.load_study("why-dose").arms
     shares = [n for n in arms.MIXTURES if f"mixed_{n}" in asked]

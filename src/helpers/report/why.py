@@ -148,7 +148,8 @@ def draw_curves(
         ax.set_xticks(range(len(ticks)), [f"{tick:g}" for tick in ticks])
         panels.signed(ax.yaxis)
     axes[0].set_ylabel("gain over base (nats per token)")
-    panels.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
+    if len(handles) > 1:
+        panels.legend(axes[-1], handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
     save(fig, name, table, study, folder, title, **about(table))
     return fig

@@ -122,7 +122,9 @@ def mixtures(margins: pd.DataFrame) -> pd.DataFrame:
     """The gain of mixtures of documents and demonstrations at equal units: panel, line, x (per cent
     of the units that are documents), arm, value, low, high, seeds, items."""
     mixed = {n: f"mixed_{n}" for n in table_of_arms.MIXTURES}
-    return in_panels(of_arms(margins, {"base": {0: "demonstrations"} | mixed | {100: "documents"}}))
+    return in_panels(
+        of_arms(margins, {"mixed_50": {0: "demonstrations"} | mixed | {100: "documents"}})
+    )
 
 
 def in_panels(table: pd.DataFrame) -> pd.DataFrame:
@@ -147,8 +149,11 @@ def half_reached(table: pd.DataFrame) -> pd.DataFrame:
 
 def doses_title(table: pd.DataFrame) -> str:
     """The doses at which each format has taught half."""
-    parts = []
-    for line, own in half_reached(table).groupby("line", sort=False):
+    reached, parts = half_reached(table), []
+    dose, every = sorted(set(table["x"]))[-2:]
+    if (reached["x"] == every).all():
+        return f"With {dose:g} units, no format has taught half of what it teaches with {every:g}"
+    for line, own in reached.groupby("line", sort=False):
         doses = " and ".join(f"{row.x:g} in {row.panel}" for row in own.itertuples())
         parts.append(f"{table_of_arms.label(line)} {doses}")
     return f"Units that teach at least half of what all do: {'; '.join(parts)}"
