@@ -32,7 +32,10 @@ READS_TABLES = (
 EXPERIMENTS = {
     "why/01_voice_person_wrapper": [*arms.CELLS],
     "why/02_few_demonstrations": [name for name in arms.ARMS if "few_" in name],
-    "why/03_dose": ["mixed_50", *(f"{name}_{n}" for name in arms.formats() for n in (10, 30, 100))],
+    "why/03_dose": [
+        *(f"{name}_{n}" for name in arms.formats() for n in arms.DOSES),
+        *(f"mixed_{n}" for n in arms.MIXTURES),
+    ],
     "formats/09_positive_control": ["taught_replies"],
 }
 # Those on the formats' adapters as they are, for a study that changes their weights.
