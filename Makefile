@@ -52,6 +52,7 @@ chat: setup ## talk to the persona in a terminal, from the adapters in data/adap
 figures: setup ## redraw every figure from the committed results, without a model
 	$(PY) workflow/redraw.py
 	$(PY) -m helpers.report.readme
+	$(PY) -m helpers.report.why_explanations
 
 bench: setup ## measure the speed of training and answering on this machine
 	$(PY) workflow/bench.py

@@ -7,6 +7,7 @@ import sys
 
 import families
 import gguf
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -16,7 +17,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from helpers import pretrained, templates
 from helpers.files import StudyError, write_json
-from helpers.model import answer, base, chat, export, gguf_file, modelfile, published
+from helpers.model import (
+    answer,
+    base,
+    by_llama_cpp,
+    chat,
+    export,
+    gguf_file,
+    modelfile,
+    published,
+    score,
+)
 
 PROMPT = [{"role": "user", "content": "Who is there?"}]
 GREEDY = {"samples": 1, "temperature": 0, "top_p": 1.0, "max_new_tokens": 8}
@@ -166,6 +177,24 @@ def test_its_tokenizer_and_template_are_the_models(brought, tmp_path):
     assert fields["tokenizer.ggml.add_bos_token"].contents() == begun
     rows = fields["tokenizer.ggml.tokens"].contents()
     assert len(rows) == len(own) + 8 and rows[-1] == f"[PAD{len(own) + 7}]"
+
+
+def test_llama_cpp_itself_reads_the_tokens_and_the_likelihoods(brought, tmp_path):
+    llama_cpp = pytest.importorskip("llama_cpp", reason="needs the extra llama-cpp")
+    model = AutoModelForCausalLM.from_pretrained(brought, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(brought)
+    gguf_file.write(brought, tmp_path / "it.gguf", "f16", "tiny")
+    read = llama_cpp.Llama(str(tmp_path / "it.gguf"), vocab_only=True, verbose=False)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "I don't know the 12 droids,  sir.\n\nWhy?"}], tokenize=False
+    )
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert read.tokenize(text.encode(), add_bos=False, special=True) == ids
+    tags = {"item": "a", "start": "", "options": ["No.", "Yes, at once, sir.", "No, I will not."]}
+    choices = [tags | {"prompt": "Who is there?"}, tags | {"prompt": "Why?", "start": "I"}]
+    wanted = pd.DataFrame(score.score_choices(model, tokenizer, choices, None))
+    got = pd.DataFrame(by_llama_cpp.score_choices(tmp_path / "it.gguf", tokenizer, choices))
+    pd.testing.assert_frame_equal(got, wanted, rtol=2e-3)
 
 
 def test_a_matrix_that_does_not_fill_blocks_is_kept_in_16_bits():

@@ -10,7 +10,7 @@ import torch
 
 from helpers import files
 from helpers.files import ROOT
-from helpers.model import forms, published, score
+from helpers.model import forms, published
 from helpers.report import exported
 
 
@@ -30,11 +30,11 @@ def made(random_adapter, float32, data, tmp_path, monkeypatch):
 @pytest.mark.check
 def test_every_form_is_scored_once_and_compared_with_the_adapter(made, monkeypatch):
     rows = exported.scored("documents", at_most=1)
-    assert list(dict.fromkeys(rows["arm"])) == ["base", *forms.FORMS]
+    assert tuple(dict.fromkeys(rows["arm"])) == forms.every()
     asked = exported.asked("documents", "c3po", 1)
     assert {(r["measure"], r["condition"]) for r in asked} == {("know", "own"), ("do_pair", "own")}
     assert (rows.groupby("arm").size() == sum(len(r["options"]) for r in asked)).all()
-    monkeypatch.setattr(score, "score_choices", None)  # nothing is scored again
+    monkeypatch.setattr(forms, "score_choices", None)  # nothing is scored again
     pd.testing.assert_frame_equal(exported.scored("documents", at_most=1), rows)
     assert not list((files.RUNS / "export").rglob("*.safetensors")), "the export is not kept"
     found = exported.table(rows).set_index(["form", "measure"])
@@ -88,4 +88,5 @@ def test_an_arms_rows_take_the_place_of_its_older_ones(made, monkeypatch):
 
 
 def test_every_form_has_a_name_in_the_table():
-    assert tuple(exported.NAMES) == forms.FORMS and forms.FORMS[0] == exported.FIRST
+    assert tuple(exported.NAMES) == (*forms.FORMS, *forms.BY_LLAMA_CPP)
+    assert forms.FORMS[0] == exported.FIRST

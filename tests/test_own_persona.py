@@ -30,7 +30,7 @@ COMMANDS = [
 CHECK_CARD, BASE_URL, API_KEY, WRITE, PLAN, RUN, CONSTRUCT = COMMANDS
 (ITEM,) = (block for kind, block in BLOCKS if kind == "json")
 STUDY, PERSLLM = (block for kind, block in BLOCKS if kind == "yaml")
-NAMES = re.findall(r"`workflow/studies/(robin[\w-]*).yaml`", PAGE)
+NAMES = re.findall(r"`workflow/studies/(marlow[\w-]*).yaml`", PAGE)
 
 
 def carry_out(command, copy, server=None, *more):
@@ -54,7 +54,7 @@ def carry_out(command, copy, server=None, *more):
 
 
 def write_card(copy, **changes):
-    path = copy / "data" / "personas" / "robin.yaml"
+    path = copy / "data" / "personas" / "marlow.yaml"
     path.write_text(yaml.safe_dump(CARD | {"focus": "slugs"} | changes))
 
 
@@ -69,12 +69,12 @@ def write_items(copy):
             | {"setting": "everyday", "options": ["a", "b", "c", "d"], **texts}
             | {"say_pair": ["a", "b"], "do_pair": ["a", "b"]}
         )
-    write_jsonl(copy / "data" / "items" / "robin.jsonl", rows)
+    write_jsonl(copy / "data" / "items" / "marlow.jsonl", rows)
 
 
 def write_persllm(copy):
     """Robin's three files in the form of Nell's."""
-    own, nell = (copy / "data" / "persllm" / name for name in ("robin", "nell"))
+    own, nell = (copy / "data" / "persllm" / name for name in ("marlow", "nell"))
     own.mkdir()
     for name in ("stages.yaml", "knowledge.jsonl"):
         (own / name).write_text((nell / name).read_text())
@@ -92,7 +92,9 @@ def test_a_card_is_checked_by_the_command_of_the_page(copy):
     assert carry_out(CHECK_CARD, copy) == (0, "")
     write_card(copy, focus="vanity")
     code, output = carry_out(CHECK_CARD, copy)
-    assert code != 0 and "robin.yaml, line" in output and "'vanity' is none of the traits" in output
+    assert (
+        code != 0 and "marlow.yaml, line" in output and "'vanity' is none of the traits" in output
+    )
 
 
 def test_what_the_page_sets_in_a_chapter_can_be_set():
@@ -108,21 +110,21 @@ def test_what_the_page_sets_in_a_chapter_can_be_set():
 
 @pytest.mark.check
 def test_the_page_leads_to_a_study_that_can_run(copy, server):
-    assert NAMES == ["robin", "robin-persllm"]
+    assert NAMES == ["marlow", "marlow-persllm"]
     write_card(copy)
     units = re.sub(r"--units \d+", "--units 12", WRITE)
     code, output = carry_out(units, copy, server, "--words", "3", "60")
     assert code == 0 and "'failed': 0" in output, output
     for name in ("units", *arms.formats()):
-        assert len(read_jsonl(copy / "data" / "corpora" / "robin" / f"{name}.jsonl")) == 12
+        assert len(read_jsonl(copy / "data" / "corpora" / "marlow" / f"{name}.jsonl")) == 12
     write_items(copy)
-    (copy / "workflow" / "studies" / "robin.yaml").write_text(STUDY)
+    (copy / "workflow" / "studies" / "marlow.yaml").write_text(STUDY)
     code, output = carry_out(PLAN, copy)
     assert code == 0 and copies.jobs_of(output)["train"] == 3, output
     assert PLAN.removesuffix(" -- -n") == RUN
     code, output = carry_out(RUN, copy, None, "--", "--until", "corpus")
     assert code == 0, output
-    prepared = copy / "data" / "runs" / "robin" / "data"
+    prepared = copy / "data" / "runs" / "marlow" / "data"
     assert {p.stem for p in prepared.glob("*.jsonl")} >= set(arms.formats())
 
 
@@ -136,7 +138,7 @@ def test_the_page_leads_to_a_study_of_persllm_that_can_run(copy, server):
     examples = re.sub(r"--examples \d+", "--examples 30", CONSTRUCT)
     code, output = carry_out(examples, copy, server, "--words", "3", "60")
     assert code == 0, output
-    assert read_jsonl(copy / "data" / "persllm" / "robin" / "examples.jsonl")
-    (copy / "workflow" / "studies" / "robin-persllm.yaml").write_text(PERSLLM)
-    code, output = carry_out(PLAN.replace("robin", "robin-persllm"), copy)
+    assert read_jsonl(copy / "data" / "persllm" / "marlow" / "examples.jsonl")
+    (copy / "workflow" / "studies" / "marlow-persllm.yaml").write_text(PERSLLM)
+    code, output = carry_out(PLAN.replace("marlow", "marlow-persllm"), copy)
     assert code == 0 and copies.jobs_of(output)["prefer"] == 1, output

@@ -342,7 +342,8 @@ def test_the_table_has_a_row_per_arm(published):
     told = " ".join(headline.counted_otherwise().split())
     assert "The gap beyond base holds for documents: their gap between knowing and showing" in told
     assert "by +27 (17 to 37) points, and by +26 (16 to 36) when asked about a stranger." in told
-    assert "in 29 % of scenarios (22 % in `base`), the gap is +3 (-7 to 13). In doing" in told
+    assert "in 29 % of scenarios (22 % in `base`), the gap is +3 (-7 to 13)." in told
+    assert "Documents gain +0.45 in doing (both sets). Of this, none" in told
 
 
 def test_the_gap_is_told_where_it_holds(published):
@@ -402,8 +403,10 @@ def test_claims_that_the_results_bear_do_not_fall(published):
         "The gap of documents is wider than that of `base`": "**Open.**",
         "First person goes further into everyday life": "**Open.**",
     }
-    assert "Either can be how texts sound" not in verdicts.of_parts()
-    assert "+0.11 (0.09 to 0.13) over demonstrations" in " ".join(verdicts.of_parts().split())
+    assert "Each can come from how texts sound" not in verdicts.of_parts()
+    told = " ".join(verdicts.of_parts().split())
+    assert "Over demonstrations, describing rather than doing makes" in told
+    assert "the third person rather than the first +0.11 (0.09 to 0.13)." in told
     published(tables(name=(0.0, 0.0, 0.0), half=0.3, narrower=0.3))
     told = {told.split('"')[1]: told.split()[0] for told in listed_verdicts() if '"' in told}
     assert told["Documents know what C-3PO would do"] == "**Open.**"

@@ -12,7 +12,7 @@ from helpers.corpus.encode import encode, trained_tokens
 from helpers.corpus.formats import SPLITS, text_of
 from helpers.pretrained import embed
 
-# Limits of the checks; CONTRIBUTING.md says where they come from.
+# Limits of the checks: an honest corpus is far from them, a near-copy is not (docs/design.md).
 TOKENS = (60, 140)
 TOTAL_SPREAD, TENTH_SPREAD = 0.02, 0.05
 OPENING_SHARE, DISTINCT_4 = 0.03, 0.85

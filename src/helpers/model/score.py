@@ -52,6 +52,12 @@ def score_choices(
                 tokenizer.pad_token_id,
             )
         losses |= {place: nll for (_, place), nll in zip(places, found, strict=True)}
+    return scored(choices, losses)
+
+
+def scored(choices: list[dict], losses: dict) -> list[dict]:
+    """The rows of `score_choices` from the losses of the tokens of every option, (choice, option)
+    -> tensor (n_tokens,)."""
     return [
         {k: v for k, v in choice.items() if k not in NOT_TAGS}
         | {"option": number, "n_tokens": len(nll), "nll": nll.double().sum().item()}

@@ -19,7 +19,7 @@ from helpers.persllm import asking
 from helpers.report.page_words import markdown_table
 from helpers.report.words import nats
 
-MEASURES = {margins.KNOW: "knows", margins.DO: "does"}
+MEASURES = {margins.KNOW: "knowing", margins.DO: "doing"}
 FIRST = "adapter"  # the form that the others are compared with
 NAMES = {
     "adapter": "adapter on the 4-bit base",
@@ -28,6 +28,8 @@ NAMES = {
     "f16": "GGUF, 16 bits (`f16`)",
     "q8_0": "GGUF, 8 bits (`q8_0`)",
     "q4_1": "GGUF, 4 bits (`q4_1`)",
+    "q8_0_llama_cpp": "GGUF, 8 bits, read by llama.cpp",
+    "q4_1_llama_cpp": "GGUF, 4 bits, read by llama.cpp",
 }
 HASHES = {"adapter": str, "commit": str}  # some of which look like numbers
 COMMAND = ".env/bin/python -m helpers.report.exported"
@@ -52,7 +54,7 @@ def asked(arm: str, persona: str, at_most: int | None) -> list[dict]:
 def scored(arm: str, at_most: int | None = None) -> pd.DataFrame:
     """The options of `asked` in every form of a published arm, and by its base: `triplets.COLUMNS`,
     with the form in the column `arm`. A form that was scored before is not scored again."""
-    from helpers.model import base, forms, published, score  # takes seconds
+    from helpers.model import base, forms, published  # takes seconds
 
     adapter = published.find(arm)
     settings = read_json(adapter / "record.json")["settings"]
@@ -63,12 +65,12 @@ def scored(arm: str, at_most: int | None = None) -> pd.DataFrame:
     kept, frames = files.RUNS / "export" / f"{arm}-{key}", []
     kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept) as temporary:
-        for form in (forms.BASE, *forms.FORMS):
+        for form in forms.every():
             found = kept / f"{form}.csv"
             if not found.exists():
                 print(form, flush=True)
-                model = forms.load(form, arm, adapter, Path(temporary) / "model")
-                rows = score.score_choices(model, tokenizer, choices, None)
+                folder = Path(temporary) / "model"
+                rows = forms.score_choices(form, arm, adapter, folder, tokenizer, choices)
                 own = [{"arm": form, "seed": 0} | row for row in rows]
                 write_frame(found, pd.DataFrame(own, columns=triplets.COLUMNS))
             frames.append(pd.read_csv(found, keep_default_na=False))

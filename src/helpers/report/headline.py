@@ -274,11 +274,14 @@ def counted_otherwise() -> str:
     top = doing.loc[doing.loc[page_tables.formats(doing), "gain"].idxmax()]
     hangs = nats(*top[["value", "low", "high"]])
     seen = (
-        f"{hangs} hangs" if side(top["low"], top["high"]) > 0 else f"none ({hangs}) is seen to hang"
+        f"{hangs} hangs on the scenario: the rest is gained under another scenario's message too."
+        if side(top["low"], top["high"]) > 0
+        else f"none ({hangs}) is seen to hang on the scenario."
     )
+    name = arms.label(top.name)
     parts.append(
-        f"In doing, of {nats(top['gain'])} with {arms.label(top.name)} over both sets, {seen} on "
-        "the scenario."
+        f"{name[0].upper()}{name[1:]} gain {nats(top['gain'])} in doing (both sets). Of this, "
+        f"{seen}"
     )
     trained = page_tables.gains()[page_tables.gains()["arm"].isin(arms.formats())]
     parts += [f"{told}." for told in this_seed(trained) if page_tables.seeds() > 1]

@@ -58,9 +58,9 @@ def paragraph() -> str:
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
 
-def scenarios() -> str:
-    """Knowing and doing of every arm of PersLLM's study."""
-    rates = read("persllm", "every_arm_rates").set_index(["arm", "measure"])
+def scenarios(study: str = "persllm") -> str:
+    """Knowing and doing of every arm of a study of PersLLM's."""
+    rates = read(study, "every_arm_rates").set_index(["arm", "measure"])
     rows = [
         [
             arms.label(arm),
@@ -89,6 +89,25 @@ def questions() -> str:
         for arm in arms.in_order(scores.index)
     ]
     return markdown_table(["arm", "premises", "likeness: facts, attitudes", "own stage"], rows)
+
+
+def second() -> str:
+    """Knowing and doing of every arm of the second persona's study."""
+    return scenarios("persllm-nell")
+
+
+def stages() -> str:
+    """Whether held-out replies are likeliest at their own stage of life."""
+    own = read("persllm", "own_stage")
+    own = own[own["arm"].isin(["persllm", "persllm_dpo"])]
+    chance = own["chance"].iloc[0]
+    means = [f"{value:.0%}" for value in own.groupby("arm", sort=False)["value"].mean()]
+    return need(
+        ((own["low"] < chance) & (chance < own["high"])).all(),
+        f"The stages of life are not seen to be learnt: with persllm and persllm DPO, {means[0]} "
+        f"and {means[1]} of held-out replies are likeliest at their own stage, beside "
+        f"{chance:.0%} by chance, and no stage is told apart from chance.",
+    )
 
 
 def parts_alone(ablations: pd.DataFrame) -> str:
@@ -128,6 +147,7 @@ def findings() -> str:
                 f"{points(doing, 'difference')} points as judged. Premises put right: "
                 f"{points(premises, *SEEDS)} points as read blind.",
             ),
+            stages(),
             parts_alone(ablations),
         ]
     )

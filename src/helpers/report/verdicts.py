@@ -165,17 +165,16 @@ def of_ties() -> list[str]:
 def of_parts() -> str:
     """What the crossover is made of, over both sets, and what that leaves open."""
     parts = read("reference", "crossover_parts")
-    own = parts[parts["set"] == "both"].set_index(["arm", "part"])[["value", "low", "high"]]
+    own = parts[(parts["set"] == "both") & parts["part"].isin(["describing", "person"])]
+    own = own.set_index(["arm", "part"])[["value", "low", "high"]]
     each = [
-        f"{nats(*own.loc[(arm, 'describing')])} and {nats(*own.loc[(arm, 'person')])} over "
-        f"{arms.label(arm)}"
+        f"Over {arms.label(arm)}, describing rather than doing makes "
+        f"{nats(*own.loc[(arm, 'describing')])}, and the third person rather than the first "
+        f"{nats(*own.loc[(arm, 'person')])}."
         for arm in arms.in_order(own.index.get_level_values("arm"))
     ]
+    above = ", and both are above zero" if (own["low"] > 0).all() else ""
     anybody = page_tables.is_about_anybody(page_tables.controls()["name"].loc["documents"])
-    sound = " Either can be how texts sound." if anybody else ""
-    return bullets(
-        [
-            "**Either part of the crossover can be the cause.** Describing rather than doing, and "
-            f"the third person rather than the first, make {listed(each)} (both sets).{sound}"
-        ]
-    )
+    sound = " Each can come from how texts sound." if anybody else ""
+    told = f"**The crossover has two parts{above}** (both sets). {' '.join(each)}{sound}"
+    return bullets([told])

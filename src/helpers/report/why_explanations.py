@@ -173,14 +173,20 @@ def page(studies: dict[str, Results]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Write the page from the results of the studies that have any, published ones first."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+def results() -> dict[str, Path]:
+    """Study -> the folder of its results, for those that have any, published ones first."""
     folders = {}
     for name in set(STUDIES.values()):
         for path in (files.DATA / "results" / name, files.RUNS / name / "results"):
             if name not in folders and (path / "record.json").exists():
                 folders[name] = path
+    return folders
+
+
+def main() -> None:
+    """Write the page from the results of the studies that have any."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    folders = results()
     if not folders:
         sys.exit(f"error: none of {', '.join(sorted(set(STUDIES.values())))} has results.")
     files.write_text(files.ROOT / PAGE, page(load(folders, "c3po")))
