@@ -229,6 +229,7 @@ def test_a_card_says_what_the_records_say(run, data):
     folder = run("documents")
     (folder / "log.csv").write_text("step,heldout_loss\n0,4.5\n1,\n2,3.25\n")
     published_in = cards.publish("r", "documents", 0)
+    assert (published_in / "log.csv").read_bytes() == (folder / "log.csv").read_bytes()
     card = " ".join((published_in / "README.md").read_text().split())
     for part in (
         "base_model: HuggingFaceTB/SmolLM2-135M-Instruct",

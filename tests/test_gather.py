@@ -110,6 +110,8 @@ def test_arms_without_an_adapter_are_scored_with_the_first_seed_alone(root):
 
 def test_a_study_that_asks_for_no_held_out_texts_has_no_table_of_them(root):
     make(root, [0])
+    gather(**STUDY, seeds=[0])
+    assert (root / "results" / "scores.csv").exists()  # of a run that asked for them
     for arm in ARMS:
         folder = root / "runs" / "small" / arm / "seed0"
         (folder / "scores.csv").write_text("arm,seed,subject,text,unit,n_tokens,nll\n")

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from helpers import parameters, writing
+from helpers.corpus import formats
 from helpers.files import ROOT, StudyError
 
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -180,6 +181,50 @@ def test_a_judge_without_a_server_is_refused_while_the_study_is_planned(studies,
         "extends: standard\ntitle: t\nparameters: {judge_model: m}\n"
     )
     with pytest.raises(StudyError, match="OPENAI_BASE_URL is not set"):
+        inputs.check_inputs(study.load_study("mine"))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("persona: nell\nparameters: {sets: [a]}", "'control': it is the persona itself"),
+        (
+            "parameters: {samples: {do: 1}}",
+            "'samples': the chapters on the formats draw 'everyday'",
+        ),
+        (
+            "parameters: {samples: {everyday: 1}}",
+            "'samples': the chapters on the formats draw 'do'",
+        ),
+        (
+            "parameters: {measures: [know]}",
+            "'measures': the chapters on the formats draw 'heldout'",
+        ),
+        (
+            "arms: [base, first_person]\nparameters: {strengths: [1.0]}",
+            "'changed_arms': 'documents' is none of the study's, which are base, first_person",
+        ),
+        ("parameters: {strengths: [1.0]}", "'other_seed': 1 is none of the study's, which are 0"),
+    ],
+)
+def test_what_a_study_could_not_end_with_is_refused_in_its_plan(studies, more, message):
+    (studies / "mine.yaml").write_text(f"extends: standard\ntitle: t\n{more}\n")
+    with pytest.raises(StudyError, match=message):
+        inputs.check_inputs(study.load_study("mine"))
+
+
+def test_a_control_without_texts_on_the_held_out_units_is_refused_in_the_plan(studies, monkeypatch):
+    text = "extends: standard\ntitle: t\nparameters: {heldout_units: 60}\n"
+    (studies / "mine.yaml").write_text(text)
+    load = formats.load_corpora
+
+    def few(persona):
+        return {
+            name: rows[:3] if persona == "nell" else rows for name, rows in load(persona).items()
+        }
+
+    monkeypatch.setattr(formats, "load_corpora", few)
+    with pytest.raises(StudyError, match="texts cover . of 60 held-out units. Set `control`"):
         inputs.check_inputs(study.load_study("mine"))
 
 

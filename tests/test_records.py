@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import files, records
+from helpers import arms, files, records
 from helpers.files import DATA, ROOT, StudyError, read_json, write_json
 from helpers.report import book
 
@@ -52,6 +52,25 @@ def test_conversations_count_for_nothing_but_themselves(tmp_path, monkeypatch):
         after = records.inputs("c3po")
         assert {part for part in before if before[part] != after[part]} == changed
         before = after
+
+
+def test_arms_depend_on_the_texts_that_they_are_made_of(tmp_path, monkeypatch):
+    shutil.copytree(DATA / "persllm", tmp_path / "persllm")
+    shutil.copytree(DATA / "corpora" / "c3po", tmp_path / "corpora" / "c3po")
+    monkeypatch.setattr(files, "DATA", tmp_path)
+    before = records.inputs("c3po")
+    for path, changed in (
+        ("corpora/c3po/why/voice_third.jsonl", "why"),
+        ("persllm/nell/examples.jsonl", "others"),
+    ):
+        with open(tmp_path / path, "a") as file:
+            file.write("\n")
+        after = records.inputs("c3po")
+        assert {name for name in before if before[name] != after[name]} == {changed}
+        before = after
+    own = {arm: set(records.inputs_of(arm)) for arm in arms.ARMS}
+    assert "why" in own["voice_third"] & own["documents_chat"] and "others" in own["persllm_dpo"]
+    assert not {"why", "others"} & (own["documents"] | own["documents_10"] | own["persllm"])
 
 
 def test_blind_labels_of_premises_do_not_make_the_answers_stale(tmp_path, monkeypatch):
@@ -103,6 +122,18 @@ def test_results_of_another_recipe_are_stale_by_name():
     other = replace(loaded, parameters=loaded.parameters | {"judge_model": "some"})
     with pytest.raises(StudyError, match="formats/04_judge writes was made with judge_model = ''"):
         recipe.refuse_stale_recipe(other, record, judged)
+
+
+def test_changed_weights_are_held_against_the_recipe_and_the_adapters(monkeypatch):
+    loaded = study.load_study("reference")
+    record = read_json(ROOT / loaded.results / "record.json")
+    recipe.refuse_stale_recipe(loaded, record, {})
+    other = replace(loaded, parameters=loaded.parameters | {"strengths": [2.0]})
+    with pytest.raises(StudyError, match="the changed weights was made with strengths"):
+        recipe.refuse_stale_recipe(other, record, {})
+    monkeypatch.setattr(recipe, "file_hash", lambda path: "another")
+    with pytest.raises(StudyError, match="the weights in data/adapters/demonstrations are others"):
+        recipe.refuse_stale_recipe(loaded, record, {})
 
 
 def test_only_adapters_of_the_other_study_share_its_training_records():

@@ -262,6 +262,9 @@ def test_adapters_are_taken_where_the_recipe_is_the_same(tmp_path, monkeypatch):
     assert chain.lender(loaded, "documents", 0) == ""  # there is none to take
     record = tmp_path / "reference" / "documents" / "seed0" / "record.json"
     write_json(record, {"settings": {"run": "reference"}})
+    assert chain.lender(loaded, "documents", 0) == ""  # killed before its chapter was copied
+    executed = "reference/notebooks/formats/02_train-documents-0.ipynb"
+    write_json(tmp_path / executed, {"cells": []})
     assert chain.lender(loaded, "documents", 0) == "reference"
     assert chain.lender(loaded, "documents", 1) == chain.lender(loaded, "persllm", 0) == ""
     other = replace(loaded, parameters=loaded.parameters | {"epochs": 4})
@@ -314,7 +317,7 @@ def test_a_study_takes_the_committed_adapters(tmp_path, monkeypatch):
     log = tmp_path / "published" / "logs" / "02_train.ipynb"
     steps.take_adapter("formats/02_train", values, study.COMMITTED, log)
     taken = tmp_path / "published" / "documents" / "seed0"
-    for name in ("adapter_model.safetensors", "adapter_config.json", "record.json"):
+    for name in ("adapter_model.safetensors", "adapter_config.json", "record.json", "log.csv"):
         assert (taken / name).read_bytes() == (source / name).read_bytes()
     assert chain.lender(loaded, "documents", 0) == study.COMMITTED
     record = read_json(source / "record.json")

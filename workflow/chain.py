@@ -3,7 +3,7 @@
 from chapters import CHAPTERS, EXPERIMENTS, ON_ADAPTERS, READS_TABLES, defaults
 from study import COMMITTED, Study, load_study
 
-from helpers import arms
+from helpers import arms, files
 from helpers.files import ROOT, StudyError, adapter_folder, arm_folder, read_json
 from helpers.persllm.life_stages import persllm_folder
 
@@ -208,6 +208,10 @@ def lender(study: Study, arm: str, seed: int) -> str:
         return "" if trained or not is_committed(study, arm, seed) else other
     if not other or not same_recipe(study, load_study(other), arm, seed):
         return ""
-    record = own if own.exists() else arm_folder(other, arm, seed) / "record.json"
-    taken = record.exists() and read_json(record)["settings"]["run"] == other
-    return other if taken else ""
+    if own.exists():
+        return other if read_json(own)["settings"]["run"] == other else ""
+    record = arm_folder(other, arm, seed) / "record.json"
+    # The executed chapter is copied last: a run killed before that trains the arm again.
+    chapter = files.RUNS / other / "notebooks" / "formats" / f"02_train-{arm}-{seed}.ipynb"
+    whole = record.exists() and chapter.exists()
+    return other if whole and read_json(record)["settings"]["run"] == other else ""

@@ -18,10 +18,10 @@ from helpers.persllm.life_stages import persllm_folder
 
 def check_counts(study: Study) -> None:
     """Raise StudyError for the first number in a study's own file that is larger than what there
-    is."""
+    is, and for any number where there is nothing at all."""
     own = read_yaml(STUDIES / f"{study.name}.yaml").get("parameters", {})
     for name, wanted, there, what in too_high(study):
-        if name in own:
+        if name in own or not there:
             refuse(study, name, f"{wanted} are asked for, and there are {there} {what}; set less")
 
 

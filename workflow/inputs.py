@@ -1,9 +1,9 @@
 """The files that a study is going to read, all checked before anything runs: what is wrong in a
 file of labels would else show itself after hours."""
 
-from chain import all_values
+from chain import all_values, changes_weights, composes
 from counts import check_counts
-from study import Study
+from study import Study, refuse
 
 from helpers.corpus import formats, items, readouts
 from helpers.corpus.personas import load_persona
@@ -14,17 +14,18 @@ from helpers.server import connect
 
 def check_inputs(study: Study) -> None:
     """Raise StudyError for the first file that is wrong, with line, field and remedy, where there
-    is a judge without the address of its server, and for a number that asks for more than there
-    is."""
+    is a judge without the address of its server, for a number that asks for more than there is, and
+    where a study's last chapters would have nothing to read."""
     persona, values = study.persona, all_values(study)
+    check_drawn(study, values)
+    check_talkers(study, values)
     if values["judge_model"]:
         connect(60.0, 1)  # says whether address and key can be any, and asks nothing
     card = load_persona(persona)
     if not values["sources"]:
         formats.load_corpora(persona)
         formats.load_units(persona)
-    if values["control"]:
-        formats.load_corpora(values["control"])
+    check_control(study, values)
     readouts.load_sets(persona, values["sets"])
     labels.load_labels(persona, card)
     encoder_judge.load_labelled_passages(persona, card)
@@ -40,3 +41,54 @@ def check_inputs(study: Study) -> None:
         items.load_questionnaire()
         premises.load_corrections(persona)
     check_counts(study)
+
+
+def check_control(study: Study, values: dict) -> None:
+    """Raise StudyError unless the control character is another one, with texts on the units that
+    are held out."""
+    if not values["control"]:
+        return
+    if values["control"] == study.persona:
+        wrong = "it is the persona itself; name another, or none (an empty text)"
+        refuse(study, "control", wrong)
+    others = formats.load_corpora(values["control"])
+    if values["sources"] or not reads(values, "heldout"):
+        return
+    for name, rows in formats.load_corpora(study.persona).items():
+        first = formats.first_units(rows, 0, values["heldout_units"])
+        formats.same_units(others.get(name, []), first)
+
+
+def check_drawn(study: Study, values: dict) -> None:
+    """Raise StudyError where a study leaves out what its chapters on the formats draw."""
+    if composes(study):
+        return
+    for kind in ("everyday", "do"):
+        if not values["samples"].get(kind):
+            refuse(study, "samples", f"the chapters on the formats draw '{kind}'; ask it once")
+    for measure in ("know", "heldout"):
+        if not reads(values, measure):
+            refuse(study, "measures", f"the chapters on the formats draw '{measure}'; list it")
+
+
+def check_talkers(study: Study, values: dict) -> None:
+    """Raise StudyError where arms or seeds whose weights are changed, or which talk in the last
+    chapter, are not the study's, so that they would be trained beside it."""
+    if changes_weights(study):
+        check_own(study, "changed_arms", values["changed_arms"], study.arms)
+        for name in ("seed", "other_seed"):
+            check_own(study, name, [values[name]], study.seeds)
+    if study.has_persllm and values["other_run"]:
+        for name in ("first_arm", "chat_arm"):
+            check_own(study, name, [values[name]], study.arms)
+
+
+def check_own(study: Study, name: str, wanted: list, own: list) -> None:
+    if odd := [one for one in wanted if one not in own]:
+        listed = ", ".join(map(str, own))
+        refuse(study, name, f"{odd[0]!r} is none of the study's, which are {listed}")
+
+
+def reads(values: dict, measure: str) -> bool:
+    """Whether a likelihood is read; all are where none is listed."""
+    return not values["measures"] or measure in values["measures"]

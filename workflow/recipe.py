@@ -1,11 +1,11 @@
 """Whether published results were made by the recipe that their study has now."""
 
-from chain import arm_parameters, composes, jobs
+from chain import arm_parameters, changes_weights, composes, jobs
 from chapters import JUDGING, defaults
 from study import COMMITTED, Study, load_study
 
 from helpers import arms, records
-from helpers.files import ROOT, StudyError, read_json
+from helpers.files import ROOT, StudyError, file_hash, read_json
 
 
 def training_records(study: Study, record: dict) -> dict:
@@ -58,6 +58,10 @@ def refuse_stale_recipe(study: Study, record: dict, judgements: dict[str, dict])
         parts["persllm/03_ask"] = record["asked"]
     if composes(study):
         parts["why/00_texts"] = {"the composed rows": record["prepared"]["composed"]}
+    if changes_weights(study):
+        changed = read_json(ROOT / study.results / "weights.json")
+        refuse_other_adapters(changed["adapters"], stale)
+        parts["why/00_weights"] = {"the changed weights": changed}
     parts |= {chapter: {f"what {chapter} writes": own} for chapter, own in judgements.items()}
     for chapter, made in parts.items():
         for name, own in made.items():
@@ -66,6 +70,18 @@ def refuse_stale_recipe(study: Study, record: dict, judgements: dict[str, dict])
                 refuse_other_settings(study, "persllm/02_prefer", name, own["settings"])
             else:
                 refuse_other_settings(study, chapter, name, own["settings"])
+
+
+def refuse_other_adapters(made_from: dict[str, str], stale: str) -> None:
+    """Raise StudyError where a committed adapter is no longer the one whose weights were
+    changed; `made_from` maps an adapter's folder to the hash of its weights."""
+    for place, had in made_from.items():
+        weights = ROOT / place / "adapter_model.safetensors"
+        if place.startswith("data/") and file_hash(weights) != had:
+            raise StudyError(
+                f"{stale} the weights in {place} are others than those that were changed. Run the "
+                "study again."
+            )
 
 
 def refuse_other_settings(study: Study, chapter: str, name: str, settings: dict) -> None:

@@ -63,7 +63,9 @@ def inputs(persona: str, control: str = "") -> dict[str, str]:
 
     card, corpus, items: the persona's; readouts: those of its items, and further sets. control:
     the control character's corpus. stages: the persona's, which arms that know them are asked in.
-    reasoned: what PersLLM's arms are taught and asked; interlocutor: the long conversations.
+    reasoned: what PersLLM's arms are taught and asked; others: the examples of all personas, in
+    which rejected answers are looked for; interlocutor: the long conversations. why: the texts that
+    rows of the experiments are composed of.
     labels, premises: what judges learn and are checked with, which comes after the answers.
     """
     data, own = files.DATA, files.DATA / "persllm" / persona
@@ -84,13 +86,33 @@ def inputs(persona: str, control: str = "") -> dict[str, str]:
             own / "stages.yaml",
             *(own.parent / f"{name}.jsonl" for name in ("general", "questionnaire")),
         ],
+        "others": sorted(own.parent.glob("*/examples.jsonl")),
+        "why": sorted((data / "corpora" / persona / "why").glob("*.jsonl")),
         "interlocutor": [own / "interlocutor.jsonl"],
         "premises": [own / "corrected.jsonl"],
     }
     return {
-        name: fingerprint([(path.name, sha256(path)) for path in paths if path.is_file()])
+        name: fingerprint([(named(name, path), sha256(path)) for path in paths if path.is_file()])
         for name, paths in sources.items()
     }
+
+
+def inputs_of(arm: str) -> list[str]:
+    """The names of the inputs that the answers of an arm depend on."""
+    formats, parts = arms.formats(), arms.ARMS[arm].parts
+    further = {
+        "stages": arms.knows_stages(arm),
+        "why": any(part.asked or part.kind not in formats for part in parts),
+        "others": arm in arms.trained_on("preferences"),
+    }
+    always = ["card", "corpus", "items", "readouts", "control"]
+    return always + [name for name, needed in further.items() if needed]
+
+
+def named(name: str, path: Path) -> str:
+    """What a file of an input is called in its fingerprint: with its persona where files of several
+    have one name."""
+    return f"{path.parent.name}/{path.name}" if name == "others" else path.name
 
 
 def refuse_stale(record: dict, persona: str, control: str, what: Path) -> None:

@@ -79,8 +79,11 @@ def gather(
         if name == "answers":
             frame = frame.drop(columns="set", errors="ignore")  # kept rows have it
             frame.insert(2, "set", frame["item"].map(readouts.set_of(persona)).fillna(""))
+        path = ROOT / folder / records.table_file(name)
         if len(frame):
-            files.write_frame(ROOT / folder / records.table_file(name), frame)
+            files.write_frame(path, frame)
+        else:  # one from before, when the study still had such rows, would pass for this run's
+            path.unlink(missing_ok=True)
 
     made_from = {}
     for own in (*answered.values(), *asked.values()):

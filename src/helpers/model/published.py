@@ -1,6 +1,7 @@
 """The adapters in `data/adapters/<arm>`, which anybody can use without training."""
 
 from pathlib import Path
+from shutil import copyfile
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -9,6 +10,7 @@ from helpers import arms, files
 from helpers.files import StudyError, atomic, read_json, shown, write_json
 
 WEIGHTS, CONFIG, TOKENS = "adapter_model.safetensors", "adapter_config.json", "added_tokens.json"
+LOG = "log.csv"
 
 
 def names() -> list[str]:
@@ -49,14 +51,18 @@ def trained(run: str, arm: str, seed: int) -> Path:
 
 
 def write(trained: Path, folder: Path, base: str, record: dict) -> None:
-    """A trained adapter as PEFT reads it, its weights rounded to bfloat16, with the record of its
-    training; `base` is the name of the base model that its configuration gives to readers."""
+    """A trained adapter as PEFT reads it, its weights rounded to bfloat16, with the record and the
+    log of its training; `base` is the name of the base model that its configuration gives to
+    readers."""
     weights = load_file(trained / WEIGHTS)
     rounded = {name: weight.to(torch.bfloat16) for name, weight in weights.items()}
     config = read_json(trained / CONFIG) | {"base_model_name_or_path": base}
     config["target_modules"].sort()  # PEFT writes a set, in any order
     if (trained / TOKENS).exists():
         write_json(folder / TOKENS, read_json(trained / TOKENS))
+    if (trained / LOG).exists():
+        with atomic(folder / LOG) as temporary:
+            copyfile(trained / LOG, temporary)
     write_json(folder / CONFIG, config)
     write_json(folder / "record.json", record)
     with atomic(folder / WEIGHTS) as temporary:
