@@ -273,6 +273,26 @@ def test_a_card_says_how_an_arm_that_reasons_is_asked(run):
         assert part in card, part
 
 
+@pytest.mark.parametrize(
+    ("arm", "told", "where"),
+    [
+        ("voice_third", "these texts: `voice_third`, taken as the entry", "data/corpora/c3po/why"),
+        ("documents_chat", "`documents` as replies to questions", "data/corpora/c3po/why"),
+        ("mixed_25", "`documents`, `demonstrations`, taken", "data/corpora/c3po"),
+        ("documents_few_8", "goes on from the adapter of the arm `doc", "data/corpora/c3po"),
+        ("taught_replies", "these texts: `taught_replies`, taken", "data/items"),
+    ],
+)
+def test_a_card_says_what_a_composed_arm_is_made_of(run, arm, told, where):
+    run(arm)
+    card = " ".join((cards.publish("r", arm, 0) / "README.md").read_text().split())
+    assert told in card and f"The card in `{where}` says how the texts were written." in card
+
+
+def test_every_kind_of_training_has_its_words_on_a_card():
+    assert {arm.trained_on for arm in arms.ARMS.values()} - {""} == set(cards.TRAINED_ON)
+
+
 def of_seeds(study, seeds):
     """The study as if it had these seeds alone."""
     tables = ("answers", "judged", "labelled", "read", "choices")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers import writing
-from helpers.files import DATA, StudyError, read_jsonl
+from helpers.files import DATA, StudyError, read_jsonl, write_jsonl
 from helpers.persllm import construct, life_stages, reasoned
 
 SETTINGS = writing.DEFAULTS | {
@@ -94,6 +94,18 @@ def test_examples_are_written_and_an_interrupted_run_goes_on_without_paying_twic
     } <= {True}
     asked = [m[0]["content"] for m in server.prompts if '{"analysis"' in m[0]["content"]]
     assert any("rests on an error (in fact: Slugs have no cousins.)" in text for text in asked)
+
+
+@pytest.mark.parametrize("stage", ["", "republic"])
+def test_a_source_that_says_nothing_at_a_stage_is_refused_before_anything_is_asked(
+    server, folder, stage
+):
+    passage = {"id": "s1", "stage": stage, "traits": [], "text": "Oh, dear."}
+    write_jsonl(folder / "speech.jsonl", [passage] if stage else [])
+    known = "rebellion" if stage else "republic"
+    with pytest.raises(StudyError, match=rf"c3po/speech.jsonl has no passage .*'{known}'.*add one"):
+        construct.write_examples("c3po", 6, SETTINGS)
+    assert not server.prompts and not (folder / "written.jsonl").exists()
 
 
 def test_examples_of_another_hand_are_not_overwritten(folder):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType, GGUFWriter, TokenType, quants
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -120,6 +121,15 @@ def test_a_full_disk_is_named_before_anything_is_downloaded(index, monkeypatch):
         embedded.make("tiny")
 
 
+def test_a_cache_that_cannot_be_written_is_named(index, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    for make in (embedded.make, pretrained.load_tokenizer):
+        name = "tiny" if make == embedded.make else "embedded"
+        with pytest.raises(StudyError, match=r"persona-injection.*: could not be written \(Not a"):
+            make(name)
+
+
 def test_every_model_of_the_list_is_one_whose_pieces_differ():
     for model in embedded.models().values():
         assert len(set(model["pieces"])) == len(model["pieces"])
@@ -196,5 +206,28 @@ def test_a_file_without_some_weights_is_refused(tmp_path, monkeypatch):
     where = "transformers.modeling_gguf_pytorch_utils.get_gguf_hf_weights_map"
     monkeypatch.setattr(where, lambda *_: missing)
     with pytest.raises(StudyError, match="has no weights for model.layers.0.input_layernorm"):
+        conversion.convert(tmp_path / "tiny.gguf", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("where", "fault"),
+    [
+        ("safetensors.torch.save_file", SafetensorError("No space left on device (os error 28)")),
+        (
+            "transformers.PreTrainedTokenizerFast.save_pretrained",
+            Exception("No space left on device (os error 28)"),
+        ),
+    ],
+)
+def test_a_disk_that_fills_up_while_converting_is_one_clear_error(
+    tmp_path, monkeypatch, where, fault
+):
+    def full(*_, **__):
+        raise fault
+
+    write_gguf(tmp_path / "tiny.gguf", "llama")
+    monkeypatch.setattr(where, full)
+    with pytest.raises(StudyError, match=r"out: could not be written \(No space left .*Free some"):
         conversion.convert(tmp_path / "tiny.gguf", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny.gguf"]

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -118,6 +119,17 @@ def test_what_cannot_be_exported_is_one_clear_error(make, tmp_path):
     with pytest.raises(StudyError, match="is there already"):
         export.export("documents", tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_disk_that_fills_up_while_exporting_is_one_clear_error(make, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise SafetensorError("Error while serializing: No space left on device (os error 28)")
+
+    make("documents")
+    monkeypatch.setattr("transformers.modeling_utils.safe_save_file", full)
+    with pytest.raises(StudyError, match=r"models/out: could not be written \(.*No space left"):
+        export.export("documents", tmp_path / "models" / "out")
+    assert not list((tmp_path / "models").iterdir())
 
 
 def test_a_published_adapter_is_rounded_and_names_its_base(make, data):

@@ -1,10 +1,12 @@
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
 from helpers import files
 from helpers.files import StudyError
@@ -73,6 +75,49 @@ def test_a_failed_write_leaves_the_old_file_whole(tmp_path):
         raise RuntimeError
     assert files.read_json(path) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["table.json"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OSError(28, "No space left on device"),
+        SafetensorError("Error while serializing"),
+        Exception("No space left on device (os error 28)"),  # as tokenizers say it
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_clear_error_and_not_there(tmp_path, fault):
+    with (
+        pytest.raises(StudyError, match=r"model: could not be written \(.*\)\. Free some space"),
+        files.atomic_folder(tmp_path / "model") as temporary,
+    ):
+        (temporary / "half").write_text("x")
+        raise fault
+    with pytest.raises(ZeroDivisionError), files.atomic_folder(tmp_path / "model"):
+        raise ZeroDivisionError  # no fault of the disk
+    (tmp_path / "file").write_text("x")
+    with (
+        pytest.raises(StudyError, match="could not be written"),
+        files.atomic_folder(tmp_path / "file" / "model"),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_killed_process_left_of_a_folder_is_cleared_away_by_the_next(tmp_path):
+    (tmp_path / ".model-kept-by-its-owner").mkdir()
+    left = tmp_path / ".model-unfinished-abc"
+    holder = holding(left)
+    (left / "model").mkdir()
+    with files.atomic_folder(tmp_path / "model"):
+        assert left.exists(), "a process that is alive still writes it"
+    holder.kill()
+    holder.wait()
+    shutil.rmtree(tmp_path / "model")
+    with files.atomic_folder(tmp_path / "model") as temporary:
+        (temporary / "weights").write_text("x")
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == [".model-kept-by-its-owner", "model"]
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["weights"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

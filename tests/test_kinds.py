@@ -241,6 +241,15 @@ def test_a_wrong_question_is_named_by_file_line_and_field(tmp_path, monkeypatch)
         kinds.load_questions("c3po")
 
 
+def test_a_unit_without_questions_is_refused_by_an_arm_that_is_asked(texts, questions):
+    fewer = {unit: row for unit, row in questions.items() if unit != "u0001"}
+    assert kinds.compose("voice_third", texts, fewer)
+    with pytest.raises(
+        StudyError, match=r"questions.jsonl has no row of the unit 'u0001'.*add the"
+    ):
+        kinds.compose("voice_third_chat", texts, fewer)
+
+
 def test_what_a_part_says_is_what_is_taken(texts, questions):
     asked = Part("documents", asked=True, most=3)
     whole = kinds.rows_of("x", asked, texts, questions)

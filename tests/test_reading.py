@@ -138,9 +138,18 @@ def test_a_folder_gives_the_rows_of_its_files_and_whole_txt_files(tmp_path):
     (tmp_path / "3.jsonl").write_bytes(LINES)
     (tmp_path / "notes.docx").write_bytes(b"x")
     (tmp_path / "._1.txt").write_bytes(b"\0 what a Mac leaves")
+    (tmp_path / "b" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "b" / ".ipynb_checkpoints" / "3-checkpoint.jsonl").write_bytes(LINES)
     found = list(reading.read_source(str(tmp_path)))
     assert [row["text"] for _, _, row in found[:2]] == ["One.", ROWS[0]["text"]]
     assert found[-1][2] == {"text": "Two.\n\nStill two."} and found[-1][0].endswith("2.txt")
+    assert not [name for name, _, _ in found if "checkpoint" in name]
+
+
+def test_a_hidden_folder_that_is_named_is_read(tmp_path):
+    (tmp_path / ".own").mkdir()
+    (tmp_path / ".own" / "1.txt").write_text("One.")
+    assert rows(tmp_path / ".own") == [{"text": "One."}]
 
 
 @pytest.mark.parametrize(

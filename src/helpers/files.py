@@ -62,6 +62,25 @@ def located(path: str) -> Path:
 
 
 @contextmanager
+def told_if_unwritable(path: Path, kept: str = "") -> Iterator[None]:
+    """Raise StudyError, which names `path` and says what is `kept`, where the block cannot write:
+    the disk is full, or the folder is closed."""
+    try:
+        yield
+    except StudyError:
+        raise
+    except Exception as error:
+        # safetensors and tokenizers raise exceptions of their own, with the system's error in words
+        if not isinstance(error, (OSError, SafetensorError)) and "(os error " not in str(error):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f"{shown(path)}: could not be written ({reason}){kept}. Free some space or fix the "
+            "permissions, then run the same command again."
+        ) from error
+
+
+@contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it at the end, and vanishes if the block
     fails.
@@ -70,22 +89,49 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path, beside = Path(path), None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-        temporary = beside / path.name
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StudyError(
-            f"{shown(path)}: could not be written ({reason}); what was there before is untouched. "
-            "Free some space or fix the permissions, then run the same command again."
-        ) from error
+        with told_if_unwritable(path, "; what was there before is untouched"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+            temporary = beside / path.name
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         if beside:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder` that becomes it at the end, and vanishes if the
+    block fails; what killed processes left of it, which may be gigabytes, is cleared away first.
+
+    Raises StudyError when the disk is full, or the folder cannot be written or is there already.
+    """
+    folder, beside = Path(folder), None
+    begun = f".{folder.name}-unfinished-"
+    try:
+        with told_if_unwritable(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            for left in folder.parent.iterdir():
+                if left.name.startswith(begun):
+                    clear_away(left)
+            beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=begun))
+            with lock(beside):
+                temporary = beside / folder.name
+                temporary.mkdir()
+                yield temporary
+                os.replace(temporary, folder)
+    finally:
+        if beside:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def clear_away(left: Path) -> None:
+    """Delete an unfinished folder, unless a process that is alive still writes it."""
+    with suppress(StudyError, OSError), lock(left):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

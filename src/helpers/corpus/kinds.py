@@ -131,7 +131,7 @@ def scenarios(persona: str) -> list[dict]:
 def compose(arm: str, kinds: dict[str, list[dict]], questions: dict[str, dict]) -> list[dict]:
     """The rows that a composed arm is trained on, and held-out ones of the same kinds.
 
-    Raises StudyError where the run has fewer units than the arm needs.
+    Raises StudyError where the run has fewer units than the arm needs, or a unit has no question.
     """
     return [row for part in ARMS[arm].parts for row in rows_of(arm, part, kinds, questions)]
 
@@ -152,9 +152,15 @@ def rows_of(
             "kind. Raise `train_units`, or leave out the arm."
         )
     rows = [*train[: part.most] * part.times, *heldout]
-    return (
-        [as_reply(row, questions[row["unit"]][part.kind]) for row in rows] if part.asked else rows
-    )
+    if not part.asked:
+        return rows
+    if missing := [row["unit"] for row in rows if row["unit"] not in questions]:
+        raise StudyError(
+            f"data/corpora/<persona>/why/questions.jsonl has no row of the unit {missing[0]!r}, "
+            f"which arm '{arm}' needs. Every unit has its questions: add the row, or leave out "
+            "the arm."
+        )
+    return [as_reply(row, questions[row["unit"]][part.kind]) for row in rows]
 
 
 def shared(rows: list[dict], share: tuple[float, float]) -> list[dict]:

@@ -51,10 +51,17 @@ SAVED = ("dataset_info.json", "dataset_dict.json", "state.json")  # what `save_t
 
 
 def files_of(path: str) -> list[Path]:
-    """The files of a source on this machine; [] for a dataset of the hub and for what is not
-    there."""
+    """The files of a source on this machine, of a folder without what is hidden in it: copies that
+    editors keep, a Mac's notes; [] for a dataset of the hub and for what is not there."""
     own = located(path)
-    return [own] if own.is_file() else sorted(p for p in own.rglob("*") if p.is_file())
+    if own.is_file():
+        return [own]
+    return sorted(p for p in own.rglob("*") if p.is_file() and not is_hidden(p.relative_to(own)))
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file, or a folder that it lies in, is hidden."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def is_hub_id(path: str) -> bool:
@@ -146,7 +153,7 @@ def read_folder(path: Path) -> Iterator[Raw]:
     if any((path / name).exists() for name in SAVED):
         yield from ((shown(path), n, row) for n, row in enumerate(saved_dataset(path), 1))
         return
-    seen = [p for p in files_of(str(path)) if not p.name.startswith(".")]
+    seen = files_of(str(path))
     found = [p for p in seen if kind_of(p)]
     if found and (other := [p for p in seen if not kind_of(p)]):
         print(f"{shown(path)}: {len(other)} files of other kinds are not read, as {other[0].name}")

@@ -145,14 +145,29 @@ def estimate(units: list[dict], card: dict, settings: dict) -> str:
     )
 
 
-def brief(kind: str, units: list[dict], row: dict, card: dict, settings: dict) -> str | None:
-    """What an answer was asked for, as a fingerprint: a kept answer to another card, prompt, plan
-    or model is not used."""
-    unit = next((u for u in units if u["unit"] == row["unit"]), None)
-    if unit is None:
-        return None
-    prompt = prompt_for(kind, unit | {"situation": "-"}, card, settings["words"], [])
+def brief(kind: str, unit: dict, card: dict, settings: dict) -> str:
+    """What an answer was asked for, as a fingerprint: a kept answer to another card, prompt, plan,
+    situation or model is not used."""
+    prompt = prompt_for(kind, unit, card, settings["words"], [])
     return fingerprint([prompt, settings["model"]])
+
+
+def usable(
+    kind: str, rows: list[dict], units: list[dict], card: dict, settings: dict
+) -> dict[str, dict]:
+    """The kept rows of a kind by id whose answer is to what would be asked now of these units."""
+    briefs = {unit["unit"]: brief(kind, unit, card, settings) for unit in units}
+    return {
+        row["id"]: row
+        for row in rows
+        if row["kind"] == kind and row["answer"] and row["brief"] == briefs.get(row["unit"])
+    }
+
+
+def situated(units: list[dict], kept: dict[str, dict]) -> list[dict]:
+    """The units that have a situation among the answers kept, each with it."""
+    found = {row["unit"]: row["answer"] for row in kept.values() if row["kind"] == "situation"}
+    return [unit | found[unit["unit"]] for unit in units if found.get(unit["unit"])]
 
 
 def write_corpus(
@@ -174,12 +189,10 @@ def write_corpus(
         raise StudyError(
             f"{shown(folder)} holds a corpus that this writer did not make; move it away first."
         )
-    rows = resume_jsonl(folder / "written.jsonl")
-    kept = {
-        row["id"]: row
-        for row in rows
-        if row["answer"] and row["brief"] == brief(row["kind"], units, row, card, settings)
-    }
+    rows, kept = resume_jsonl(folder / "written.jsonl"), {}
+    for kind in FIELDS:  # the situations first: what was written from another one is not used
+        ready = units if kind == "situation" else situated(units, kept)
+        kept |= usable(kind, rows, ready, card, settings)
     print(estimate(units, card, settings), f"({len(kept)} calls are paid for already)")
     client, guard = connect(settings["timeout"], settings["tries"]), threading.Lock()
     bar = tqdm(
@@ -212,7 +225,7 @@ def write_corpus(
             "id": row_id,
             "unit": unit["unit"],
             "kind": kind,
-            "brief": brief(kind, units, unit, card, settings),
+            "brief": brief(kind, unit, card, settings),
             "answer": answer,
             "provenance": provenance,
         }
@@ -222,17 +235,13 @@ def write_corpus(
             bar.update()
 
     for kind in FIELDS:  # all situations first: the three forms of a unit start from its situation
-        ready = units if kind == "situation" else [u for u in units if "situation" in u]
+        ready = units if kind == "situation" else situated(units, kept)
         in_parallel(partial(write, kind=kind), ready, settings["concurrency"])
-        if kind == "situation":
-            for unit in units:
-                if answer := kept[f"{unit['unit']}/situation"]["answer"]:
-                    unit["situation"] = answer["situation"]
     bar.close()
     tell_failures(kept.values())
     whole = [
         u
-        for u in units
+        for u in situated(units, kept)
         if all((kept.get(f"{u['unit']}/{kind}") or {}).get("answer") for kind in FIELDS)
     ]
     assemble(whole, kept, card, folder, settings)

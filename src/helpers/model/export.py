@@ -5,14 +5,11 @@ a GGUF file for llama.cpp and Ollama.
 """
 
 import argparse
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import torch
 
-from helpers.files import StudyError, read_json, shown, write_text
+from helpers.files import StudyError, atomic_folder, read_json, shown, write_text
 from helpers.model import gguf_file, published
 from helpers.model.answer import end_tokens
 from helpers.model.base import STRONGEST, added_tokens, load_for_inference
@@ -27,7 +24,8 @@ def export(arm: str, folder: Path, strength: float = 1.0, gguf: str = "") -> Non
 
     The base is the one that the adapter was trained on and measured with: the 4-bit weights,
     unpacked. Raises StudyError where the adapter is missing, the strength is out of range (see
-    `base.set_strength`), the folder is already there, or the GGUF file cannot be written.
+    `base.set_strength`), the folder is already there or cannot be written, or such a model cannot
+    be a GGUF file.
     """
     if gguf:
         gguf_file.check_kind(gguf)
@@ -44,8 +42,7 @@ def export(arm: str, folder: Path, strength: float = 1.0, gguf: str = "") -> Non
     tokenizer = load_tokenizer(model_name, added_tokens(adapter))
     # So that plain transformers stops where a reply ends, which some models' settings do not name.
     ends = model.generation_config.eos_token_id = sorted(end_tokens(model, tokenizer))
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
+    with atomic_folder(folder) as temporary:
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         name = ""
@@ -57,15 +54,6 @@ def export(arm: str, folder: Path, strength: float = 1.0, gguf: str = "") -> Non
         write_text(temporary / "README.md", merged_card(card, strength, name))
         for path in temporary.glob("*.safetensors"):
             path.chmod(0o644)  # safetensors lets only the owner read what it writes
-        temporary.chmod(0o755)
-        os.replace(temporary, folder)
-    except OSError as error:
-        raise StudyError(
-            f"{shown(folder)}: the model could not be written ({error}); free some space or fix "
-            "the permissions."
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def forget_quantisation(model) -> None:

@@ -47,7 +47,7 @@ def at_stage(prompts: list[dict], arm: str, persona: str) -> list[dict]:
 
 
 def at_once(choices: list[dict], arm: str) -> list[dict]:
-    """The rows of `items.choices` with the options as the beginning of the answer, without an
+    """The rows of `readouts.choices` with the options as the beginning of the answer, without an
     analysis before it, for arms that would begin with one."""
     if not arms.reasons(arm):
         return choices

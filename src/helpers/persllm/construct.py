@@ -123,6 +123,19 @@ def plan(n: int, stages: list[dict], knowledge: list[dict], seed: int = 0) -> li
     return rows
 
 
+def refuse_empty(sources: dict[str, list[dict]], stages: list[dict], persona: str) -> None:
+    """Raise StudyError where a source has nothing that may be known at a stage: every answer draws
+    on every source."""
+    for name, passages in sources.items():
+        for stage in stages:
+            if not knowable(passages, stage["id"], persona):
+                path = persllm_folder(persona) / f"{name}.jsonl"
+                raise StudyError(
+                    f"{shown(path)} has no passage that may be known at the stage "
+                    f"'{stage['id']}'. Every answer needs some: add one."
+                )
+
+
 def question_prompt(
     row: dict, card: dict, stages: list[dict], knowledge: list[dict], taken: list[str]
 ) -> str:
@@ -184,7 +197,7 @@ def write_examples(persona: str, n: int, settings: dict) -> dict[str, int]:
     `settings` as for `corpus.writer.write_corpus`. Questions first; those that repeat an earlier
     one are dropped, then every question is answered from the passages retrieved for it. What was
     answered is kept in `written.jsonl`. Raises StudyError where the folder holds examples that were
-    not made here.
+    not made here, and before anything is asked where a source is empty.
     """
     card, persona = load_persona(persona), Path(persona).stem
     folder = persllm_folder(persona)
@@ -194,6 +207,7 @@ def write_examples(persona: str, n: int, settings: dict) -> dict[str, int]:
             f"{shown(folder)} holds examples that this writer did not make; move them away first."
         )
     rows = plan(n, stages, sources["knowledge"])
+    refuse_empty(sources, stages, persona)
     prompts = [sha256(PROMPTS / f"{name}.txt") for name in ("persllm_question", "persllm_answer")]
     brief = fingerprint([card, stages, sources, settings["model"], settings["words"], prompts])
     kept = {

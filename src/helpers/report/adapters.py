@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import arms, files
-from helpers.corpus import personas
+from helpers.corpus import kinds, personas
 from helpers.files import StudyError, arm_folder, file_hash, read_json, shown, write_text
 from helpers.persllm import asking
 from helpers.pretrained import EMBEDDED
@@ -29,6 +29,8 @@ TRAINED_ON = {
     "chats": "chats: a user's turn and the reply in character, in the model's own chat template. "
     "The loss is taken on the reply alone.",
     "texts": "raw texts, without any chat template. The loss is taken on every token.",
+    "composed": "these texts: {kinds}, taken as the entry `{arm}` of `src/helpers/arms.py` says. "
+    "The loss is taken on the reply alone of a chat, and on every token of any other text.",
     "reasoned": "PersLLM's examples: a question at a stage of life, an analysis, and the reply. "
     "General instructions are mixed in.",
     "preferences": "pairs of answers to the same question, of which the persona's own is "
@@ -195,14 +197,29 @@ def how_to_ask(arm: str, persona: str) -> str:
 
 def what_from(entry: arms.Arm, record: dict) -> str:
     """What an arm was trained on, and how much of it."""
-    said = f"Trained on {TRAINED_ON[entry.trained_on].format(start=entry.starts_from)}"
-    persona, own = record["settings"]["persona"], entry.trained_on in ("chats", "texts")
-    folder = f"data/corpora/{persona}" if own else "data/persllm"
+    parts = [part for part in entry.parts if part.most != 0]  # of others it saw no text
+    named = ", ".join(f"`{p.kind}`{' as replies to questions' * p.asked}" for p in parts)
+    text = TRAINED_ON[entry.trained_on]
+    said = f"Trained on {text.format(start=entry.starts_from, arm=entry.name, kinds=named)}"
+    if parts and entry.starts_from:
+        said += f" It goes on from the adapter of the arm `{entry.starts_from}`."
     if "pairs" in record:
         said += f" Pairs: {record['pairs']}."
     if "tokens" in record:
         said += f" Tokens that it learnt from: {record['tokens']['train']:,} in one epoch."
-    return f"{said} The card in `{folder}` says how the texts were written."
+    persona, own = record["settings"]["persona"], entry.trained_on in ("chats", "texts")
+    folders = {folder_of(part, persona) for part in parts}
+    folders = folders or {f"data/corpora/{persona}" if own else "data/persllm"}
+    where = " and ".join(f"`{folder}`" for folder in sorted(folders))
+    return f"{said} The card in {where} says how the texts were written."
+
+
+def folder_of(part: arms.Part, persona: str) -> str:
+    """The folder whose card says how the texts of a part, and their questions, were written."""
+    if part.kind == kinds.TAUGHT:
+        return "data/items"
+    further = part.asked or part.kind in kinds.BESIDE
+    return f"data/corpora/{persona}{'/why' * further}"
 
 
 def how_trained(arm: str, settings: dict) -> str:
