@@ -100,6 +100,18 @@ def test_a_second_draw_takes_answers_of_the_first_with_the_traits_turned(
     assert whole[0][0]["traits"] == TRAITS[::-1]
 
 
+@pytest.mark.parametrize("none", ["", None])
+def test_answers_to_no_scenario_are_read_for_all_traits(monkeypatch, results, tmp_path, data, none):
+    plain = answers().assign(kind="everyday", set="", scenario_trait=none)
+    pd.concat([answers(), plain]).to_parquet(results / "answers.parquet")
+    folder = tmp_path / "a"
+    found = drawn(monkeypatch, results, folder, "--kind", "everyday", "--set", "")
+    assert all(row["traits"] == TRAITS for rows in found for row in rows)
+    read(folder, "ann", 1)
+    run(monkeypatch, "collect", results, folder, "ann")
+    assert set(labels.load_labels("c3po", CARD)["trait"]) == set(TRAITS)
+
+
 def test_what_cannot_be_drawn_is_named(monkeypatch, results, tmp_path):
     with pytest.raises(SystemExit, match="no answer has set 'b'; there are a"):
         run(monkeypatch, "draw", results, tmp_path / "x", "--set", "b", "--arm", *ARMS)

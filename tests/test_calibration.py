@@ -290,6 +290,19 @@ def test_a_contrast_without_labels_is_not_corrected():
     assert row["corrected"] == pytest.approx(1 - corrected)
 
 
+@pytest.mark.parametrize("measure", ["know", "know_you", "say_pair", "do_pair_everyday"])
+def test_what_is_scored_by_likelihood_is_no_judgement_to_correct(measure):
+    answers, labelled = frames(*judged_study(np.random.default_rng(0), 0.4, 0.7, 0.9))
+    scored = answers.assign(measure=measure.removesuffix("_everyday"), setting="everyday")
+    value, error = calibration.estimate(scored, labelled, "a", measure)
+    assert value == scored["outcome"].mean() and error > 0
+    sides = {name: {"arm": "a", "measure": name} for name in (measure, "do")}
+    contrast = {"id": "x", "a": sides[measure], "b": sides["do"]}
+    both = pd.concat([answers, scored])
+    assert list(calibration.correct_contrasts([contrast], both, labelled)["contrast"]) == ["x"]
+    assert calibration.estimate(answers, labelled[:0], "a", "do") is None
+
+
 def test_a_gap_beyond_that_of_base_is_corrected_in_both_arms():
     """Both arms know everything; `documents` does nothing and `base` does all, which the judge sees
     in half of the answers alone."""

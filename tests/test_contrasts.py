@@ -121,6 +121,18 @@ def test_a_wrong_number_of_the_earlier_study_is_refused(shipped, old, new, messa
         contrasts.load_reported("c3po")
 
 
+def test_the_numbers_of_each_persona_are_about_its_own_card(shipped):
+    own, (trait, *_) = "perplexity", contrasts.trait_ids(contrasts.load_persona("nell"))
+    with open(shipped / "published.yaml", "a", encoding="utf-8") as file:
+        file.write(f"nell:\n  expression:\n    - {{arm: base, trait: {trait}, rate: 0.5}}\n")
+    assert own in contrasts.load_reported("c3po")
+    assert contrasts.load_reported("nell")["expression"][0]["trait"] == trait
+    change(shipped / "published.yaml", f"trait: {trait}", "trait: anxiety")
+    assert own in contrasts.load_reported("c3po")
+    with pytest.raises(StudyError, match="line 16, field 'nell', field 'expression', entry 1, "):
+        contrasts.load_reported("nell")
+
+
 def test_the_traits_of_a_contrast_are_those_of_one_card(shipped):
     other = contrasts.trait_ids(contrasts.load_persona("nell"))[0]
     change(shipped / "contrasts.yaml", "traits: [honorifics, anx", f"traits: [{other}, anx")

@@ -131,8 +131,9 @@ def test_labels_read_with_and_without_the_rule_are_loaded_alike(folder):
     first, second = (row["label_id"] for row in read_jsonl(folder / "to_label.jsonl"))
     values = dict.fromkeys(personas.trait_ids(CARD), "no") | {"odds": "about", "anxiety": "shows"}
     read = {"values": values, "coherence": "salad", "draw": "a", "batch": 3}
-    append_jsonl(folder / "by_old.jsonl", [{"label_id": i, "traits": ["odds"]} for i in (first,)])
-    append_jsonl(folder / "by_new.jsonl", [{"label_id": second} | read])
+    old = {"label_id": first, "traits": ["odds"], "values": None}
+    append_jsonl(folder / "by_old.jsonl", [old])
+    append_jsonl(folder / "by_new.jsonl", [{"label_id": second, "traits": None} | read])
     found = labels.load_labels("c3po", CARD).set_index(["reader", "trait"])
     assert len(found) == 16 and found["label"].sum() == 2
     assert found.loc[("old", "odds"), "value"] == "shows"
@@ -147,6 +148,7 @@ def test_labels_read_with_and_without_the_rule_are_loaded_alike(folder):
         ({}, "`values` and `coherence` are needed, or `traits` alone"),
         ({"traits": [], "values": {"odds": "no"}, "coherence": "off"}, "or `traits` alone"),
         ({"values": {"odds": "no"}}, "`coherence` is needed beside `values`"),
+        ({"values": {}, "coherence": "off"}, "field 'values': at least 1 are needed, found 0"),
         ({"values": {"odds": "maybe"}, "coherence": "off"}, "'maybe' is none of shows, about, no"),
         ({"values": {"wit": "no"}, "coherence": "off"}, "'wit' is not on the persona's card"),
         ({"values": {"odds": "no"}, "coherence": "good"}, "'good' is none of sensible, off, salad"),

@@ -52,6 +52,16 @@ def test_resistance_is_read_and_three_seeds_do_not_settle_it(contrasts):
     assert contrasts["persllm"].sum() == 5 and len(contrasts) == 8
 
 
+def test_what_nobody_judges_is_neither_judged_nor_corrected(contrasts):
+    row = contrasts.set_index("contrast").loc["reasoning_for_doing"]
+    assert "as judged" in persllm_findings.difference(row)
+    sides = {name: row[name].replace(", do", ", do_pair") for name in ("a", "b")}
+    scored = pd.DataFrame([row.to_dict() | sides])
+    (one,) = scored.itertuples()
+    assert persllm_findings.difference(one).endswith("as scored.")
+    assert not persllm_findings.judged(scored).any()
+
+
 def test_an_interval_over_seeds_is_students_over_one_difference_a_seed():
     rows = [("a", seed, 1 if seed else 0) for seed in (0, 1, 1)] + [("b", s, 0) for s in (0, 1)]
     compared = pd.DataFrame(rows, columns=["arm", "seed", "outcome"])

@@ -49,7 +49,7 @@ def gain_rows(**of_arms):
     rows = [
         (arm, readout, value)
         for arm, values in of_arms.items()
-        for readout, value in zip(shares.READOUTS, values, strict=True)
+        for readout, value in zip(("knows", "does", "does, corrected"), values, strict=True)
     ]
     frame = pd.DataFrame(rows, columns=["arm", "readout", "value"])
     return frame.assign(low=frame["value"] - 0.1, high=frame["value"] + 0.1)
@@ -134,3 +134,6 @@ def test_a_contrast_is_answered_as_judged_and_corrected():
     )
     (one,) = pd.DataFrame([row | {"low": -0.05, "corrected": np.nan}]).itertuples()
     assert contrasts.contrast(one).endswith("+10 points (-5 to 15) as judged, not told apart")
+    scored = row | {"a": "documents, do_pair", "b": "base, do_pair", "corrected": np.nan}
+    (one,) = pd.DataFrame([scored]).itertuples()
+    assert contrasts.contrast(one).endswith("base (do pair): +10 points (5 to 15) as scored")

@@ -211,7 +211,8 @@ def draw(given: argparse.Namespace) -> str:
         before = {name for path in paths for name in read_batch(path, traits)}
         answers, traits = answers[answers["label_id"].isin(before)], traits[::-1]
     drawn = evenly(answers, given.count) if given.count else answers
-    own = [[trait] for trait in drawn["scenario_trait"]]
+    # An answer to no scenario has no trait that it should show: it is read for all of them.
+    own = [[trait] if trait else traits for trait in drawn["scenario_trait"].fillna("")]
     look_for = [traits] * len(drawn) if given.count or given.again else own
     number = write_batches(drawn, look_for, ROOT / given.folder, given.size)
     shares = drawn.groupby("arm").size().to_dict()

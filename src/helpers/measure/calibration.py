@@ -6,7 +6,7 @@ from scipy.stats import norm
 from sklearn.metrics import cohen_kappa_score
 
 from helpers.measure.stats import components, difference, effective_n, paired, wilson
-from helpers.measure.triplets import gap_cells, side
+from helpers.measure.triplets import gap_cells, is_judged, side
 
 # A judge whose sensitivity + specificity - 1 is below this tells too little to correct anything.
 YOUDEN = 0.15
@@ -17,8 +17,9 @@ def agreement(a: np.ndarray, b: np.ndarray) -> dict:
     kappa (1960), Gwet's AC1.
 
     AC1 = (agreed - e) / (1 - e) with e = sum of q (1 - q) / (categories - 1), q the mean share of a
-    category (Gwet, Br. J. Math. Stat. Psychol. 61, 2008, equation 8; of two, 2 q (1 - q)). Unlike
-    kappa it stays meaningful where nearly all judgements are the same. nan without things.
+    category (Gwet, Br. J. Math. Stat. Psychol. 61, 2008, equation 8; of two, 2 q (1 - q)), over the
+    categories that occur. Unlike kappa it stays meaningful where nearly all judgements are the
+    same. nan without things.
     """
     a, b = np.asarray(a), np.asarray(b)
     if len(a) == 0:
@@ -70,9 +71,7 @@ def youden(row: dict) -> dict:
     return {"youden": index, "youden_low": index - low, "youden_high": index + high}
 
 
-def ac1_interval(
-    a: np.ndarray, b: np.ndarray, answers: np.ndarray, draws: int = 2000
-) -> tuple[float, float]:
+def ac1_interval(a: np.ndarray, b: np.ndarray, answers: np.ndarray) -> tuple[float, float]:
     """Bootstrap 95 % interval of Gwet's AC1 over answers, whose judgements (one per trait) are
     drawn together; nan for one answer."""
     counts = (
@@ -84,7 +83,7 @@ def ac1_interval(
     if len(counts) < 2:
         return np.nan, np.nan
     weights = np.random.default_rng(0).multinomial(
-        len(counts), np.full(len(counts), 1 / len(counts)), size=draws
+        len(counts), np.full(len(counts), 1 / len(counts)), size=2000
     )
     n, agreed, ones = (weights @ counts).T
     by_chance = 2 * ones / n * (1 - ones / n)
@@ -115,13 +114,7 @@ def per_arm(labelled: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def corrected(
-    rate: float,
-    n: float,
-    sensitivity: float,
-    m1: int,
-    specificity: float,
-    m0: int,
-    level: float = 0.95,
+    rate: float, n: float, sensitivity: float, m1: int, specificity: float, m0: int
 ) -> dict:
     """A rate corrected for a judge's errors, with an interval that carries the uncertainty of both:
     {corrected, corrected_low, corrected_high}, nan where the judge tells too little (YOUDEN), was
@@ -239,14 +232,16 @@ def over_traits(measured: pd.DataFrame, labelled: pd.DataFrame) -> pd.DataFrame:
 
 def estimate(measured: pd.DataFrame, labelled: pd.DataFrame, arm: str, measure: str):
     """One side of a contrast as (value, standard error): corrected where it is judged, as it is
-    where it is scored by likelihood (knowing). None for a judged side that has no labels, and for
-    one without answers."""
+    where it is scored by likelihood. None for a judged side that has no labels, and for one without
+    answers."""
     own = side(measured, arm, measure).dropna(subset=["outcome"])
-    labels = side(labelled, arm, measure).dropna(subset=["outcome"])
-    if measure.startswith("know") and len(own):
-        rate = float(own["outcome"].mean())
-        return rate, float(np.sqrt(rate * (1 - rate) / effective_n(own)))
-    return prediction_powered(own, labels) if len(own) and len(labels) > 1 else None
+    if own.empty:
+        return None
+    if is_judged(measure):
+        labels = side(labelled, arm, measure).dropna(subset=["outcome"])
+        return prediction_powered(own, labels) if len(labels) > 1 else None
+    rate = float(own["outcome"].mean())
+    return rate, float(np.sqrt(rate * (1 - rate) / effective_n(own)))
 
 
 def correct_contrasts(

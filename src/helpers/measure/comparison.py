@@ -18,6 +18,7 @@ from helpers.measure.stats import (
     difference,
     holm,
     long,
+    of_differences,
     over_scenarios,
     paired,
 )
@@ -69,7 +70,7 @@ def answers_by_trait(
     by_judge["coherent"] = by_judge["incoherent"] == ""
     read = by_the_rule(read[read["kind"] == "do"])
     read = read.drop_duplicates(["arm", "seed", "item", "sample", "trait"])
-    value = read.get("value", read["label"].map({1: "shows", 0: "no"}))
+    value = read["value"] if "value" in read else read["label"].map({1: "shows", 0: "no"})
     coherence = read.get("coherence", pd.Series("", read.index))
     frames, shown = [by_judge], {READ: ["shows"]}
     if (value == "about").any():
@@ -107,10 +108,11 @@ def per_cell(rows: pd.DataFrame, value: str, **where: str) -> pd.DataFrame:
     return cells(rows.assign(outcome=rows[value]))
 
 
-def does(answers: pd.DataFrame, arm: str, by: str = READ) -> pd.DataFrame:
-    """The share of an arm's answers that show the scenario's own trait, per seed and scenario."""
+def does(answers: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """The share of an arm's answers that show the scenario's own trait as read, per seed and
+    scenario."""
     own = answers[answers["trait"] == answers["scenario_trait"]]
-    return per_cell(own, "outcome", arm=arm, by=by)
+    return per_cell(own, "outcome", arm=arm, by=READ)
 
 
 def sensitivity(answers: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
@@ -144,11 +146,10 @@ def sensitivity(answers: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
 
 def counted(table: pd.DataFrame, most: float = np.inf) -> dict:
-    """What is said of differences per seed and scenario: the columns of `stats.compare` and
-    `stats.over_scenarios`. No difference is larger than `most`: where two seeds differ, an interval
-    over seeds would go beyond. It is over seeds too, as `data/contrasts.yaml` fixes it, however few
-    there are: one over scenarios alone would miss what holds over seeds too often."""
-    found = compare(table.to_numpy()) | over_scenarios(table.to_numpy())
+    """`stats.of_differences`. No difference is larger than `most`: where two seeds differ, an
+    interval over seeds would go beyond. It is over seeds too, as `data/contrasts.yaml` fixes it,
+    however few there are: one over scenarios alone would miss what holds over seeds too often."""
+    found = of_differences(table)
     return found | {end: float(np.clip(found[end], -most, most)) for end in ("low", "high")}
 
 
@@ -176,23 +177,23 @@ def of_gains(contrast: dict, own: Tables) -> dict:
     return {"a": a, "b": b, "by": "likelihood"} | counted(table) if table.size else {}
 
 
-def beyond_base(contrast: dict, own: Tables, by: str = READ) -> dict:
+def beyond_base(contrast: dict, own: Tables) -> dict:
     """A `gap_beyond_base`; {} where the arm's or base's answers were not read."""
     if own.hits is None or own.answers is None:
         return {}
     (arm,) = contrast["arms"]
     hits, answers = (t[t["set"] == contrast["set"]] for t in (own.hits, own.answers))
-    gaps = [knows_minus_does(hits, answers, name, by) for name in (arm, "base")]
+    gaps = [knows_minus_does(hits, answers, name) for name in (arm, "base")]
     read = gaps[0].index.intersection(gaps[1].index)
     table = paired(*(gap.loc[read] for gap in gaps))
-    return {"a": arm, "b": "base", "by": by} | counted(table, 2) if table.size else {}
+    return {"a": arm, "b": "base", "by": READ} | counted(table, 2) if table.size else {}
 
 
-def knows_minus_does(hits: pd.DataFrame, answers: pd.DataFrame, arm: str, by: str) -> pd.DataFrame:
-    """Knowing by gain over base minus doing, per seed of which answers were judged so (rows) and
+def knows_minus_does(hits: pd.DataFrame, answers: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """Knowing by gain over base minus doing as read, per seed of which answers were read (rows) and
     scenario (columns)."""
     knows = per_cell(hits, "gained", arm=arm, measure=of_margins.KNOW, condition="own")
-    shown = does(answers, arm, by)
+    shown = does(answers, arm)
     if len(knows) > 1:  # else nothing was trained, and the likelihoods are those of every seed
         knows = knows.loc[knows.index.intersection(shown.index)]
     return paired(knows, shown) if len(knows) else knows

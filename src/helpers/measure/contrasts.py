@@ -10,7 +10,16 @@ from helpers import arms, files
 from helpers.corpus.personas import known_ids, load_persona, trait_ids
 from helpers.files import StudyError
 from helpers.parameters import all_different
-from helpers.rows import Row, Text, TraitId, different_ids, known, read_mapping
+from helpers.rows import (
+    Row,
+    Text,
+    TraitId,
+    different_ids,
+    first_error,
+    known,
+    read_mapping,
+    spoilt,
+)
 
 TRIPLETS = ("know", "know_you", "say", "do", "say_pair", "do_pair")
 MEASURES = (*TRIPLETS, *(f"{measure}_everyday" for measure in TRIPLETS), "resist")
@@ -167,9 +176,12 @@ class Reported(Row, extra="forbid"):
 def load_reported(persona: str) -> dict:
     """What an earlier study reported of a persona (`data/published.yaml`): expression, perplexity
     (see `Reported`); {} where it has none of it. Raises StudyError with the entry and the field of
-    a wrong number."""
+    a wrong number. Other personas' entries are about their own cards, and not looked at."""
     path = files.DATA / "published.yaml"
     own = read_mapping(path, dict[str, dict]).get(persona)
     if own is None:
         return {}
-    return read_mapping(path, dict[str, Reported], known_ids(load_persona(persona)))[persona]
+    place, wrong = first_error(Reported.model_validate, own, known_ids(load_persona(persona)))
+    if wrong:
+        raise spoilt(path, [persona, *place], wrong)
+    return own

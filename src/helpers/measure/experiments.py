@@ -13,7 +13,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.measure.contrasts import load_contrasts
 from helpers.measure.margins import DO, KNOW, gains, replies
-from helpers.measure.stats import compare, holm, over_scenarios, paired
+from helpers.measure.stats import compare, holm, of_differences, paired
 
 READOUTS = (KNOW, DO, "crossover")
 # Factor -> the level whose mean the effect adds, and the one whose mean it takes off.
@@ -59,9 +59,8 @@ def combined(
 
 def counted(table: pd.DataFrame) -> dict:
     """Value, low, high, detectable, seeds, items and p_scenarios of a table of differences."""
-    cells = table.to_numpy()
-    found = compare(cells)
-    return {"value": found.pop("difference")} | found | over_scenarios(cells)
+    found = of_differences(table)
+    return {"value": found.pop("difference")} | found
 
 
 def contrast_table(margins: pd.DataFrame, experiment: str) -> pd.DataFrame:

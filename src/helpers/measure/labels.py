@@ -1,10 +1,10 @@
 """Blind labels: draw answers, hide what arm they come from, load what readers found in them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from helpers import files
 from helpers.corpus.personas import trait_ids
@@ -44,7 +44,7 @@ class Label(Row):
 
     label_id: DrawnId
     traits: list[TraitId] | None = None
-    values: dict[TraitId, Literal[*VALUES]] | None = None
+    values: Annotated[dict[TraitId, Literal[*VALUES]], Field(min_length=1)] | None = None
     coherence: Literal[*COHERENCE] | None = None
     draw: Text | None = None
     batch: int | None = None
@@ -134,8 +134,9 @@ def load_labels(persona: str, card: dict) -> pd.DataFrame:
     for file in sorted(label_folder(persona).glob("by_*.jsonl")):
         reader = file.stem.removeprefix("by_")
         for row in read_rows(file, Label, context, key=None):
-            shows = dict.fromkeys(row.get("traits", ()), "shows")
-            values = row.get("values") or dict.fromkeys(traits, "no") | shows
+            values = row.get("values")
+            if values is None:  # read before there was a rule
+                values = dict.fromkeys(traits, "no") | dict.fromkeys(row["traits"], "shows")
             more = [row.get(name) for name in ("coherence", "draw", "batch")]
             rows += [(reader, row["label_id"], t, value, *more) for t, value in values.items()]
     names = ["reader", "label_id", "trait", "value", "coherence", "draw", "batch"]

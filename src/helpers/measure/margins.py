@@ -6,7 +6,7 @@ All tables start from scored options (`triplets.COLUMNS`). Without triplets they
 
 import pandas as pd
 
-from helpers.measure.stats import compare, over_scenarios, paired
+from helpers.measure.stats import of_differences, paired
 from helpers.measure.triplets import complete
 
 KEYS = ["arm", "seed", "set", "item", "trait", "setting", "measure", "condition"]
@@ -139,8 +139,7 @@ def decomposed(margins: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     for name in [*names, *["both"] * (len(names) > 1)]:
         kept = [column for column in whole if name in (column[0], "both")]
         for part, table in tables.items():
-            cells = table[kept].dropna(how="all").to_numpy()
-            found = compare(cells) | over_scenarios(cells)
+            found = of_differences(table[kept].dropna(how="all"))
             rows.append({"set": name, "part": part, "value": found["difference"]} | found)
     columns = ["set", "part", "value", "low", "high", "seeds", "items", "p_scenarios"]
     table = pd.DataFrame(rows, columns=columns)

@@ -28,7 +28,8 @@ def pools(labelled: pd.DataFrame, judge: str) -> tuple[np.ndarray, np.ndarray]:
 def planted(labelled: pd.DataFrame, judges: list[str], draws: int = 400) -> pd.DataFrame:
     """What comes back of the planted `SHARES`: judge, planted, method, n (answers that are mixed),
     value (mean over draws), low and high (95 % of the draws), covered (the share of draws whose own
-    95 % interval holds the planted share).
+    95 % interval holds the planted share). A draw in which a method gives no value, as
+    `calibration.corrected` where the judge tells too little, counts in none of the three.
 
     In every draw both sorts of answers are halved: one half is mixed, as many as the share allows
     without taking an answer twice, the other tells the judge's errors. Methods: the judge alone;

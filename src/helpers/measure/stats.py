@@ -282,6 +282,12 @@ def over_scenarios(table: np.ndarray, draws: int = 2000) -> dict:
     return {"p_scenarios": sign_flip(values, 9999), "detectable_scenarios": least}
 
 
+def of_differences(table: pd.DataFrame) -> dict:
+    """What is said of a table of differences per seed (rows) and scenario (columns): `compare` and
+    `over_scenarios`."""
+    return compare(table.to_numpy()) | over_scenarios(table.to_numpy())
+
+
 def holm(p: list[float]) -> list[float]:
     """Holm's step-down correction (Holm 1979; statsmodels' `multipletests`) over the tests that
     have a p; nan stays."""

@@ -5,18 +5,12 @@ import numpy as np
 import pandas as pd
 
 from helpers import arms
-from helpers.measure.stats import (
-    cells,
-    compare,
-    difference,
-    long,
-    over_scenarios,
-    paired,
-    rates,
-)
+from helpers.measure.stats import cells, difference, long, of_differences, paired, rates
 
 COLUMNS = ["arm", "seed", "set", "item", "measure", "condition", "version"]
 COLUMNS += ["scenario_trait", "setting", "option", "n_tokens", "nll"]
+# The measures that are about answers; all others are scored by likelihood.
+JUDGED = ("say", "do", "resist")
 
 
 def complete(choices: pd.DataFrame) -> pd.DataFrame:
@@ -89,6 +83,11 @@ def every_seed(scored: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([scored, once.merge(missing, on="arm")], ignore_index=True)
 
 
+def is_judged(measure: str) -> bool:
+    """Whether somebody decides what a measure of a contrast (see `side`) finds in an answer."""
+    return measure.removesuffix("_everyday") in JUDGED
+
+
 def side(measured: pd.DataFrame, arm: str, measure: str) -> pd.DataFrame:
     """The rows of one side of a contrast in `data/contrasts.yaml`: a measure, or
     `<measure>_everyday` for the triplets of everyday life alone."""
@@ -132,10 +131,10 @@ def gap_cells(measured: pd.DataFrame, arm: str, weight: float = 1) -> pd.DataFra
 
 def gaps_over_base(measured: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     """Each arm's gap minus the gap of `base` on the same scenarios, since `base` has one too: arm,
-    and the columns of `stats.compare` and `stats.over_scenarios`."""
+    and the columns of `stats.of_differences`."""
     base, rows = gap_cells(measured, "base"), []
     for arm in arms:
         if arm != "base":
-            table = paired(gap_cells(measured, arm), base).to_numpy()
-            rows.append({"arm": arm} | compare(table) | over_scenarios(table))
+            gap = paired(gap_cells(measured, arm), base)
+            rows.append({"arm": arm} | of_differences(gap))
     return pd.DataFrame(rows)

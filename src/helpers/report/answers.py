@@ -165,9 +165,7 @@ def quality(study: Results, judge: str) -> pd.DataFrame:
 def readings(study: Results) -> pd.DataFrame:
     """The answers that were read by the rule, trait by trait; where there are none, those with
     blind labels."""
-    if not study.has("read") or study.read.empty:
-        return study.labelled
-    return study.read.assign(label=(study.read["value"] == "shows").astype(int))
+    return study.read if study.has("read") and len(study.read) else study.labelled
 
 
 def labelled_triplets(study: Results, arms: list[str]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers.measure import calibration, comparison
 from helpers.measure.contrasts import load_contrasts
+from helpers.measure.triplets import is_judged
 from helpers.report import drawing, panels
 from helpers.report.answers import readings
 from helpers.report.drawing import save
@@ -121,7 +122,8 @@ def contrast(row) -> str:
     """One contrast of the kind `difference`, as a question and its answer."""
     pairs = [name.split(", ") for name in (row.a, row.b)]
     sides = [f"{table_of_arms.label(arm)} ({what.replace('_', ' ')})" for arm, what in pairs]
-    parts = [f"{points(row.difference, row.low, row.high)} as judged"]
+    how = "judged" if any(is_judged(what) for _, what in pairs) else "scored"
+    parts = [f"{points(row.difference, row.low, row.high)} as {how}"]
     told = [apart(row.low, row.high)]
     if pd.notna(row.corrected):
         parts.append(f"{points(row.corrected, row.corrected_low, row.corrected_high)} corrected")

@@ -8,10 +8,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from helpers import arms
 from helpers.files import StudyError, atomic, read_yaml, shown
 from helpers.report.panels import DARK, DASHES, legend
-from helpers.report.words import counted, listed
+from helpers.report.words import between, counted, seeds_of
 
 THIS_SEED = "Dashed: one seed; the interval is about this seed and says nothing about others."
 
@@ -129,16 +128,12 @@ def base_model(record: dict) -> str:
 
 def about_answers(judged: pd.DataFrame) -> str:
     """How many answers a figure shows: prompts, samples, seeds. `judged` has a row per answer."""
-    answers = judged["arm"].value_counts()
-    n = " to ".join(str(x) for x in sorted({answers.min(), answers.max()}))
+    n = between(judged["arm"].value_counts(), str)
     prompts = judged.groupby("kind")["item"].nunique().sum()
     samples = judged.groupby("kind")["sample"].nunique().max()
-    seeds = judged.groupby("arm")["seed"].nunique()
-    fewer = arms.in_order(seeds.index[seeds < seeds.max()])
-    own = f" ({seeds.min()} of {listed(map(arms.label, fewer))})" if fewer else ""
     sampled = f"{'up to ' if samples > 1 else ''}{counted(samples, 'sample')} of each"
-    size = f"{counted(prompts, 'prompt')}, {sampled}, {counted(seeds.max(), 'seed')}{own}"
-    return f"n = {n} answers per arm: {size}."
+    seeds = seeds_of(judged.groupby("arm")["seed"].nunique())
+    return f"n = {n} answers per arm: {counted(prompts, 'prompt')}, {sampled}, {seeds}."
 
 
 def about_texts(scores: pd.DataFrame) -> str:

@@ -74,12 +74,8 @@ class Gaps:
 def gaps() -> Gaps:
     """How far the gap of documents depends on what counts as knowing, from the reference study."""
     folder = files.DATA / "results" / "reference"
-    choices, judged, read_ = (
-        results.read_table(folder, name) for name in ("choices", "judged", "read")
-    )
-    read_ = read_.assign(label=(read_["value"] == "shows").astype(int))
-    judge = files.read_json(folder / "judge.json")["judge"]
-    own = comparison.tables(choices, judged, read_, judge)
+    frames = (results.read_table(folder, name) for name in ("choices", "judged", "read"))
+    own = comparison.tables(*frames, files.read_json(folder / "judge.json")["judge"])
     known = own.hits[(own.hits["measure"] == KNOW) & (own.hits["set"] == "b")]
     asked = known[known["condition"] == "own"]
     counted_so = {

@@ -13,7 +13,7 @@ from helpers.report import panels, persllm_findings
 from helpers.report.drawing import save
 from helpers.report.panels import COLOURS, DARK, WIDE, reach
 from helpers.report.persllm_tables import ORDINARY, PRESSED, READERS, SCORE
-from helpers.report.words import counted, listed
+from helpers.report.words import between, counted, listed, seeds_of
 
 
 def drawn(frame: pd.DataFrame, study, arms: list[str]) -> pd.DataFrame:
@@ -25,11 +25,8 @@ def drawn(frame: pd.DataFrame, study, arms: list[str]) -> pd.DataFrame:
 
 def about(rows: pd.DataFrame) -> str:
     """How many answers and seeds are behind a figure's dots."""
-    seeds = rows.groupby("arm")["seeds"].max()
-    fewer = table_of_arms.in_order(seeds.index[seeds < seeds.max()])
-    own = f" ({seeds.min()} of {listed(map(table_of_arms.label, fewer))})" if fewer else ""
-    n = " to ".join(str(n) for n in sorted({rows["n"].min(), rows["n"].max()}))
-    return f"n = {n} per dot; {counted(int(seeds.max()), 'seed')}{own}."
+    seeds = seeds_of(rows.groupby("arm")["seeds"].max())
+    return f"n = {between(rows['n'], str)} per dot; {seeds}."
 
 
 # Stages of life
@@ -219,8 +216,7 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
     rows = frame[frame["persllm"]].reset_index(drop=True)
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.65 * len(rows)))
     handles = {}
-    scored = rows["a"].str.endswith("know")  # nobody judges what is known, so nobody corrects it
-    read = rows["corrected"].mask(scored)
+    read = rows["corrected"].where(persllm_findings.judged(rows))
     for by, value, prefix, shift, style in (
         ("as judged, or scored", rows["difference"], "", -0.2, {"fmt": "o", "lw": 1.6}),
         (

@@ -7,6 +7,7 @@ or a list of sentences (a summary); all numbers in them are computed.
 import pandas as pd
 
 from helpers import arms
+from helpers.measure.triplets import is_judged
 from helpers.report.persllm_tables import WHOLE
 from helpers.report.words import (
     above_base,
@@ -271,8 +272,13 @@ def contrast(row) -> str:
     return f"{arms.label(a)} - {arms.label(b)}:\n{MEASURES.get(measure, measure)}"
 
 
+def judged(table: pd.DataFrame) -> pd.Series:
+    """Which contrasts are of answers: what is scored by likelihood nobody judges or corrects."""
+    return table["a"].str.split(", ").str[1].map(is_judged).astype(bool)
+
+
 def contrasts(table: pd.DataFrame) -> str:
-    known = table[~table["a"].str.endswith("know")].dropna(subset=["corrected"])
+    known = table[judged(table)].dropna(subset=["corrected"])
     if known.empty:
         off = [row for row in table.itertuples() if apart(row.low, row.high)]
         return (
@@ -313,7 +319,7 @@ def difference(row) -> str:
     names = {"know": "knowing", "do": "doing", "resist": "premises put right"}
     what = f"{names.get(measure, measure)}, {arms.label(a)} minus {arms.label(b)}"
     found = shift(row.difference, row.low, row.high)
-    if measure == "know":
+    if not is_judged(measure):
         return f"{what}: {found} as scored."
     corrected = shift(row.corrected, row.corrected_low, row.corrected_high)
     known = f"{corrected} corrected by blind labels" if pd.notna(row.corrected) else "none was read"

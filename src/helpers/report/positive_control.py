@@ -16,7 +16,7 @@ from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import ACTS, pairs_panel
 from helpers.report.results import Results, of_arms
 from helpers.report.size import model_of
-from helpers.report.words import capital, named, nats, side, this_seed, verb
+from helpers.report.words import capital, interval, named, nats, side, this_seed, verb
 
 TAUGHT = "taught_replies"
 BESIDE = "demonstrations"  # learnt to act the persona, on other situations than the scenarios
@@ -57,13 +57,9 @@ def gain_of(gains: pd.DataFrame, arm: str, measure: str, half: str):
     return row
 
 
-def nats_of(row) -> str:
-    return nats(row.value, row.low, row.high)
-
-
 def on_both(gains: pd.DataFrame, arm: str, measure: str) -> str:
     """`doing +1.00 (0.90 to 1.10) on the taught half and +0.40 (0.30 to 0.50) on the other`."""
-    first, second = (nats_of(gain_of(gains, arm, measure, half)) for half in HALVES)
+    first, second = (interval(gain_of(gains, arm, measure, half)) for half in HALVES)
     return f"{ACTS[measure]} {first} on the taught half and {second} on the other"
 
 
@@ -120,12 +116,12 @@ def findings(gains: pd.DataFrame) -> list[str]:
     for half, question in asked.items():
         row = gain_of(gains, TAUGHT, DO, half)
         answer = capital(ROSE[side(row.low, row.high)])
-        told.append(f"{question} {answer}: {nats_of(row)} nats per token")
+        told.append(f"{question} {answer}: {interval(row)} nats per token")
     each = []
     for half in HALVES:
         row = gain_of(gains, TAUGHT, KNOW, half)
         moved = STAYED[side(row.low, row.high)]
-        each.append(f"on the half that was {half} it {moved}, {nats_of(row)}")
+        each.append(f"on the half that was {half} it {moved}, {interval(row)}")
     told.append(f"Did knowing stay? {capital('; '.join(each))}; nats per token")
     for arm in table_of_arms.in_order(set(gains["arm"]) - {TAUGHT}):
         gained = "; ".join(f"in {on_both(gains, arm, measure)}" for measure in (DO, KNOW))

@@ -28,9 +28,6 @@ from helpers.report.words import (
     points,
 )
 
-READOUTS = ("knows", "does", "does, corrected")
-
-
 # What was measured
 
 
@@ -71,7 +68,8 @@ def summary(rates: pd.DataFrame, measured: pd.DataFrame, arms: list[str]) -> pd.
 
 def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     """What every arm gains over `base` on the same scenarios, as shares of scenarios: arm, readout
-    (`READOUTS`), value, low, high, seeds. Arms without labels have no corrected row."""
+    (knows; does; does, corrected), value, low, high, seeds. Arms without labels have no corrected
+    row."""
     rows = []
     for arm in arms:
         if arm == "base":

@@ -92,6 +92,13 @@ def verb(names, plain: str) -> str:
     return f"{plain}s" if one else plain
 
 
+def seeds_of(seeds: pd.Series) -> str:
+    """The number of seeds by arm in words: `3 seeds`, or `3 seeds (1 of base)`."""
+    fewer = arms.in_order(seeds.index[seeds < seeds.max()])
+    own = f" ({int(seeds.min())} of {listed(map(arms.label, fewer))})" if fewer else ""
+    return f"{counted(int(seeds.max()), 'seed')}{own}"
+
+
 def this_seed(table) -> list[str]:
     """A sentence that names the arms with one seed (columns arm and seeds), if there are any."""
     seeds = table.groupby("arm")["seeds"].max() if len(table) else table
