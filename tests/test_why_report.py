@@ -228,7 +228,7 @@ def test_half_of_what_all_units_teach_is_reached_by_the_right_dose(gained):
     assert set(half["x"]) == {truth}
     assert "documents 30 in knowing and 30 in doing" in why_doses.doses_title(doses)
     late = doses.assign(value=doses["value"].where(doses["x"] == 500, 0.0))
-    told = "With 100 units, no format has taught half of what it teaches with 500"
+    told = "With 250 units, no format has taught half of what it teaches with 500"
     assert why_doses.doses_title(late) == told
     mixed = why_doses.mixtures(gained["why-dose"])
     asked = studies.load_study("why-dose").arms
