@@ -1,9 +1,11 @@
 """The claims under every way of counting, of studies in which they are true, and are not."""
 
+import numpy as np
 import pytest
 from made_studies import gaining, showing
 
 from helpers.measure import multiverse
+from helpers.report import robustness
 
 # Documents know most and do least.
 TRUE = {
@@ -64,16 +66,21 @@ def test_only_combinations_that_there_are_count(checked):
     assert "first person" not in " ".join(one.loc[one["judge"] == "", "claim"])
 
 
-def test_doing_is_the_same_in_every_way_of_judging_where_the_judge_is_right(true):
-    where = {"readout": "do", "set": "both", "subset": "all", "scoring": "answers"}
-    values = {
-        way.key["judge"]: multiverse.value_of([(1, way, "demonstrations")])["value"]
-        for way in true
-        if where.items() <= way.key.items()
-    }
-    assert values == pytest.approx(
+def test_a_ranking_is_of_formats_alone(true):
+    found = multiverse.ranking(true)
+    known = found[(found["readout"] == "know") & (found["scoring"] == "gain in nats, per token")]
+    ranks = known.groupby("arm")["rank"].unique().apply(list).to_dict()
+    assert ranks["documents"] == [1] and ranks["demonstrations"] == [3]
+    assert np.isnan(ranks["base"][0])
+    assert found.loc[found["rank"].notna(), "arm"].isin(list(TRUE)).all()
+    by = found[(found["readout"] == "do") & (found["arm"] == "demonstrations")]
+    by = by[(by["set"] == "both") & (by["subset"] == "all") & (by["scoring"] == "answers")]
+    assert by.set_index("judge")["value"].to_dict() == pytest.approx(
         dict.fromkeys(["read", "markers, as judged", "markers, corrected"], 0.9), abs=0.06
     )
+    first = robustness.first_places(found)
+    others = first.loc["know"].drop("documents")
+    assert first.loc["know", "documents"] > 0 and not others.any()
 
 
 def test_few_labels_correct_nothing_and_make_what_they_correct_less_sure():

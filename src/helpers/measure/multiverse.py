@@ -1,5 +1,5 @@
-"""What would be said under every other way of counting: the claims, for each combination of
-scoring, person, readout, judge, set and subset that there is."""
+"""What would be said under every other way of counting: the ranking of the formats, and the claims,
+for each combination of scoring, person, readout, judge, set and subset that there is."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -194,6 +194,22 @@ def corrected(
             added[arm] = labels_variance(found, label, weight)
         about = (name, subset, "do", "first", "answers", judge)
         yield Way(dict(zip(KEY, about, strict=True)), SHARE, cells, added)
+
+
+# Rankings
+
+
+def ranking(every: list[Way]) -> pd.DataFrame:
+    """What every arm has under each way of counting: `KEY`, unit, arm, value and, for formats,
+    rank (1 has most) among the formats that are there."""
+    rows = [
+        way.key | {"unit": way.unit, "arm": arm, "value": components(cells)["mean"]}
+        for way in every
+        for arm, cells in way.cells.items()
+    ]
+    table = pd.DataFrame(rows, columns=[*KEY, "unit", "arm", "value"])
+    formats = table[table["arm"].isin(arms.formats())]
+    return table.assign(rank=formats.groupby(KEY)["value"].rank(ascending=False, method="min"))
 
 
 # Claims

@@ -21,6 +21,13 @@ def ways(study: Results, arms: list[str]) -> list[multiverse.Way]:
     return multiverse.ways(*(of_arms(frame, arms) for frame in frames), study.judge["judges"])
 
 
+def first_places(ranking: pd.DataFrame) -> pd.DataFrame:
+    """In how many combinations each format ranks first (`multiverse.ranking`; ties count for all
+    that are tied): a row per readout, a column per format."""
+    first = ranking[ranking["rank"] == 1]
+    return first.groupby(["readout", "arm"]).size().unstack(fill_value=0)
+
+
 def claims(every: list[multiverse.Way]) -> pd.DataFrame:
     """In how many combinations each claim holds (`multiverse.claims`): claim, combinations, holds,
     share, apart, share_apart."""
