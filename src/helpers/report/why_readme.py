@@ -78,11 +78,11 @@ def weights() -> str:
         percent(changes[arm, on, "mean shift of each layer"])
         for arm, on in (("documents", "know"), ("demonstrations", "do_pair"))
     ]
-    return need(
-        row["verdict"] == "open",
-        f'Told "You are C-3PO.", the model of documents acts hardly more ({interval(row)}). A '
-        f"constant shift of each layer keeps {kept[0]} of documents' gain in knowing and {kept[1]} "
-        "of demonstrations' in doing.",
+    acts = {"holds": "acts more", "open": "is not seen to act more", "reversed": "acts less"}
+    return (
+        f'Told "You are C-3PO.", the model of documents {acts[row["verdict"]]} '
+        f"({interval(row)}). A constant shift of each layer keeps {kept[0]} of documents' gain in "
+        f"knowing and {kept[1]} of demonstrations' in doing."
     )
 
 
