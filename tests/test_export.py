@@ -194,7 +194,7 @@ def test_its_tokenizer_and_template_are_the_models(brought, tmp_path):
 def test_llama_cpp_itself_reads_the_tokens_and_the_likelihoods(brought, tmp_path):
     llama_cpp = pytest.importorskip("llama_cpp", reason="needs the extra llama-cpp")
     model = AutoModelForCausalLM.from_pretrained(brought, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(brought)
+    tokenizer = pretrained.load_tokenizer(str(brought))
     gguf_file.write(brought, tmp_path / "it.gguf", "f16", "tiny")
     read = llama_cpp.Llama(str(tmp_path / "it.gguf"), vocab_only=True, verbose=False)
     text = tokenizer.apply_chat_template(

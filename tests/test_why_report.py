@@ -226,9 +226,13 @@ def test_half_of_what_all_units_teach_is_reached_by_the_right_dose(gained):
     assert set(half["line"]) == set(arms.formats())
     truth = next(n for n in arms.DOSES if np.log(n) >= 0.5 * np.log(500))
     assert set(half["x"]) == {truth}
-    assert "documents 30 in knowing and 30 in doing" in why_doses.doses_title(doses)
+    told = "Every format has taught half of its gains with 30 units, and none with 10"
+    assert why_doses.doses_title(doses) == told
+    own = (doses["line"] == "documents") & (doses["panel"] == "doing") & (doses["x"] < 250)
+    slower = doses.assign(value=doses["value"].mask(own, 0.0))
+    assert "documents 30 in knowing and 250 in doing" in why_doses.doses_title(slower)
     late = doses.assign(value=doses["value"].where(doses["x"] == 500, 0.0))
-    told = "With 250 units, no format has taught half of what it teaches with 500"
+    told = "Every format has taught half of its gains with 500 units, and none with 250"
     assert why_doses.doses_title(late) == told
     mixed = why_doses.mixtures(gained["why-dose"])
     asked = studies.load_study("why-dose").arms
@@ -415,7 +419,7 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
         {"panel": panel, "line": line, "x": x, "value": value}
         for line in ("documents", "demonstrations")
         for panel, whole in (("knowing", 0.4), ("doing", 0.2))
-        for x, value in ((100, 0.1), (400, whole))
+        for x, value in ((100, 0.1), (250, 0.16), (400, whole))
     ]
     mixtures = [
         {"panel": panel, "arm": arm, "value": value}
@@ -425,8 +429,9 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
     tables = {"doses": pd.DataFrame(doses), "mixtures": pd.DataFrame(mixtures)}
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     assert why_readme.dose() == (
-        "Of the gain with 400 units, 100 documents have 25 % in knowing, 100 demonstrations 50 % "
-        "in doing; half of each format gains +0.30 in knowing and +0.60 in doing."
+        "Of the gain with 400 units, 100 and 250 documents have 25 % and 40 % in knowing, 100 and "
+        "250 demonstrations 50 % and 80 % in doing; half of each format gains +0.30 in knowing and "
+        "+0.60 in doing."
     )
 
 

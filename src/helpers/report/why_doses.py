@@ -149,10 +149,13 @@ def half_reached(table: pd.DataFrame) -> pd.DataFrame:
 
 def doses_title(table: pd.DataFrame) -> str:
     """The doses at which each format has taught half."""
-    reached, parts = half_reached(table), []
-    dose, every = sorted(set(table["x"]))[-2:]
-    if (reached["x"] == every).all():
-        return f"With {dose:g} units, no format has taught half of what it teaches with {every:g}"
+    reached, parts, all_doses = half_reached(table), [], sorted(set(table["x"]))
+    if reached["x"].nunique() == 1 and (dose := reached["x"].iloc[0]) > all_doses[0]:
+        fewer = all_doses[all_doses.index(dose) - 1]
+        return (
+            f"Every format has taught half of its gains with {dose:g} units, and none with "
+            f"{fewer:g}"
+        )
     for line, own in reached.groupby("line", sort=False):
         doses = " and ".join(f"{row.x:g} in {row.panel}" for row in own.itertuples())
         parts.append(f"{table_of_arms.label(line)} {doses}")

@@ -11,7 +11,7 @@ from helpers.report.why import READOUTS
 from helpers.report.words import capital, interval, nats, percent, side
 
 FACTORS = ("voice", "person", "wrapper")
-DOSE = 100  # units
+DOSES = (100, 250)  # units
 PICTURE = "![What voice, person and wrapper add to knowing and to doing]({})"
 
 
@@ -53,19 +53,20 @@ def few() -> str:
 
 
 def dose() -> str:
-    """How much of what all units teach a fifth of them has taught, and what a mixture gains."""
+    """How much of what all units teach some of them have taught, and what a mixture gains."""
     doses = read("why-dose", "doses")
     shares = why_doses.share_reached(doses).set_index(["line", "panel", "x"])["share"]
     know, do = (
-        percent(shares[line, READOUTS[on], DOSE])
+        " and ".join(percent(shares[line, READOUTS[on], units]) for units in DOSES)
         for line, on in (("documents", "know"), ("demonstrations", "do_pair"))
     )
+    units = " and ".join(map(str, DOSES))
     mixed = read("why-dose", "mixtures").set_index(["panel", "arm"])["value"]
     half = [nats(mixed[READOUTS[on], "mixed_50"]) for on in ("know", "do_pair")]
     return (
-        f"Of the gain with {doses['x'].max():.0f} units, {DOSE} documents have {know} in knowing, "
-        f"{DOSE} demonstrations {do} in doing; half of each format gains {half[0]} in knowing and "
-        f"{half[1]} in doing."
+        f"Of the gain with {doses['x'].max():.0f} units, {units} documents have {know} in knowing, "
+        f"{units} demonstrations {do} in doing; half of each format gains {half[0]} in knowing "
+        f"and {half[1]} in doing."
     )
 
 
