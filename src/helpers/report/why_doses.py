@@ -153,8 +153,8 @@ def doses_title(table: pd.DataFrame) -> str:
     if reached["x"].nunique() == 1 and (dose := reached["x"].iloc[0]) > all_doses[0]:
         fewer = all_doses[all_doses.index(dose) - 1]
         return (
-            f"Every format has taught half of its gains with {dose:g} units, and none with "
-            f"{fewer:g}"
+            f"Every format has taught at least half of its gains with {dose:g} units, and none "
+            f"with {fewer:g}"
         )
     for line, own in reached.groupby("line", sort=False):
         doses = " and ".join(f"{row.x:g} in {row.panel}" for row in own.itertuples())
