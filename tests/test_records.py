@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from helpers import arms, files, records
@@ -134,6 +135,16 @@ def test_changed_weights_are_held_against_the_recipe_and_the_adapters(monkeypatc
     monkeypatch.setattr(recipe, "file_hash", lambda path: "another")
     with pytest.raises(StudyError, match="the weights in data/adapters/demonstrations are others"):
         recipe.refuse_stale_recipe(loaded, record, {})
+
+
+@pytest.mark.parametrize("arm", ["demonstrations", "first_person", "documents"])
+def test_the_log_of_a_committed_adapter_is_that_of_its_training(arm):
+    folder, results = files.adapter_folder(arm), ROOT / "data" / "results" / "reference"
+    trained = read_json(results / "record.json")["arms"][f"{arm}/seed0"]["adapter"]
+    assert read_json(folder / "record.json")["trained"] == trained
+    rows = pd.read_csv(results / "training.csv")
+    own = rows[(rows["arm"] == arm) & (rows["seed"] == 0)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.read_csv(folder / "log.csv"), own)
 
 
 def test_only_adapters_of_the_other_study_share_its_training_records():

@@ -18,7 +18,7 @@ def check_inputs(study: Study) -> None:
     where a study's last chapters would have nothing to read."""
     persona, values = study.persona, all_values(study)
     check_drawn(study, values)
-    check_talkers(study, values)
+    check_arms_used(study, values)
     if values["judge_model"]:
         connect(60.0, 1)  # says whether address and key can be any, and asks nothing
     card = load_persona(persona)
@@ -71,19 +71,19 @@ def check_drawn(study: Study, values: dict) -> None:
             refuse(study, "measures", f"the chapters on the formats draw '{measure}'; list it")
 
 
-def check_talkers(study: Study, values: dict) -> None:
+def check_arms_used(study: Study, values: dict) -> None:
     """Raise StudyError where arms or seeds whose weights are changed, or which talk in the last
     chapter, are not the study's, so that they would be trained beside it."""
     if changes_weights(study):
-        check_own(study, "changed_arms", values["changed_arms"], study.arms)
+        check_among(study, "changed_arms", values["changed_arms"], study.arms)
         for name in ("seed", "other_seed"):
-            check_own(study, name, [values[name]], study.seeds)
+            check_among(study, name, [values[name]], study.seeds)
     if study.has_persllm and values["other_run"]:
         for name in ("first_arm", "chat_arm"):
-            check_own(study, name, [values[name]], study.arms)
+            check_among(study, name, [values[name]], study.arms)
 
 
-def check_own(study: Study, name: str, wanted: list, own: list) -> None:
+def check_among(study: Study, name: str, wanted: list, own: list) -> None:
     if odd := [one for one in wanted if one not in own]:
         listed = ", ".join(map(str, own))
         refuse(study, name, f"{odd[0]!r} is none of the study's, which are {listed}")
