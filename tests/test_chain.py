@@ -128,7 +128,7 @@ def test_the_records_say_what_the_results_were_made_from(made):
         record["arms"]["persllm/seed0"]["adapter"] and not record["arms"]["base/seed0"]["adapter"]
     )
     usual = {"card", "corpus", "items", "readouts", "control"}
-    assert set(record["inputs"]) == {*usual, "stages", "reasoned", "interlocutor"}
+    assert set(record["inputs"]) == {*usual, "stages", "reasoned", "interlocutor", "others"}
     assert set(record["arms"]["base/seed0"]["inputs"]) == usual
     judge, measured = (read_json(made / "results" / f"{n}.json") for n in ("judge", "measured"))
     assert {"judge", "judges", "unscored"} <= set(judge) and set(judge["inputs"]) == {"labels"}
