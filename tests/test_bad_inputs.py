@@ -21,6 +21,7 @@ from helpers.files import ROOT, StudyError
 from helpers.measure import batches, contrasts, encoder_judge, labels, markers
 from helpers.persllm import interlocutor, life_stages, premises, reasoned
 from helpers.report import why_explanations
+from helpers.yaml_files import read_yaml
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import chapters
@@ -122,15 +123,15 @@ def readers():
         Reader(f"{b}/neutral.jsonl", markers.Neutral, of(markers.load_neutral, "c3po"),
                first(f"{b}/neutral.jsonl")),
         Reader("contrasts.yaml", contrasts.Contrasts, contrasts.load_contrasts,
-               files.read_yaml(DATA / "contrasts.yaml")),
+               read_yaml(DATA / "contrasts.yaml")),
         Reader("published.yaml", dict[str, contrasts.Reported],
-               of(contrasts.load_reported, "c3po"), files.read_yaml(DATA / "published.yaml")),
+               of(contrasts.load_reported, "c3po"), read_yaml(DATA / "published.yaml")),
         Reader("explanations.yaml", list[why_explanations.Explanation],
-               why_explanations.load_explanations, files.read_yaml(DATA / "explanations.yaml")),
+               why_explanations.load_explanations, read_yaml(DATA / "explanations.yaml")),
         Reader("models.yaml", dict[str, embedded.Model], embedded.models.__wrapped__,
-               files.read_yaml(DATA / "models.yaml")),
+               read_yaml(DATA / "models.yaml")),
         Reader(f"{p}/stages.yaml", life_stages.Stages, of(life_stages.load_stages, "c3po"),
-               files.read_yaml(DATA / p / "stages.yaml")),
+               read_yaml(DATA / p / "stages.yaml")),
         Reader(f"{p}/knowledge.jsonl", reasoned.Knowledge, of(reasoned.load_passages, "c3po"),
                first(f"{p}/knowledge.jsonl", 999)),
         Reader(f"{p}/speech.jsonl", reasoned.Speech, of(reasoned.load_passages, "c3po"),

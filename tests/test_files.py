@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import SafetensorError
 
-from helpers import files
+from helpers import files, yaml_files
 from helpers.files import StudyError
 
 json_rows = st.lists(
@@ -64,7 +64,7 @@ def test_yaml_in_another_encoding_is_told_in_words(tmp_path, encoding):
     with pytest.raises(
         StudyError, match=r"x\.yaml, line \d: .*no UTF-8 text.*Save the file as UTF"
     ):
-        files.read_yaml(tmp_path / "x.yaml")
+        yaml_files.read_yaml(tmp_path / "x.yaml")
 
 
 def test_a_failed_write_leaves_the_old_file_whole(tmp_path):
@@ -192,9 +192,9 @@ def test_a_key_that_stands_twice_in_yaml_is_refused(tmp_path, text):
     with pytest.raises(
         StudyError, match=r"x\.yaml: not valid YAML \(the key '.' stands twice.*line"
     ):
-        files.read_yaml(path)
+        yaml_files.read_yaml(path)
     with pytest.raises(StudyError, match="is missing"):
-        files.read_yaml(tmp_path / "gone.yaml")
+        yaml_files.read_yaml(tmp_path / "gone.yaml")
 
 
 @pytest.mark.parametrize(
@@ -215,11 +215,11 @@ def test_a_key_that_stands_twice_in_yaml_is_refused(tmp_path, text):
 )
 def test_plain_words_of_yaml_are_what_they_look_like(tmp_path, text, value):
     (tmp_path / "x.yaml").write_text(f"\ufeffa: {text}\n", encoding="utf-8")
-    assert files.read_yaml(tmp_path / "x.yaml") == {"a": value}
+    assert yaml_files.read_yaml(tmp_path / "x.yaml") == {"a": value}
 
 
 def test_the_line_of_a_value_in_yaml(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\nb:\n  - c: 1\n  - c: 2\n    d: 3\n")
     places = (["a"], ["b", 1], ["b", 1, "d"], ["b", 1, "gone"], ["b", 7], ["e"], [])
-    assert [files.yaml_line(path, list(place)) for place in places] == [1, 4, 5, 4, 2, 1, 1]
+    assert [yaml_files.yaml_line(path, list(place)) for place in places] == [1, 4, 5, 4, 2, 1, 1]

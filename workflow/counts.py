@@ -11,9 +11,10 @@ from study import STUDIES, Study, refuse
 
 from helpers import arms
 from helpers.corpus import formats, ingest, readouts
-from helpers.files import StudyError, located, read_yaml, shown
+from helpers.files import StudyError, located, shown
 from helpers.persllm import asking, reasoned
 from helpers.persllm.life_stages import persllm_folder
+from helpers.yaml_files import read_yaml
 
 
 def check_counts(study: Study) -> None:

@@ -10,9 +10,10 @@ from pydantic import AfterValidator, Field
 from helpers import arms, files, parameters
 from helpers.corpus import ingest, reading
 from helpers.corpus.personas import load_persona
-from helpers.files import StudyError, located, read_yaml, shown, yaml_line
+from helpers.files import StudyError, located, shown
 from helpers.parameters import ArmNames, Name, Seed, all_different
 from helpers.rows import Row, Text, named, read_mapping, spoilt
+from helpers.yaml_files import read_yaml, yaml_line
 
 STUDIES = Path(__file__).parent / "studies"
 # Parameters that the chain sets itself, from the study's other fields.

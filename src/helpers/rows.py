@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic import ValidationInfo as Info
 
-from helpers.files import StudyError, read_yaml, scan_jsonl, shown, yaml_line
+from helpers.files import StudyError, scan_jsonl, shown
+from helpers.yaml_files import read_yaml, yaml_line
 
 
 class Row(BaseModel):

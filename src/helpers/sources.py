@@ -14,7 +14,7 @@ HELPERS = ROOT / "src" / "helpers"
 BESIDE = ("arms.py", "report/", "embedded.py", "records.py", "repository.py", "sources.py")
 BESIDE_TOO = {"formats/03_answer": ("measure/",)}
 # What reads, writes and checks, and decides no number: what was read is hashed as data.
-CARRIES = ("files.py", "parameters.py", "rows.py", "server.py", "writing.py")
+CARRIES = ("files.py", "parameters.py", "rows.py", "server.py", "writing.py", "yaml_files.py")
 
 
 def modules(chapter: str, left_out: tuple[str, ...] = ()) -> list[str]:

@@ -8,9 +8,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from helpers.files import StudyError, atomic, read_yaml, shown
+from helpers.files import StudyError, atomic, shown
 from helpers.report.panels import DARK, DASHES, legend
 from helpers.report.words import between, counted, seeds_of
+from helpers.yaml_files import read_yaml
 
 THIS_SEED = "Dashed: one seed; the interval is about this seed and says nothing about others."
 
