@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import made_results
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 
 from helpers.report import drawing, results, size
@@ -62,8 +63,63 @@ def test_the_title_goes_from_the_smallest_model_to_the_largest(gains):
     assert alone.startswith("What first person gains over base: in knowing +0.")
 
 
+def read_everyday(study, sensible, shows):
+    """The study with ten everyday answers of each arm read for all traits: how many of them are
+    sensible and how many show one, counted from either end, so that both overlap where they sum to
+    more than ten; and one answer that was read for a single trait."""
+    rows = []
+    for arm in ARMS:
+        for n in range(11):
+            traits = study.traits if n < 10 else study.traits[:1]
+            rows += [
+                {
+                    "arm": arm,
+                    "seed": 0,
+                    "item": f"everyday-{n}",
+                    "kind": "everyday",
+                    "sample": 0,
+                    "trait": trait,
+                    "value": "shows" if 10 - n <= shows and trait == "odds" else "about",
+                    "coherence": "sensible" if n < sensible else "off",
+                }
+                for trait in traits
+            ]
+    return made_results.with_tables(study, read=pd.DataFrame(rows))
+
+
+def test_sense_and_character_are_counted_apart_and_together(studies):
+    small, large = studies.values()
+    both = {"embedded": read_everyday(small, 2, 9), "embedded-1.5b": read_everyday(large, 8, 6)}
+    sense = size.sense_by_size(both, ARMS)
+    assert set(sense["answers"]) == {10}
+    found = sense[sense["arm"] == "documents"].set_index(["model", "found"])["value"]
+    assert found["embedded"].tolist() == [0.2, 0.9, 0.1]
+    assert found["embedded-1.5b"].tolist() == [0.8, 0.6, 0.4]
+    assert ((sense["low"] < sense["value"]) & (sense["value"] < sense["high"])).all()
+    title = size.sense_by_size_title(sense)
+    assert title.endswith("10 % of base, prompted, demonstrations, first person and documents with "
+                          "embedded; 40 % of base, prompted, demonstrations, first person and "
+                          "documents with embedded-1.5b")  # fmt: skip
+
+
+def test_the_title_holds_the_most_against_base(studies):
+    sense = size.sense_by_size({"embedded": read_everyday(studies["embedded"], 5, 6)}, ARMS)
+    sense.loc[sense["arm"] == "demonstrations", "value"] = 0.5
+    assert size.sense_by_size_title(sense).endswith(
+        "50 % of demonstrations (base 10 %) with embedded"
+    )
+    assert size.sense_by_size_title(sense.assign(value=0.0)).endswith("none with embedded")
+
+
+def test_without_a_reading_no_sense_is_drawn(studies, tmp_path, capsys):
+    assert size.sense_by_size(studies, ARMS).empty
+    unread = size.sense_by_size(studies, ARMS)
+    assert size.draw_sense_by_size(unread, studies["embedded"], tmp_path) is None
+    assert "nobody has read" in capsys.readouterr().out and not list(tmp_path.iterdir())
+
+
 def test_models_of_one_seed_are_named(studies, gains):
-    told = size.findings(gains, size.crossovers_by_size(studies, ARMS))
+    told = size.findings(gains, size.crossovers_by_size(studies, ARMS), pd.DataFrame())
     assert told[-1] == "Intervals are about one seed and no other with embedded-1.5b"
     assert sum("documents lead in knowing more than in doing" in text for text in told) == 2
 
@@ -71,8 +127,12 @@ def test_models_of_one_seed_are_named(studies, gains):
 def test_the_figure_comes_with_its_numbers(studies, gains, tmp_path):
     drawing.style()
     size.draw_gains_by_size(gains, studies["embedded-1.5b"], tmp_path)
+    sense = size.sense_by_size({"embedded": read_everyday(studies["embedded"], 5, 6)}, ARMS)
+    size.draw_sense_by_size(sense, studies["embedded"], tmp_path)
     plt.close("all")
-    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg", ".csv"}
+    drawn = [f"{name}.{kind}" for name in ("gains_by_size", "sense_by_size")
+             for kind in ("csv", "png", "svg")]  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == drawn
 
 
 def test_studies_are_named_by_their_base_models(studies, monkeypatch):

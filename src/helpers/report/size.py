@@ -1,12 +1,15 @@
-"""Chapter formats/08, what changes with the size of the base model: gains in knowing and in doing
-of studies that differ in their base model alone, the smallest first.
+"""Chapter formats/08, what changes with the size of the base model: gains in knowing and in doing,
+and whether answers make sense, of studies that differ in their base model alone, the smallest
+first.
 
-The figure `gains_by_size` is three functions, as in the other chapters' modules.
+The figures `gains_by_size` and `sense_by_size` are three functions each, as in the other chapters'
+modules.
 """
 
 import pandas as pd
 
 from helpers import arms as table_of_arms
+from helpers.measure import stats
 from helpers.report import drawing, panels
 from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import (
@@ -18,8 +21,15 @@ from helpers.report.knowing_and_doing import (
     know_and_do,
     scored,
 )
-from helpers.report.results import Results, load
-from helpers.report.words import capital, listed, nats, verb
+from helpers.report.results import Results, load, of_arms
+from helpers.report.words import between, capital, listed, named, nats, percent, verb
+
+# What an everyday answer can be, as read -> the title of its panel.
+SENSE = {
+    "sensible": "makes sense",
+    "in character": "shows a trait",
+    "both": "makes sense and shows a trait",
+}
 
 
 def load_all(smaller: list[str], largest: Results) -> dict[str, Results]:
@@ -83,11 +93,71 @@ def draw_gains_by_size(gains: pd.DataFrame, study: Results, folder):
     return fig
 
 
-def findings(gains: pd.DataFrame, crossings: pd.DataFrame) -> list[str]:
+def sense_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataFrame:
+    """Shares of everyday answers, as read, that are `sensible`, `in character` (show a trait or
+    more of the card) and both: model, arm, found, answers, value, low, high, seeds, of the answers
+    that a reader read for all traits. Intervals are over prompts. Empty where nobody has read."""
+    frames = []
+    for model, study in studies.items():
+        if not study.has("read"):
+            continue
+        read = of_arms(study.read[study.read["kind"] == "everyday"], arms)
+        each = (
+            read.assign(shows=read["value"] == "shows")
+            .groupby(["arm", "seed", "item", "sample"], as_index=False, sort=False)
+            .agg(coherence=("coherence", "first"), shows=("shows", "any"), traits=("trait", "size"))
+        )
+        each = each[each["traits"] == len(study.traits)]
+        sensible = each["coherence"] == "sensible"
+        hits = {
+            "sensible": sensible,
+            "in character": each["shows"],
+            "both": sensible & each["shows"],
+        }
+        for found, hit in hits.items():
+            if len(each):
+                table = stats.rates(each.assign(outcome=hit.astype(int)), ["arm"])
+                frames.append(table.assign(model=model, found=found))
+    columns = ["model", "arm", "found", "answers", "value", "low", "high", "seeds"]
+    if not frames:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(frames).rename(columns={"n": "answers", "rate": "value"})[columns]
+
+
+def sense_by_size_title(sense: pd.DataFrame) -> str:
+    """The arms with most answers that make sense and show a trait, size by size, beside base."""
+    told = []
+    for model, own in sense[sense["found"] == "both"].groupby("model", sort=False):
+        shares = own.set_index("arm")["value"]
+        most = shares[shares == shares.max()].index
+        base = (
+            f" (base {percent(shares['base'])})" if "base" in shares and most[0] != "base" else ""
+        )
+        who = f"{percent(shares.max())} of {named(most)}{base}" if shares.max() > 0 else "none"
+        told.append(f"{who} with {model}")
+    return f"Most everyday answers that make sense and show a trait: {'; '.join(told)}"
+
+
+def draw_sense_by_size(sense: pd.DataFrame, study: Results, folder):
+    """A panel each for answers that make sense, that show a trait, and that do both; a group of
+    dots per base model."""
+    if sense.empty:
+        return drawing.nothing("sense_by_size", "nobody has read everyday answers for all traits")
+    frames = {title: sense[sense["found"] == found] for found, title in SENSE.items()}
+    fig = panels.dots(frames, "model", "share of the answers read", (-0.03, 1.03), hollow=True)
+    panels.percents(fig.axes[0].yaxis)
+    about = {"read": between(sense["answers"], str)}
+    save(fig, "sense_by_size", sense, study, folder, sense_by_size_title(sense), **about)
+    return fig
+
+
+def findings(gains: pd.DataFrame, crossings: pd.DataFrame, sense: pd.DataFrame) -> list[str]:
     """What this module says in the summary of formats/08_size."""
     if gains.empty:
         return []
     told = [gains_by_size_title(gains)]
+    if len(sense):
+        told.append(sense_by_size_title(sense))
     for model, own in crossings.groupby("model", sort=False):
         each = [
             f"{nats(row.value, row.low, row.high)} over {table_of_arms.label(row.arm)}"
