@@ -391,8 +391,8 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
     }
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     told = why_readme.factors()
-    assert "neutral prose instead of his voice adds +0.00 (-0.10 to 0.10) nats per token to" in told
-    assert "knowing and -0.20 (-0.30 to -0.10) to doing" in told and "9" not in told
+    assert "Neutral prose instead of his voice adds +0.00 (-0.10 to 0.10) to knowing and" in told
+    assert "-0.20 (-0.30 to -0.10) to doing" in told and "9" not in told
     tables["cell_effects"] = pd.DataFrame(rows).assign(low=-1, high=1)
     with pytest.raises(StudyError, match="no longer bear"):
         why_readme.factors()
@@ -411,7 +411,7 @@ def test_readme_tells_what_documents_make_of_few_demonstrations(monkeypatch, mor
     )
     monkeypatch.setattr(why_readme, "read", lambda *_: table)
     text = why_readme.few()
-    assert f"{told} of the *other* four than on top of `base` ({more:+.2f} (" in text
+    assert f"{told} of the *other* four after documents than on top of `base` ({more:+.2f}" in text
 
 
 def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
@@ -429,14 +429,14 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
     tables = {"doses": pd.DataFrame(doses), "mixtures": pd.DataFrame(mixtures)}
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     assert why_readme.dose() == (
-        "Of the gain with 400 units, 100 and 250 documents have 25 % and 40 % in knowing, 100 and "
-        "250 demonstrations 50 % and 80 % in doing; half of each format gains +0.30 in knowing and "
-        "+0.60 in doing."
+        "**How many texts?** Of the gain with 400 units, 100 and 250 documents have 25 % and 40 % "
+        "in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of each format "
+        "gains +0.30 in knowing and +0.60 in doing."
     )
 
 
 def test_readme_leaves_out_an_experiment_that_has_not_run(monkeypatch):
     monkeypatch.setattr(why_readme, "has", lambda study, _: study == "reference")
-    told = why_readme.paragraph()
-    assert told.startswith('Told "You are C-3PO."') and "Eight cells" not in told
+    told = why_readme.block()
+    assert told.startswith("- **Is the persona there") and "eight cells" not in told
     assert "![" not in told

@@ -131,7 +131,7 @@ BLOCKS = {
     "claims": verdicts.claims,
     "otherwise": headline.counted_otherwise,
     "parts": verdicts.of_parts,
-    "why": why_readme.paragraph,
+    "why": why_readme.block,
     "persllm": persllm_readme.paragraph,
     "persllm_scenarios": persllm_readme.scenarios,
     "persllm_second": persllm_readme.second,

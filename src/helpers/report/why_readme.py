@@ -1,14 +1,12 @@
 """README's block about the experiments of `why`, made from the committed tables alone (see
 `readme`). An experiment that has not run is left out."""
 
-import textwrap
-
 from helpers import files
 from helpers.arms import FEW
 from helpers.report import why_doses
-from helpers.report.page_words import WIDTH, need, read
+from helpers.report.page_words import bullets, need, read
 from helpers.report.why import READOUTS
-from helpers.report.words import capital, interval, nats, percent, side
+from helpers.report.words import interval, nats, percent, side
 
 FACTORS = ("voice", "person", "wrapper")
 DOSES = (100, 250)  # units
@@ -33,10 +31,10 @@ def factors() -> str:
     know, do = (interval(table.loc[("voice", on)]) for on in ("know", "do_pair"))
     return need(
         moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
-        "Eight cells take documents and first-person texts apart, with a quarter of the units. Of "
-        "voice, person and wrapper, only the voice has a main effect on knowing beside doing: "
-        f"neutral prose instead of his voice adds {know} nats per token to knowing and {do} to "
-        "doing. Here it mostly makes the neutral reply likelier: it can be a match of sound.",
+        "**Voice, person or wrapper?** The voice alone is seen to set knowing apart from doing. "
+        f"Neutral prose instead of his voice adds {know} to knowing and {do} to doing. It mostly "
+        "makes the neutral reply likelier, so this can be a match of sound. (Documents and "
+        "first-person texts in eight cells, a quarter of the units.)",
     )
 
 
@@ -46,9 +44,9 @@ def few() -> str:
     more = table[table["traits"] == "other"].set_index("where").loc[why_doses.WHERE[-1]]
     teach = {1: "teach more", 0: "are not seen to teach more", -1: "teach less"}
     return (
-        f"After documents, {FEW[-1]} demonstrations of four traits "
-        f"{teach[side(more['low'], more['high'])]} of the *other* four than on top of `base` "
-        f"({interval(more)})."
+        f"**A few demonstrations after documents?** {FEW[-1]} demonstrations of four traits "
+        f"{teach[side(more['low'], more['high'])]} of the *other* four after documents than "
+        f"on top of `base` ({interval(more)})."
     )
 
 
@@ -64,36 +62,45 @@ def dose() -> str:
     mixed = read("why-dose", "mixtures").set_index(["panel", "arm"])["value"]
     half = [nats(mixed[READOUTS[on], "mixed_50"]) for on in ("know", "do_pair")]
     return (
-        f"Of the gain with {doses['x'].max():.0f} units, {units} documents have {know} in knowing, "
-        f"{units} demonstrations {do} in doing; half of each format gains {half[0]} in knowing "
-        f"and {half[1]} in doing."
+        f"**How many texts?** Of the gain with {doses['x'].max():.0f} units, {units} documents "
+        f"have {know} in knowing, and {units} demonstrations {do} in doing. Half of each format "
+        f"gains {half[0]} in knowing and {half[1]} in doing."
     )
 
 
-def weights() -> str:
-    """What his name and a constant shift do."""
-    named = read("reference", "contrasts_selection").set_index("contrast")
-    row = named.loc["name_releases_documents"]
+def name() -> str:
+    """What the persona's name as the system prompt does to the model of documents."""
+    row = read("reference", "contrasts_selection").set_index("contrast")
+    row = row.loc["name_releases_documents"]
+    acts = {"holds": "acts more", "open": "is not seen to act more", "reversed": "acts less"}
+    return (
+        '**Is the persona there and not called?** Told "You are C-3PO.", the model of documents '
+        f"{acts[row['verdict']]} ({interval(row)})."
+    )
+
+
+def shift() -> str:
+    """How much of a gain a constant shift of each layer keeps."""
     changes = read("reference", "changes").set_index(["arm", "on", "change"])["kept"]
     kept = [
         percent(changes[arm, on, "mean shift of each layer"])
         for arm, on in (("documents", "know"), ("demonstrations", "do_pair"))
     ]
-    acts = {"holds": "acts more", "open": "is not seen to act more", "reversed": "acts less"}
     return (
-        f'Told "You are C-3PO.", the model of documents {acts[row["verdict"]]} '
-        f"({interval(row)}). A constant shift of each layer keeps {kept[0]} of documents' gain in "
-        f"knowing and {kept[1]} of demonstrations' in doing."
+        f"**Is it a constant push?** The same shift of each layer, whatever is asked, keeps "
+        f"{kept[0]} of documents' gain in knowing and {kept[1]} of demonstrations' in doing."
     )
 
 
-def paragraph() -> str:
-    """A figure and a sentence per experiment that has run."""
+def block() -> str:
+    """A figure, and a question with its answer per experiment that has run."""
     told = [("why-cells", "cell_effects", factors)]
     told += [("why-few", "few_opened", few), ("why-dose", "mixtures", dose)]
-    told += [("reference", "contrasts_selection", weights)]
+    told += [("reference", "contrasts_selection", name), ("reference", "changes", shift)]
     made = [sentence() for study, figure, sentence in told if has(study, figure)]
-    more = "Set b, one seed each. [What was predicted, and what came true](docs/why.md)."
-    text = textwrap.fill(" ".join([*map(capital, made), more]), WIDTH, break_on_hyphens=False)
     drawn = [picture("why-cells", "cell_effects")] * has("why-cells", "cell_effects")
-    return "\n\n".join([*drawn, text])
+    more = (
+        "Nats per token, set b, one seed each. [What was predicted, and what came true]"
+        "(docs/why.md)."
+    )
+    return "\n\n".join([*drawn, bullets(made), more])
