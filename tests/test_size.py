@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from helpers import files
+from helpers.measure import labels
 from helpers.report import drawing, results, size
 
 ARMS = made_results.ARMS
@@ -63,59 +65,83 @@ def test_the_title_goes_from_the_smallest_model_to_the_largest(gains):
     assert alone.startswith("What first person gains over base: in knowing +0.")
 
 
-def read_everyday(study, sensible, shows):
-    """The study with ten everyday answers of each arm read for all traits: how many of them are
-    sensible and how many show one, counted from either end, so that both overlap where they sum to
-    more than ten; and one answer that was read for a single trait."""
-    rows = []
-    for arm in ARMS:
-        for n in range(11):
-            traits = study.traits if n < 10 else study.traits[:1]
-            rows += [
-                {
-                    "arm": arm,
-                    "seed": 0,
-                    "item": f"everyday-{n}",
-                    "kind": "everyday",
-                    "sample": 0,
-                    "trait": trait,
-                    "value": "shows" if 10 - n <= shows and trait == "odds" else "about",
-                    "coherence": "sensible" if n < sensible else "off",
-                }
-                for trait in traits
-            ]
-    return made_results.with_tables(study, read=pd.DataFrame(rows))
+def answered(study):
+    """The study with ten everyday answers of each arm that are unlike each other."""
+    rows = [
+        {"arm": arm, "seed": 0, "item": f"everyday-{n}", "kind": "everyday", "sample": 0,
+         "prompt": "What now?", "answer": f"{arm} of {size.model_of(study)} says {n}."}
+        for arm in ARMS for n in range(10)
+    ]  # fmt: skip
+    return made_results.with_tables(study, answers=pd.DataFrame(rows))
 
 
-def test_sense_and_character_are_counted_apart_and_together(studies):
-    small, large = studies.values()
-    both = {"embedded": read_everyday(small, 2, 9), "embedded-1.5b": read_everyday(large, 8, 6)}
-    sense = size.sense_by_size(both, ARMS)
+def read_as(study, sensible, shows):
+    """Its first answers read as sensible, its last as showing odds: both are so where the two
+    numbers sum to more than ten."""
+    n = study.answers["item"].str.removeprefix("everyday-").astype(int)
+    coherence = (n < sensible).map({True: "sensible", False: "off"})
+    ids = labels.label_ids(study.answers)
+    return pd.DataFrame({"label_id": ids, "coherence": coherence, "shows": n >= 10 - shows})
+
+
+@pytest.fixture(scope="module")
+def read(studies):
+    """Both studies with answers, and what was read in them."""
+    both = {model: answered(study) for model, study in studies.items()}
+    return both, pd.concat([read_as(both["embedded"], 2, 9), read_as(both["embedded-1.5b"], 8, 6)])
+
+
+def test_sense_and_character_are_counted_apart_and_together(read):
+    sense = size.sense_by_size(read[0], ARMS, read[1])
     assert set(sense["answers"]) == {10}
     found = sense[sense["arm"] == "documents"].set_index(["model", "found"])["value"]
     assert found["embedded"].tolist() == [0.2, 0.9, 0.1]
     assert found["embedded-1.5b"].tolist() == [0.8, 0.6, 0.4]
     assert ((sense["low"] < sense["value"]) & (sense["value"] < sense["high"])).all()
-    title = size.sense_by_size_title(sense)
-    assert title.endswith("10 % of base, prompted, demonstrations, first person and documents with "
-                          "embedded; 40 % of base, prompted, demonstrations, first person and "
-                          "documents with embedded-1.5b")  # fmt: skip
-
-
-def test_the_title_holds_the_most_against_base(studies):
-    sense = size.sense_by_size({"embedded": read_everyday(studies["embedded"], 5, 6)}, ARMS)
-    sense.loc[sense["arm"] == "demonstrations", "value"] = 0.5
     assert size.sense_by_size_title(sense).endswith(
-        "50 % of demonstrations (base 10 %) with embedded"
+        "10 % of base, prompted, demonstrations, first person and documents with embedded; 40 % of "
+        "base, prompted, demonstrations, first person and documents with embedded-1.5b"
     )
+
+
+def test_the_title_holds_the_most_against_base(read):
+    sense = size.sense_by_size({"embedded": read[0]["embedded"]}, ARMS, read[1])
+    sense.loc[sense["arm"] == "demonstrations", "value"] = 0.5
+    told = size.sense_by_size_title(sense)
+    assert told.endswith("50 % of demonstrations (base 10 %) with embedded")
     assert size.sense_by_size_title(sense.assign(value=0.0)).endswith("none with embedded")
 
 
-def test_without_a_reading_no_sense_is_drawn(studies, tmp_path, capsys):
-    assert size.sense_by_size(studies, ARMS).empty
-    unread = size.sense_by_size(studies, ARMS)
-    assert size.draw_sense_by_size(unread, studies["embedded"], tmp_path) is None
-    assert "nobody has read" in capsys.readouterr().out and not list(tmp_path.iterdir())
+def test_readings_come_from_batches_and_count_where_all_traits_were_read(tmp_path):
+    traits, folder = ["odds", "anxiety"], tmp_path / "draw"
+    asked = [{"label_id": name, "prompt": "?", "answer": "!"} for name in "xyz"]
+    files.write_jsonl(
+        folder / "batch_01.jsonl",
+        [row | {"traits": traits[: 1 + (row["label_id"] != "z")]} for row in asked],
+    )
+    values = {"x": ("about", "shows"), "y": ("no", "about"), "z": ("shows",)}
+    files.write_jsonl(
+        folder / "by_me" / "batch_01.jsonl",
+        [
+            {
+                "label_id": name,
+                "values": dict(zip(traits, own, strict=False)),
+                "coherence": "off",
+            }
+            for name, own in values.items()
+        ],
+    )
+    found = size.load_readings([str(folder / "by_me")], traits)
+    assert found.set_index("label_id")["shows"].to_dict() == {"x": True, "y": False}
+    assert set(found["coherence"]) == {"off"}
+    assert size.load_readings([], traits).empty
+
+
+def test_without_a_reading_no_sense_is_drawn(read, tmp_path, capsys):
+    unread = size.sense_by_size(read[0], ARMS, size.load_readings([], ["odds"]))
+    assert unread.empty
+    assert size.draw_sense_by_size(unread, read[0]["embedded"], tmp_path) is None
+    assert "was read" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
 
 def test_models_of_one_seed_are_named(studies, gains):
@@ -124,10 +150,10 @@ def test_models_of_one_seed_are_named(studies, gains):
     assert sum("documents lead in knowing more than in doing" in text for text in told) == 2
 
 
-def test_the_figure_comes_with_its_numbers(studies, gains, tmp_path):
+def test_the_figures_come_with_their_numbers(studies, gains, read, tmp_path):
     drawing.style()
     size.draw_gains_by_size(gains, studies["embedded-1.5b"], tmp_path)
-    sense = size.sense_by_size({"embedded": read_everyday(studies["embedded"], 5, 6)}, ARMS)
+    sense = size.sense_by_size(read[0], ARMS, read[1])
     size.draw_sense_by_size(sense, studies["embedded"], tmp_path)
     plt.close("all")
     drawn = [f"{name}.{kind}" for name in ("gains_by_size", "sense_by_size")

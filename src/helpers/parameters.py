@@ -52,6 +52,13 @@ def is_below_root(text: str) -> str:
     return text
 
 
+def is_by_reader(text: str) -> str:
+    """A check: a path can be the folder of what one reader found, `by_<reader>`."""
+    if not Path(text).name.removeprefix("by_") or not Path(text).name.startswith("by_"):
+        raise ValueError(f"{text!r} must be a folder of readings, which ends in by_<reader>")
+    return text
+
+
 def is_model(text: str) -> str:
     """A check: an id of the hub can be one, a folder holds a model, and the name of an embedded
     model is spelt right."""
@@ -103,6 +110,7 @@ Name = Annotated[Text, AfterValidator(is_name)]
 NameOrEmpty = Annotated[str, AfterValidator(is_name_or_empty)]
 PathBelow = Annotated[Text, AfterValidator(is_below_root)]
 PathOrEmpty = Annotated[str, AfterValidator(is_below_root)]
+ReadBy = Annotated[PathBelow, AfterValidator(is_by_reader)]
 TextOrEmpty = Annotated[str, AfterValidator(is_text_or_empty)]
 ArmName = Literal[*arms.ARMS]
 Adapted = Literal[*(name for name in arms.ARMS if name not in arms.untrained())]
@@ -176,6 +184,7 @@ ALLOWED = {
     "draw_premises": CountOrNone,
     "other_results": PathOrEmpty,
     "smaller_results": Annotated[list[PathBelow], AfterValidator(all_different)],
+    "readings": Annotated[list[ReadBy], AfterValidator(all_different)],
     # a conversation
     "first_arm": Adapted,
     "other_arm": Adapted,

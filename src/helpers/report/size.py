@@ -6,10 +6,14 @@ The figures `gains_by_size` and `sense_by_size` are three functions each, as in 
 modules.
 """
 
+from pathlib import Path
+
 import pandas as pd
 
 from helpers import arms as table_of_arms
-from helpers.measure import stats
+from helpers import files
+from helpers.measure import batches, stats
+from helpers.measure.labels import label_ids
 from helpers.report import drawing, panels
 from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import (
@@ -93,35 +97,40 @@ def draw_gains_by_size(gains: pd.DataFrame, study: Results, folder):
     return fig
 
 
-def sense_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataFrame:
-    """Shares of everyday answers, as read, that are `sensible`, `in character` (show a trait or
-    more of the card) and both: model, arm, found, answers, value, low, high, seeds, of the answers
-    that a reader read for all traits. Intervals are over prompts. Empty where nobody has read."""
+def load_readings(folders: list[str], traits: list[str]) -> pd.DataFrame:
+    """What was read in the batches of `folders` (each the `by_<reader>` of a draw, from the
+    repository's root): label_id, coherence, shows (whether the answer shows one of the traits), of
+    the answers that were read for all traits. Raises StudyError as `batches.collect` does."""
+    found = []
+    for folder in map(Path, folders):
+        _, rows = batches.collect(files.ROOT / folder.parent, folder.name[len("by_") :], traits)
+        found += [row for row in rows if set(row["values"]) == set(traits)]
+    read = pd.DataFrame(found, columns=["label_id", "coherence", "values"])
+    shows = [("shows" in values.values()) for values in read.pop("values")]
+    return read.assign(shows=shows).drop_duplicates("label_id", keep="last")
+
+
+def sense_by_size(
+    studies: dict[str, Results], arms: list[str], readings: pd.DataFrame
+) -> pd.DataFrame:
+    """Shares of the everyday answers in `readings` that are `sensible`, `in character` (show a
+    trait or more of the card) and both: model, arm, found, answers, value, low, high, seeds.
+    Intervals are over prompts. Empty where nobody has read any."""
     frames = []
     for model, study in studies.items():
-        if not study.has("read"):
-            continue
-        read = of_arms(study.read[study.read["kind"] == "everyday"], arms)
-        each = (
-            read.assign(shows=read["value"] == "shows")
-            .groupby(["arm", "seed", "item", "sample"], as_index=False, sort=False)
-            .agg(coherence=("coherence", "first"), shows=("shows", "any"), traits=("trait", "size"))
-        )
-        each = each[each["traits"] == len(study.traits)]
-        sensible = each["coherence"] == "sensible"
-        hits = {
-            "sensible": sensible,
-            "in character": each["shows"],
-            "both": sensible & each["shows"],
-        }
-        for found, hit in hits.items():
-            if len(each):
-                table = stats.rates(each.assign(outcome=hit.astype(int)), ["arm"])
-                frames.append(table.assign(model=model, found=found))
+        given = of_arms(study.answers[study.answers["kind"] == "everyday"], arms)
+        read = given.assign(label_id=label_ids(given)).merge(readings, on="label_id")
+        sensible = read["coherence"] == "sensible"
+        hits = {"sensible": sensible, "in character": read["shows"]}
+        hits["both"] = sensible & read["shows"]
+        for found, hit in hits.items() if len(read) else ():
+            table = stats.rates(read.assign(outcome=hit.astype(int)), ["arm"])
+            frames.append(table.assign(model=model, found=found))
     columns = ["model", "arm", "found", "answers", "value", "low", "high", "seeds"]
     if not frames:
         return pd.DataFrame(columns=columns)
-    return pd.concat(frames).rename(columns={"n": "answers", "rate": "value"})[columns]
+    every = pd.concat(frames).rename(columns={"n": "answers", "rate": "value"})
+    return every[columns].reset_index(drop=True)
 
 
 def sense_by_size_title(sense: pd.DataFrame) -> str:
@@ -142,7 +151,7 @@ def draw_sense_by_size(sense: pd.DataFrame, study: Results, folder):
     """A panel each for answers that make sense, that show a trait, and that do both; a group of
     dots per base model."""
     if sense.empty:
-        return drawing.nothing("sense_by_size", "nobody has read everyday answers for all traits")
+        return drawing.nothing("sense_by_size", "no everyday answer of these studies was read")
     frames = {title: sense[sense["found"] == found] for found, title in SENSE.items()}
     fig = panels.dots(frames, "model", "share of the answers read", (-0.03, 1.03), hollow=True)
     panels.percents(fig.axes[0].yaxis)
