@@ -10,7 +10,7 @@ import pytest
 
 from helpers import files
 from helpers.measure import labels
-from helpers.report import drawing, results, size
+from helpers.report import drawing, results, size, size_readme
 
 ARMS = made_results.ARMS
 
@@ -166,3 +166,41 @@ def test_studies_are_named_by_their_base_models(studies, monkeypatch):
     monkeypatch.setattr(size, "load", lambda folder, persona, control: studies[folder])
     assert list(size.load_all(["embedded"], largest)) == ["embedded", "embedded-1.5b"]
     assert isinstance(largest, results.Results)
+
+
+# README
+
+
+def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
+    values = {"scale-135m": 0.38, "scale-0.5b": 0.27}
+    arms = ("base", "prompted", "demonstrations", "documents")
+    shares = {"embedded": (0, 0.05, 0.1, 0.1), "embedded-0.5b": (0.2, 0.3, 0.4, 0)}
+    sense = pd.DataFrame(
+        {"model": model, "arm": arm, "found": found, "answers": 40, "value": value}
+        for model, own in shares.items()
+        for arm, value in zip(arms, own, strict=True)
+        for found in ("sensible", "both")
+    )
+
+    def read(study, figure):
+        value = values[study]
+        rows = [
+            {"measure": "crossover", "trait": trait, "arm": arm, "value": value + more,
+             "low": value - 0.1, "high": value + 0.1}
+            for trait, arm, more in (("all", "demonstrations", 0), ("all", "first_person", 1),
+                                     ("odds", "demonstrations", 2))
+        ]  # fmt: skip
+        return sense if figure == "sense_by_size" else pd.DataFrame(rows)
+
+    figures = {"know_and_do": [*values], "sense_by_size": ["scale-0.5b"]}
+    monkeypatch.setattr(size_readme, "there", lambda figure: figures[figure])
+    monkeypatch.setattr(size_readme, "read", read)
+    told = " ".join(size_readme.block().split())
+    assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B param" in told
+    assert "Of 40 everyday answers of each arm" in told
+    assert (
+        "with 135M 10 % of demonstrations and documents (base 0 %, prompted 5 %) and with 0.5B 40 %"
+        " of demonstrations (base 20 %, prompted 30 %)." in told
+    )
+    figures |= {"know_and_do": [], "sense_by_size": []}
+    assert size_readme.block() == ""
