@@ -129,6 +129,8 @@ BLOCKS = {
     "example": example,
     "results": results_block,
     "sizes": size_readme.block,
+    "sizes_table": size_readme.table,
+    "sizes_cost": size_readme.cost,
     "open": verdicts.open_questions,
     "claims": verdicts.claims,
     "otherwise": headline.counted_otherwise,

@@ -1,11 +1,13 @@
-"""README's block about the size of the base model, made from the committed tables alone (see
-`readme`)."""
+"""The blocks of README and docs/size.md about the size of the base model, made from the committed
+tables alone (see `readme`)."""
 
 import pandas as pd
 
 from helpers import files
-from helpers.arms import formats, label
-from helpers.report.page_words import bullets, read
+from helpers.arms import formats, in_order, label
+from helpers.report.page_words import bullets, gain, markdown_table, percents, read
+from helpers.report.results import read_table
+from helpers.report.size import SENSE
 from helpers.report.words import between, interval, listed, named, percent
 
 # The studies of size, the largest last, and what their base models are called.
@@ -53,3 +55,35 @@ def block() -> str:
     told = [crossovers()] if there("know_and_do") else []
     told += [sense(read(study, "sense_by_size")) for study in there("sense_by_size")]
     return bullets([" ".join(["**And with a larger model?**", *told])]) if told else ""
+
+
+def table() -> str:
+    """What every arm of every size gains in knowing and doing, and how many of its everyday answers
+    make sense, show a trait, and do both."""
+    rows = []
+    read_of = [read(study, "sense_by_size") for study in there("sense_by_size")]
+    sensed = read_of[-1] if read_of else pd.DataFrame(columns=["model", "arm", "found"])
+    for study in there("know_and_do"):
+        found = read(study, "know_and_do")
+        own = sensed[sensed["model"].map(MODELS) == SIZES[study]]
+        for arm in in_order({"base", *found["arm"]}):
+            gains = [
+                gain(found[found["measure"] == on].set_index("arm"), arm)
+                for on in ("know", "do_pair")
+            ]
+            shares = [
+                percents(own[own["found"] == what].set_index("arm"), arm, "value") for what in SENSE
+            ]
+            rows.append([SIZES[study], label(arm), *gains, *shares])
+    head = ["size", "arm, this seed", "knowing", "doing"]
+    return markdown_table([*head, *(f"{told}, %" for told in SENSE.values())], rows)
+
+
+def cost() -> str:
+    """How long a training of each size took."""
+    told = []
+    for study in there("know_and_do"):
+        steps = read_table(files.DATA / "results" / study, "training")
+        minutes = steps.groupby("arm")["seconds"].sum() / 60
+        told.append(f"{between(minutes, '{:.0f}'.format)} minutes with {SIZES[study]}")
+    return f"Training one arm took {listed(told)}."
