@@ -135,6 +135,10 @@ def test_readings_come_from_batches_and_count_where_all_traits_were_read(tmp_pat
     assert found.set_index("label_id")["shows"].to_dict() == {"x": True, "y": False}
     assert set(found["coherence"]) == {"off"}
     assert size.load_readings([], traits).empty
+    other = found.assign(shows=[True, True])
+    agreed = size.read_agreement(found, other).set_index("about")["agreed"]
+    assert agreed.to_dict() == {"coherence": 1.0, "shows": 0.5}
+    assert size.read_agreement(found, size.load_readings([], traits)).empty
 
 
 def test_without_a_reading_no_sense_is_drawn(read, tmp_path, capsys):
@@ -173,13 +177,18 @@ def test_studies_are_named_by_their_base_models(studies, monkeypatch):
 
 def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
     values = {"scale-135m": 0.38, "scale-0.5b": 0.27}
-    arms = ("base", "prompted", "demonstrations", "documents")
-    shares = {"embedded": (0, 0.05, 0.1, 0.1), "embedded-0.5b": (0.2, 0.3, 0.4, 0)}
+    shares = {
+        ("embedded", "sensible"): (0.3, 0.1),
+        ("embedded", "in character"): (0.0, 0.2),
+        ("embedded", "both"): (0.0, 0.1),
+        ("embedded-0.5b", "sensible"): (0.9, 0.2),
+        ("embedded-0.5b", "in character"): (0.1, 0.8),
+        ("embedded-0.5b", "both"): (0.05, 0.15),
+    }
     sense = pd.DataFrame(
         {"model": model, "arm": arm, "found": found, "answers": 40, "value": value}
-        for model, own in shares.items()
-        for arm, value in zip(arms, own, strict=True)
-        for found in ("sensible", "both")
+        for (model, found), own in shares.items()
+        for arm, value in zip(("base", "documents"), own, strict=True)
     )
 
     def read(study, figure):
@@ -197,10 +206,8 @@ def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
     monkeypatch.setattr(size_readme, "read", read)
     told = " ".join(size_readme.block().split())
     assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B param" in told
-    assert "Of 40 everyday answers of each arm" in told
-    assert (
-        "with 135M 10 % of demonstrations and documents (base 0 %, prompted 5 %) and with 0.5B 40 %"
-        " of demonstrations (base 20 %, prompted 30 %)." in told
-    )
+    assert "Of 40 everyday answers of each arm with 0.5B" in told
+    assert "show a trait: base 90 % and 10 % and documents 20 % and 80 %." in told
+    assert "At no size do more than 15 % do both (documents with 0.5B)." in told
     figures |= {"know_and_do": [], "sense_by_size": []}
     assert size_readme.block() == ""

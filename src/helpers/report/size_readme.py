@@ -4,11 +4,11 @@ tables alone (see `readme`)."""
 import pandas as pd
 
 from helpers import files
-from helpers.arms import formats, in_order, label
+from helpers.arms import in_order, label
 from helpers.report.page_words import bullets, gain, markdown_table, percents, read
 from helpers.report.results import read_table
 from helpers.report.size import SENSE
-from helpers.report.words import between, interval, listed, named, percent
+from helpers.report.words import between, interval, listed, percent
 
 # The studies of size, the largest last, and what their base models are called.
 SIZES = {"scale-135m": "135M", "scale-0.5b": "0.5B", "scale-1.5b": "1.5B"}
@@ -35,18 +35,21 @@ def crossovers() -> str:
 
 
 def sense(table: pd.DataFrame) -> str:
-    """How many everyday answers make sense and show a trait, size by size: the most of a trained
-    arm, and those of the arms without training."""
-    told = []
-    for model, own in table[table["found"] == "both"].groupby("model", sort=False):
-        shares = own.set_index("arm")["value"]
-        trained = shares[[arm for arm in formats() if arm in shares]]
-        most = named(trained[trained == trained.max()].index)
-        beside = ", ".join(f"{label(arm)} {percent(shares[arm])}" for arm in ("base", "prompted"))
-        told.append(f"with {MODELS[model]} {percent(trained.max())} of {most} ({beside})")
+    """How many everyday answers of the largest model make sense, and show a trait, arm by arm, and
+    the most that do both at any size."""
+    largest = table["model"].iloc[-1]
+    own = table[table["model"] == largest].set_index(["found", "arm"])["value"]
+    each = [
+        f"{label(arm)} {percent(own['sensible', arm])} and {percent(own['in character', arm])}"
+        for arm in in_order(own["both"].index)
+    ]
+    both = table[table["found"] == "both"]
+    most = both[both["value"] == both["value"].max()]
+    where = " and ".join(f"{label(r.arm)} with {MODELS[r.model]}" for r in most.itertuples())
     return (
-        f"Of {between(table['answers'], str)} everyday answers of each arm, as read blind, these "
-        f"make sense and show a trait: {listed(told)}."
+        f"Of {between(table['answers'], str)} everyday answers of each arm with {MODELS[largest]}, "
+        f"as read blind, so many make sense, and so many show a trait: {listed(each)}. At no size "
+        f"do more than {percent(both['value'].max())} do both ({where})."
     )
 
 
