@@ -10,7 +10,7 @@ import pytest
 
 from helpers import files
 from helpers.measure import labels
-from helpers.report import drawing, results, size
+from helpers.report import drawing, results, size, size_readme
 
 ARMS = made_results.ARMS
 
@@ -135,6 +135,10 @@ def test_readings_come_from_batches_and_count_where_all_traits_were_read(tmp_pat
     assert found.set_index("label_id")["shows"].to_dict() == {"x": True, "y": False}
     assert set(found["coherence"]) == {"off"}
     assert size.load_readings([], traits).empty
+    other = found.assign(shows=[True, True])
+    agreed = size.read_agreement(found, other).set_index("about")["agreed"]
+    assert agreed.to_dict() == {"coherence": 1.0, "shows": 0.5}
+    assert size.read_agreement(found, size.load_readings([], traits)).empty
 
 
 def test_without_a_reading_no_sense_is_drawn(read, tmp_path, capsys):
@@ -166,3 +170,44 @@ def test_studies_are_named_by_their_base_models(studies, monkeypatch):
     monkeypatch.setattr(size, "load", lambda folder, persona, control: studies[folder])
     assert list(size.load_all(["embedded"], largest)) == ["embedded", "embedded-1.5b"]
     assert isinstance(largest, results.Results)
+
+
+# README
+
+
+def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
+    values = {"scale-135m": 0.38, "scale-0.5b": 0.27}
+    shares = {
+        ("embedded", "sensible"): (0.3, 0.1),
+        ("embedded", "in character"): (0.0, 0.2),
+        ("embedded", "both"): (0.0, 0.1),
+        ("embedded-0.5b", "sensible"): (0.9, 0.2),
+        ("embedded-0.5b", "in character"): (0.1, 0.8),
+        ("embedded-0.5b", "both"): (0.05, 0.15),
+    }
+    sense = pd.DataFrame(
+        {"model": model, "arm": arm, "found": found, "answers": 40, "value": value}
+        for (model, found), own in shares.items()
+        for arm, value in zip(("base", "documents"), own, strict=True)
+    )
+
+    def read(study, figure):
+        value = values[study]
+        rows = [
+            {"measure": "crossover", "trait": trait, "arm": arm, "value": value + more,
+             "low": value - 0.1, "high": value + 0.1}
+            for trait, arm, more in (("all", "demonstrations", 0), ("all", "first_person", 1),
+                                     ("odds", "demonstrations", 2))
+        ]  # fmt: skip
+        return sense if figure == "sense_by_size" else pd.DataFrame(rows)
+
+    figures = {"know_and_do": [*values], "sense_by_size": ["scale-0.5b"]}
+    monkeypatch.setattr(size_readme, "there", lambda figure: figures[figure])
+    monkeypatch.setattr(size_readme, "read", read)
+    told = " ".join(size_readme.block().split())
+    assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B param" in told
+    assert "Of 40 everyday answers of each arm with 0.5B" in told
+    assert "show a trait: base 90 % and 10 % and documents 20 % and 80 %." in told
+    assert "At no size do more than 15 % do both (documents with 0.5B)." in told
+    figures |= {"know_and_do": [], "sense_by_size": []}
+    assert size_readme.block() == ""

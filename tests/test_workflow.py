@@ -247,7 +247,7 @@ def test_the_largest_of_the_studies_of_sizes_compares_them(tmp_path, monkeypatch
     own = [loaded.parameters for loaded in ladder]
     assert own[2]["smaller_results"] == [loaded.results for loaded in ladder[:2]]
     # The largest is scored on a part of what the others are, and compares.
-    apart = ("model", "smaller_results", "readings", "measures", "conditions")
+    apart = ("model", "smaller_results", "readings", "readings_again", "measures", "conditions")
     alike = [{n: v for n, v in one.items() if n not in apart} for one in own]
     assert alike[0] == alike[1] == alike[2]
     monkeypatch.setattr(chain, "ROOT", tmp_path)

@@ -153,12 +153,13 @@ def refuse_missing_others(study: Study) -> None:
                 f"study '{study.name}', parameter 'smaller_results': {folder} has no record.json. "
                 "Run the study whose results these are first."
             )
-    for folder in study.parameters.get("readings", []):
-        if not any((ROOT / folder).glob("batch_*.jsonl")):
-            raise StudyError(
-                f"study '{study.name}', parameter 'readings': {folder} has no batch_*.jsonl. Give "
-                "the by_<reader> folder of a draw, or leave out the parameter."
-            )
+    for name in ("readings", "readings_again"):
+        for folder in study.parameters.get(name, []):
+            if not any((ROOT / folder).glob("batch_*.jsonl")):
+                raise StudyError(
+                    f"study '{study.name}', parameter '{name}': {folder} has no batch_*.jsonl. "
+                    "Give the by_<reader> folder of a draw, or leave out the parameter."
+                )
     if ("persllm/10_dialogue", "", -1) not in jobs(study):
         return
     for run, arm in talkers(study):

@@ -185,6 +185,7 @@ ALLOWED = {
     "other_results": PathOrEmpty,
     "smaller_results": Annotated[list[PathBelow], AfterValidator(all_different)],
     "readings": Annotated[list[ReadBy], AfterValidator(all_different)],
+    "readings_again": Annotated[list[ReadBy], AfterValidator(all_different)],
     # a conversation
     "first_arm": Adapted,
     "other_arm": Adapted,

@@ -198,8 +198,8 @@ def load_checkpoint(path: Path, identity: str, weights: dict, optimizer) -> int:
             metadata = file.metadata()
             if metadata["identity"] != identity:
                 print(
-                    f"{shown(path)} was made with another recipe or other data: "
-                    "training starts anew."
+                    f"{shown(path)} was made with another recipe, other data or, as it changes how "
+                    "the base is rounded, another number of threads: training starts anew."
                 )
                 return 0
             step = int(metadata["step"])

@@ -22,6 +22,7 @@ from helpers.report import (
     headline,
     persllm_readme,
     results,
+    size_readme,
     verdicts,
     why_readme,
 )
@@ -127,6 +128,9 @@ BLOCKS = {
     "lead": headline.lead,
     "example": example,
     "results": results_block,
+    "sizes": size_readme.block,
+    "sizes_table": size_readme.table,
+    "sizes_cost": size_readme.cost,
     "open": verdicts.open_questions,
     "claims": verdicts.claims,
     "otherwise": headline.counted_otherwise,

@@ -13,6 +13,7 @@ import pandas as pd
 from helpers import arms as table_of_arms
 from helpers import files
 from helpers.measure import batches, stats
+from helpers.measure.calibration import agreement
 from helpers.measure.labels import label_ids
 from helpers.report import drawing, panels
 from helpers.report.drawing import save
@@ -131,6 +132,17 @@ def sense_by_size(
         return pd.DataFrame(columns=columns)
     every = pd.concat(frames).rename(columns={"n": "answers", "rate": "value"})
     return every[columns].reset_index(drop=True)
+
+
+def read_agreement(first: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
+    """Agreement of two readings of the same answers (each of `load_readings`) on the coherence and
+    on whether a trait is shown: about, and what `calibration.agreement` gives."""
+    both = first.merge(again, on="label_id", suffixes=("", "_again"))
+    rows = [
+        {"about": name} | agreement(both[name], both[f"{name}_again"])
+        for name in (("coherence", "shows") if len(both) else ())
+    ]
+    return pd.DataFrame(rows, columns=["about", "n", "agreed", "kappa", "ac1"])
 
 
 def sense_by_size_title(sense: pd.DataFrame) -> str:

@@ -1,57 +1,92 @@
-"""README's block about the size of the base model, made from the committed tables alone (see
-`readme`)."""
+"""The blocks of README and docs/size.md about the size of the base model, made from the committed
+tables alone (see `readme`)."""
+
+import pandas as pd
 
 from helpers import files
-from helpers.arms import formats, label
-from helpers.report.page_words import bullets, read
-from helpers.report.words import between, interval, listed, named, percent
+from helpers.arms import in_order, label
+from helpers.report.page_words import bullets, gain, markdown_table, percents, read
+from helpers.report.results import read_table
+from helpers.report.size import SENSE
+from helpers.report.words import between, interval, listed, percent
 
 # The studies of size, the largest last, and what their base models are called.
-STUDIES = ("scale-135m", "scale-0.5b", "scale-1.5b")
-SIZES = {"embedded": "135M", "embedded-0.5b": "0.5B", "embedded-1.5b": "1.5B parameters"}
-MOST = (("documents", "know", "knowing"), ("demonstrations", "do_pair", "doing"))
+SIZES = {"scale-135m": "135M", "scale-0.5b": "0.5B", "scale-1.5b": "1.5B"}
+MODELS = {"embedded": "135M", "embedded-0.5b": "0.5B", "embedded-1.5b": "1.5B"}
 
 
-def largest() -> str:
-    """The largest study of size with a figure of gains here, "" for none."""
-    there = [
-        name for name in STUDIES if (files.ROOT / "figures" / name / "gains_by_size.csv").exists()
-    ]
-    return there[-1] if there else ""
+def there(figure: str) -> list[str]:
+    """The studies of size that have a figure here, the largest last."""
+    folder = files.ROOT / "figures"
+    return [name for name in SIZES if (folder / name / f"{figure}.csv").exists()]
 
 
-def gains(study: str) -> str:
-    """What documents gain in knowing and demonstrations in doing, size by size."""
-    table, told = read(study, "gains_by_size"), []
-    for arm, measure, act in MOST:
-        own = table[(table["arm"] == arm) & (table["measure"] == measure)]
-        each = [f"{interval(row)} with {SIZES[row.model]}" for row in own.itertuples()]
-        told.append(f"{label(arm)} gain {listed(each)} in {act}")
-    return f"{'; '.join(told)}"
-
-
-def sense(study: str) -> str:
-    """Which trained arm has most everyday answers that make sense and show a trait, by size."""
-    table, told = read(study, "sense_by_size"), []
-    both = table[table["found"] == "both"]
-    for model, own in both.groupby("model", sort=False):
-        shares = own.set_index("arm")["value"]
-        trained = shares[[arm for arm in formats() if arm in shares]]
-        most = trained[trained == trained.max()].index
-        beside = ", ".join(f"{arm} {percent(shares[arm])}" for arm in ("base", "prompted"))
-        told.append(f"{percent(trained.max())} of {named(most)} ({beside}) with {SIZES[model]}")
+def crossovers() -> str:
+    """Documents' lead over demonstrations in knowing minus that in doing, size by size."""
+    told = []
+    for study in there("know_and_do"):
+        table = read(study, "know_and_do").set_index(["measure", "trait", "arm"])
+        row = table.loc[("crossover", "all", "demonstrations")]
+        told.append(f"{interval(row)} with {SIZES[study]}")
     return (
-        f"Of {between(table['answers'], str)} everyday answers of each arm, these make sense and "
-        f"show a trait, of the trained arms at most: {listed(told)}"
+        "The crossover over demonstrations, with a third of the training, is "
+        f"{listed(told)} parameters (one seed; the larger are another family)."
+    )
+
+
+def sense(table: pd.DataFrame) -> str:
+    """How many everyday answers of the largest model make sense, and show a trait, arm by arm, and
+    the most that do both at any size."""
+    largest = table["model"].iloc[-1]
+    own = table[table["model"] == largest].set_index(["found", "arm"])["value"]
+    each = [
+        f"{label(arm)} {percent(own['sensible', arm])} and {percent(own['in character', arm])}"
+        for arm in in_order(own["both"].index)
+    ]
+    both = table[table["found"] == "both"]
+    most = both[both["value"] == both["value"].max()]
+    where = " and ".join(f"{label(r.arm)} with {MODELS[r.model]}" for r in most.itertuples())
+    return (
+        f"Of {between(table['answers'], str)} everyday answers of each arm with {MODELS[largest]}, "
+        f"as read blind, so many make sense, and so many show a trait: {listed(each)}. At no size "
+        f"do more than {percent(both['value'].max())} do both ({where})."
     )
 
 
 def block() -> str:
-    """One question, with what is gained and what is said."""
-    study = largest()
-    if not study:
-        return ""
-    told = (
-        f"**And with a larger model?** With one epoch and one seed, {gains(study)}. {sense(study)}."
-    )
-    return bullets([told])
+    """One question, with what is seen of the crossover and what is said."""
+    told = [crossovers()] if there("know_and_do") else []
+    told += [sense(read(study, "sense_by_size")) for study in there("sense_by_size")]
+    return bullets([" ".join(["**And with a larger model?**", *told])]) if told else ""
+
+
+def table() -> str:
+    """What every arm of every size gains in knowing and doing, and how many of its everyday answers
+    make sense, show a trait, and do both."""
+    rows = []
+    read_of = [read(study, "sense_by_size") for study in there("sense_by_size")]
+    sensed = read_of[-1] if read_of else pd.DataFrame(columns=["model", "arm", "found"])
+    for study in there("know_and_do"):
+        found = read(study, "know_and_do")
+        own = sensed[sensed["model"].map(MODELS) == SIZES[study]]
+        for arm in in_order({"base", *found["arm"]}):
+            gains = [
+                gain(found[found["measure"] == on].set_index("arm"), arm)
+                for on in ("know", "do_pair")
+            ]
+            shares = [
+                percents(own[own["found"] == what].set_index("arm"), arm, "value") for what in SENSE
+            ]
+            rows.append([SIZES[study], label(arm), *gains, *shares])
+    head = ["size", "arm, this seed", "knowing", "doing"]
+    return markdown_table([*head, *(f"{told}, %" for told in SENSE.values())], rows)
+
+
+def cost() -> str:
+    """How long a training of each size took."""
+    told = []
+    for study in there("know_and_do"):
+        steps = read_table(files.DATA / "results" / study, "training")
+        minutes = steps.groupby("arm")["seconds"].sum() / 60
+        told.append(f"{between(minutes, '{:.0f}'.format)} minutes with {SIZES[study]}")
+    return f"Training one arm took {listed(told)}."
