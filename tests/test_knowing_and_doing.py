@@ -169,6 +169,10 @@ def test_other_names_stand_in_flat_columns_and_in_words(scored):
     told = f"{row['value']:+.2f} ({row['low']:.2f} to {row['high']:.2f})"
     assert table.loc["documents", "minus that with the control character's name"] == told
     assert readouts.under_other_names(hung.iloc[:0]).empty
+    strange = readouts.under_other_names(hung[hung["condition"] == "stranger"])
+    assert list(strange)[1:] == ["gain in knowing", "minus that with a stranger's name"]
+    nameless = readouts.under_other_names(hung[hung["condition"] == "nameless"])
+    assert len(nameless) == len(strange) == 4
 
 
 def test_the_arms_to_which_the_name_alone_adds_are_named():

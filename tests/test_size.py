@@ -168,7 +168,7 @@ def test_the_figures_come_with_their_numbers(studies, gains, read, tmp_path):
 def test_studies_are_named_by_their_base_models(studies, monkeypatch):
     largest = studies["embedded-1.5b"]
     monkeypatch.setattr(size, "load", lambda folder, persona, control: studies[folder])
-    assert list(size.load_all(["embedded"], largest)) == ["embedded", "embedded-1.5b"]
+    assert list(size.load_all(["embedded"], largest)) == ["135M", "1.5B"]
     assert isinstance(largest, results.Results)
 
 
@@ -178,12 +178,12 @@ def test_studies_are_named_by_their_base_models(studies, monkeypatch):
 def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
     values = {"scale-135m": 0.38, "scale-0.5b": 0.27}
     shares = {
-        ("embedded", "sensible"): (0.3, 0.1),
-        ("embedded", "in character"): (0.0, 0.2),
-        ("embedded", "both"): (0.0, 0.1),
-        ("embedded-0.5b", "sensible"): (0.9, 0.2),
-        ("embedded-0.5b", "in character"): (0.1, 0.8),
-        ("embedded-0.5b", "both"): (0.05, 0.15),
+        ("135M", "sensible"): (0.3, 0.1),
+        ("135M", "in character"): (0.0, 0.2),
+        ("135M", "both"): (0.0, 0.1),
+        ("0.5B", "sensible"): (0.9, 0.2),
+        ("0.5B", "in character"): (0.1, 0.8),
+        ("0.5B", "both"): (0.05, 0.15),
     }
     sense = pd.DataFrame(
         {"model": model, "arm": arm, "found": found, "answers": 40, "value": value}

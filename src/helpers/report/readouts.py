@@ -186,20 +186,20 @@ def name_and_scenario_title(table: pd.DataFrame) -> str:
 def under_other_names(table: pd.DataFrame) -> pd.DataFrame:
     """The gain in knowing, and what is left of it when the gain with another name, or without any,
     is taken off (`name_and_scenario`), in words: a row per arm, nats per token with 95 %
-    intervals."""
+    intervals, and a column per name that the options were scored under."""
     columns = {
         "stranger": "minus that with a stranger's name",
         "control": "minus that with the control character's name",
         "nameless": "minus that without a name",
     }
     found = {condition: part(table, KNOW, condition) for condition in columns}
-    rows = []
-    for arm in table_of_arms.in_order(found["stranger"].index):
+    found = {condition: own for condition, own in found.items() if len(own)}
+    rows, first = [], next(iter(found.values()), table)
+    for arm in table_of_arms.in_order(first.index) if found else ():
         of_arm = {"arm": table_of_arms.label(arm)}
-        gain = found["stranger"].loc[arm, ["gain", "gain_low", "gain_high"]]
-        of_arm["gain in knowing"] = nats(*gain)
-        for condition, column in columns.items():
-            of_arm[column] = nats(*found[condition].loc[arm, ["value", "low", "high"]])
+        of_arm["gain in knowing"] = nats(*first.loc[arm, ["gain", "gain_low", "gain_high"]])
+        for condition, own in found.items():
+            of_arm[columns[condition]] = nats(*own.loc[arm, ["value", "low", "high"]])
         rows.append(of_arm)
     return pd.DataFrame(rows)
 

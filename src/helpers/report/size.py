@@ -29,6 +29,8 @@ from helpers.report.knowing_and_doing import (
 from helpers.report.results import Results, load, of_arms
 from helpers.report.words import between, capital, listed, named, nats, percent, verb
 
+# What the base models of the studies of size are called; others are called what a study calls them.
+SIZES = {"embedded": "135M", "embedded-0.5b": "0.5B", "embedded-1.5b": "1.5B"}
 # What an everyday answer can be, as read -> the title of its panel.
 SENSE = {
     "sensible": "makes sense",
@@ -40,7 +42,7 @@ SENSE = {
 def load_all(smaller: list[str], largest: Results) -> dict[str, Results]:
     """Base model -> its study, of the folders `smaller`, in this order, and of the largest."""
     every = [load(one, largest.persona, largest.control) for one in smaller] + [largest]
-    return {model_of(study): study for study in every}
+    return {SIZES.get(model_of(study), model_of(study)): study for study in every}
 
 
 def model_of(study: Results) -> str:

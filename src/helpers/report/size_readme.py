@@ -7,18 +7,17 @@ from helpers import files
 from helpers.arms import in_order, label
 from helpers.report.page_words import bullets, gain, markdown_table, percents, read
 from helpers.report.results import read_table
-from helpers.report.size import SENSE
+from helpers.report.size import SENSE, SIZES
 from helpers.report.words import between, interval, listed, percent
 
-# The studies of size, the largest last, and what their base models are called.
-SIZES = {"scale-135m": "135M", "scale-0.5b": "0.5B", "scale-1.5b": "1.5B"}
-MODELS = {"embedded": "135M", "embedded-0.5b": "0.5B", "embedded-1.5b": "1.5B"}
+# The studies of size, the largest last, and what `size` calls their base models.
+STUDIES = dict(zip(("scale-135m", "scale-0.5b", "scale-1.5b"), SIZES.values(), strict=True))
 
 
 def there(figure: str) -> list[str]:
     """The studies of size that have a figure here, the largest last."""
     folder = files.ROOT / "figures"
-    return [name for name in SIZES if (folder / name / f"{figure}.csv").exists()]
+    return [name for name in STUDIES if (folder / name / f"{figure}.csv").exists()]
 
 
 def crossovers() -> str:
@@ -27,7 +26,7 @@ def crossovers() -> str:
     for study in there("know_and_do"):
         table = read(study, "know_and_do").set_index(["measure", "trait", "arm"])
         row = table.loc[("crossover", "all", "demonstrations")]
-        told.append(f"{interval(row)} with {SIZES[study]}")
+        told.append(f"{interval(row)} with {STUDIES[study]}")
     return (
         "The crossover over demonstrations, with a third of the training, is "
         f"{listed(told)} parameters (one seed; the larger are another family)."
@@ -45,9 +44,9 @@ def sense(table: pd.DataFrame) -> str:
     ]
     both = table[table["found"] == "both"]
     most = both[both["value"] == both["value"].max()]
-    where = " and ".join(f"{label(r.arm)} with {MODELS[r.model]}" for r in most.itertuples())
+    where = " and ".join(f"{label(r.arm)} with {r.model}" for r in most.itertuples())
     return (
-        f"Of {between(table['answers'], str)} everyday answers of each arm with {MODELS[largest]}, "
+        f"Of {between(table['answers'], str)} everyday answers of each arm with {largest}, "
         f"as read blind, so many make sense, and so many show a trait: {listed(each)}. At no size "
         f"do more than {percent(both['value'].max())} do both ({where})."
     )
@@ -68,7 +67,7 @@ def table() -> str:
     sensed = read_of[-1] if read_of else pd.DataFrame(columns=["model", "arm", "found"])
     for study in there("know_and_do"):
         found = read(study, "know_and_do")
-        own = sensed[sensed["model"].map(MODELS) == SIZES[study]]
+        own = sensed[sensed["model"] == STUDIES[study]]
         for arm in in_order({"base", *found["arm"]}):
             gains = [
                 gain(found[found["measure"] == on].set_index("arm"), arm)
@@ -77,7 +76,7 @@ def table() -> str:
             shares = [
                 percents(own[own["found"] == what].set_index("arm"), arm, "value") for what in SENSE
             ]
-            rows.append([SIZES[study], label(arm), *gains, *shares])
+            rows.append([STUDIES[study], label(arm), *gains, *shares])
     head = ["size", "arm, this seed", "knowing", "doing"]
     return markdown_table([*head, *(f"{told}, %" for told in SENSE.values())], rows)
 
@@ -88,5 +87,5 @@ def cost() -> str:
     for study in there("know_and_do"):
         steps = read_table(files.DATA / "results" / study, "training")
         minutes = steps.groupby("arm")["seconds"].sum() / 60
-        told.append(f"{between(minutes, '{:.0f}'.format)} minutes with {SIZES[study]}")
+        told.append(f"{between(minutes, '{:.0f}'.format)} minutes with {STUDIES[study]}")
     return f"Training one arm took {listed(told)}."

@@ -122,7 +122,7 @@ def of_seeds() -> list[str]:
         others.append(f"other trainings (with {counted(n, 'seed')}, p over seeds is at least ")
         others[-1] += f"{least:.2g})"
     if made < answers / 2:
-        others.append("a model whose answers make sense")
+        others.append("all three epochs with a model whose answers make sense")
     if not others:
         return []
     gives = "give" if n > 1 and least > contrasts.LEVEL and len(others) == 1 else "gives"
