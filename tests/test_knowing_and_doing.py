@@ -151,6 +151,10 @@ def test_arms_that_are_not_told_apart_share_the_first_place():
 
 def test_a_name_that_nothing_hangs_on_is_said(scored):
     hung = readouts.name_and_scenario(scored)
+    alone = readouts.name_and_scenario_title(hung[hung["condition"] == "stranger"])
+    assert "on the name" in alone and "scenario" not in alone
+    alone = readouts.name_and_scenario_title(hung[hung["condition"] == "mismatched"])
+    assert "on the scenario" in alone and "name" not in alone
     none = hung["condition"] == "stranger"
     hung.loc[none, ["low", "high"]] = -0.1, 0.1
     assert "none is seen to hang on the name" in readouts.name_and_scenario_title(hung)

@@ -163,23 +163,19 @@ def part(table: pd.DataFrame, measure: str, condition: str) -> pd.DataFrame:
 def name_and_scenario_title(table: pd.DataFrame) -> str:
     """How much of the gain in knowing of the format that gains most hangs on the name and on the
     scenario."""
-    name, scenario = (part(table, KNOW, condition) for condition in ("stranger", "mismatched"))
-    formats = [arm for arm in table_of_arms.formats() if arm in name.index]
+    controls = [("stranger", "name", "a stranger's"), ("mismatched", "scenario", "another one")]
+    found = [(part(table, KNOW, condition), *told) for condition, *told in controls]
+    found = [(own, *told) for own, *told in found if len(own)]  # not every study scored both
+    formats = [arm for arm in table_of_arms.formats() if found and arm in found[0][0].index]
     if not formats:
         return "What of the gain hangs on the name, and what on the scenario"
-    top = name.loc[formats, "gain"].idxmax()
-    parts = [
-        hanging(own.loc[top], what, other)
-        for own, what, other in (
-            (name, "name", "a stranger's"),
-            (scenario, "scenario", "another one"),
-        )
-    ]
-    label = table_of_arms.label(top)
+    gains = found[0][0].loc[formats, "gain"]
+    top = gains.idxmax()
+    parts = [hanging(own.loc[top], what, other) for own, what, other in found]
     both = "both" in set(table["set"])
     return (
-        f"{'Over both sets, of' if both else 'Of'} what {label} {verb([top], 'gain')} in knowing "
-        f"({nats(name.loc[top, 'gain'])} nats per token), {listed(parts)}"
+        f"{'Over both sets, of' if both else 'Of'} what {table_of_arms.label(top)} "
+        f"{verb([top], 'gain')} in knowing ({nats(gains[top])} nats per token), {listed(parts)}"
     )
 
 
