@@ -170,6 +170,9 @@ def test_studies_are_named_by_their_base_models(studies, monkeypatch):
     monkeypatch.setattr(size, "load", lambda folder, persona, control: studies[folder])
     assert list(size.load_all(["embedded"], largest)) == ["135M", "1.5B"]
     assert isinstance(largest, results.Results)
+    fewer = replace(largest, record={"arms": {"base/seed0": {}}})
+    assert size.arms_of({"1.5B": fewer}) == ["base"]
+    assert size.arms_of({"135M": studies["embedded"], "1.5B": fewer}) == ARMS
 
 
 # README

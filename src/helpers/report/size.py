@@ -45,6 +45,11 @@ def load_all(smaller: list[str], largest: Results) -> dict[str, Results]:
     return {SIZES.get(model_of(study), model_of(study)): study for study in every}
 
 
+def arms_of(studies: dict[str, Results]) -> list[str]:
+    """The arms that any of the studies has, in the order of `helpers.arms`."""
+    return table_of_arms.in_order(arm for study in studies.values() for arm in study.arms)
+
+
 def model_of(study: Results) -> str:
     """The base model of a study, as its parameter `model` names it."""
     return next(iter(study.record["arms"].values()))["settings"]["model"]
