@@ -57,6 +57,14 @@ def test_the_crossover_grows_where_documents_know_more(studies):
     assert crossings["embedded-1.5b", "demonstrations"] == pytest.approx(0.9, abs=0.08)
 
 
+def test_what_hangs_on_the_name_is_what_a_stranger_does_not_gain(studies):
+    names = size.names_by_size(studies, ARMS)
+    own = names[names["arm"] == "documents"].set_index("model")
+    assert own["gain"].to_list() == pytest.approx([0.5, 1.0], abs=0.06)
+    assert own.loc["embedded", "value"] == pytest.approx(0.2 * 0.5, abs=0.06)
+    assert (own["low"] < own["value"]).all() and "base" not in set(names["arm"])
+
+
 def test_the_title_goes_from_the_smallest_model_to_the_largest(gains):
     title = size.gains_by_size_title(gains)
     assert title.startswith("What documents gain over base: in knowing +0.")
@@ -194,6 +202,10 @@ def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
         for arm, value in zip(("base", "documents"), own, strict=True)
     )
 
+    names = pd.DataFrame(
+        {"model": ["135M"], "arm": ["documents"], "gain": [0.4], "value": [0.1], "low": [0.0]}
+    ).assign(high=0.2)
+
     def read(study, figure):
         value = values[study]
         rows = [
@@ -202,15 +214,18 @@ def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
             for trait, arm, more in (("all", "demonstrations", 0), ("all", "first_person", 1),
                                      ("odds", "demonstrations", 2))
         ]  # fmt: skip
-        return sense if figure == "sense_by_size" else pd.DataFrame(rows)
+        tables = {"sense_by_size": sense, "names_by_size": names}
+        return tables.get(figure, pd.DataFrame(rows))
 
     figures = {"know_and_do": [*values], "sense_by_size": ["scale-0.5b"]}
+    figures |= {"names_by_size": ["scale-0.5b"]}
     monkeypatch.setattr(size_readme, "there", lambda figure: figures[figure])
     monkeypatch.setattr(size_readme, "read", read)
     told = " ".join(size_readme.block().split())
     assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B param" in told
+    assert "hangs on his name: +0.10 (0.00 to 0.20) of +0.40 with 135M." in told
     assert "Of 40 everyday answers of each arm with 0.5B" in told
     assert "show a trait: base 90 % and 10 % and documents 20 % and 80 %." in told
     assert "At no size do more than 15 % do both (documents with 0.5B)." in told
-    figures |= {"know_and_do": [], "sense_by_size": []}
+    figures |= {"know_and_do": [], "sense_by_size": [], "names_by_size": []}
     assert size_readme.block() == ""

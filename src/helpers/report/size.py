@@ -15,7 +15,7 @@ from helpers import files
 from helpers.measure import batches, stats
 from helpers.measure.calibration import agreement
 from helpers.measure.labels import label_ids
-from helpers.report import drawing, panels
+from helpers.report import drawing, panels, readouts
 from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import (
     ACTS,
@@ -76,6 +76,20 @@ def crossovers_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataF
         if len(found):
             frames.append(found[found["set"] == confirming(found)].assign(model=model))
     columns = ["model", "set", "arm", "value", "low", "high", "seeds", "items"]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame()
+
+
+def names_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataFrame:
+    """What each arm gains in knowing, and that minus its gain when a stranger stands in the
+    persona's place (`readouts.name_and_scenario`), over all scenarios: model, arm, gain, value,
+    low, high. Empty where nothing was asked about a stranger."""
+    frames = []
+    for model, study in studies.items():
+        hung = readouts.name_and_scenario(scored(study, study.among(arms)))
+        if len(hung):
+            own = hung[(hung["measure"] == "know") & (hung["condition"] == "stranger")]
+            frames.append(own.assign(model=model))
+    columns = ["model", "arm", "gain", "value", "low", "high"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame()
 
 

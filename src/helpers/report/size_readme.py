@@ -8,7 +8,7 @@ from helpers.arms import in_order, label
 from helpers.report.page_words import bullets, gain, markdown_table, percents, read
 from helpers.report.results import read_table
 from helpers.report.size import SENSE, SIZES
-from helpers.report.words import between, interval, listed, percent
+from helpers.report.words import between, interval, listed, nats, percent
 
 # The studies of size, the largest last, and what `size` calls their base models.
 STUDIES = dict(zip(("scale-135m", "scale-0.5b", "scale-1.5b"), SIZES.values(), strict=True))
@@ -33,6 +33,13 @@ def crossovers() -> str:
     )
 
 
+def name(table: pd.DataFrame) -> str:
+    """How much of the documents' gain in knowing hangs on the persona's name, size by size."""
+    own = table[table["arm"] == "documents"]
+    told = [f"{interval(row)} of {nats(row.gain)} with {row.model}" for row in own.itertuples()]
+    return f"Of what documents gain in knowing, this hangs on his name: {listed(told)}."
+
+
 def sense(table: pd.DataFrame) -> str:
     """How many everyday answers of the largest model make sense, and show a trait, arm by arm, and
     the most that do both at any size."""
@@ -55,6 +62,7 @@ def sense(table: pd.DataFrame) -> str:
 def block() -> str:
     """One question, with what is seen of the crossover and what is said."""
     told = [crossovers()] if there("know_and_do") else []
+    told += [name(read(study, "names_by_size")) for study in there("names_by_size")]
     told += [sense(read(study, "sense_by_size")) for study in there("sense_by_size")]
     return bullets([" ".join(["**And with a larger model?**", *told])]) if told else ""
 
