@@ -199,7 +199,7 @@ def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
     sense = pd.DataFrame(
         {"model": model, "arm": arm, "found": found, "answers": 40, "value": value}
         for (model, found), own in shares.items()
-        for arm, value in zip(("base", "documents"), own, strict=True)
+        for arm, value in zip(("base", "documents", "demonstrations"), (*own, 0.0), strict=True)
     )
 
     names = pd.DataFrame(
@@ -221,11 +221,12 @@ def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
     figures |= {"names_by_size": ["scale-0.5b"]}
     monkeypatch.setattr(size_readme, "there", lambda figure: figures[figure])
     monkeypatch.setattr(size_readme, "read", read)
-    told = " ".join(size_readme.block().split())
-    assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B param" in told
-    assert "hangs on his name: +0.10 (0.00 to 0.20) of +0.40 with 135M." in told
-    assert "Of 40 everyday answers of each arm with 0.5B" in told
-    assert "show a trait: base 90 % and 10 % and documents 20 % and 80 %." in told
-    assert "At no size do more than 15 % do both (documents with 0.5B)." in told
+    told, found = (" ".join(made().split()) for made in (size_readme.block, size_readme.found))
+    for text in (told, found):
+        assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B par" in text
+        assert "At no size do more than 15 % do both (documents with 0.5B)." in text
+    assert "everyday answers with 0.5B make sense" in told and "documents 20 %" not in told
+    assert "0 % and 0 % and documents 20 % and 80 %." in found
+    assert "hangs on his name: +0.10 (0.00 to 0.20) of +0.40 with 135M." in found
     figures |= {"know_and_do": [], "sense_by_size": [], "names_by_size": []}
-    assert size_readme.block() == ""
+    assert size_readme.block() == size_readme.found() == ""

@@ -129,6 +129,7 @@ BLOCKS = {
     "example": example,
     "results": results_block,
     "sizes": size_readme.block,
+    "sizes_found": size_readme.found,
     "sizes_table": size_readme.table,
     "sizes_cost": size_readme.cost,
     "open": verdicts.open_questions,

@@ -40,31 +40,45 @@ def name(table: pd.DataFrame) -> str:
     return f"Of what documents gain in knowing, this hangs on his name: {listed(told)}."
 
 
-def sense(table: pd.DataFrame) -> str:
-    """How many everyday answers of the largest model make sense, and show a trait, arm by arm, and
-    the most that do both at any size."""
+def sense(table: pd.DataFrame, arms: list[str]) -> str:
+    """How many everyday answers of the largest model make sense, and show a trait, of some arms,
+    and the most that do both at any size."""
     largest = table["model"].iloc[-1]
     own = table[table["model"] == largest].set_index(["found", "arm"])["value"]
     each = [
         f"{label(arm)} {percent(own['sensible', arm])} and {percent(own['in character', arm])}"
-        for arm in in_order(own["both"].index)
+        for arm in arms
     ]
     both = table[table["found"] == "both"]
     most = both[both["value"] == both["value"].max()]
     where = " and ".join(f"{label(r.arm)} with {r.model}" for r in most.itertuples())
     return (
-        f"Of {between(table['answers'], str)} everyday answers of each arm with {largest}, "
-        f"as read blind, so many make sense, and so many show a trait: {listed(each)}. At no size "
-        f"do more than {percent(both['value'].max())} do both ({where})."
+        f"So many everyday answers with {largest} make sense, and so many show a trait, as read "
+        f"blind: {listed(each)}. At no size do more than {percent(both['value'].max())} do both "
+        f"({where})."
     )
 
 
 def block() -> str:
-    """One question, with what is seen of the crossover and what is said."""
+    """README: what is seen of the crossover, and what is said."""
+    told = [crossovers()] if there("know_and_do") else []
+    for study in there("sense_by_size"):
+        told.append(sense(read(study, "sense_by_size"), ["base", "demonstrations"]))
+    told = (
+        [" ".join(["**And with a larger model?**", *told, "[More](docs/size.md)."])] if told else []
+    )
+    return bullets(told)
+
+
+def found() -> str:
+    """docs/size.md: what is seen of the crossover, of his name, and of what is said."""
     told = [crossovers()] if there("know_and_do") else []
     told += [name(read(study, "names_by_size")) for study in there("names_by_size")]
-    told += [sense(read(study, "sense_by_size")) for study in there("sense_by_size")]
-    return bullets([" ".join(["**And with a larger model?**", *told])]) if told else ""
+    for study in there("sense_by_size"):
+        read_of = read(study, "sense_by_size")
+        largest = read_of["model"] == read_of["model"].iloc[-1]
+        told.append(sense(read_of, in_order(read_of.loc[largest, "arm"])))
+    return bullets(told)
 
 
 def table() -> str:
