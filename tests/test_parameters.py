@@ -33,6 +33,7 @@ WRONG = {
     "run": ["", "a/b", "../x", "123", "1e3", "true", "None", 3, None],
     "persona": ["", "data/personas/nell.yaml", "~/nell", ["nell"]],
     "control": [None, 0, "a b/c"],
+    "readings": ["a/by_me", ["a"], ["a/by_"], ["../by_me"], ["a/by_me", "a/by_me"], [3]],
     "model": [
         *("", "~/gone", "/gone", "./gone", "a/b/c", "user/", 3, "tests", "README.md"),
         *("model.gguf", "user/model.Q4_K_M.GGUF", "model.safetensors"),

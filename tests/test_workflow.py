@@ -253,6 +253,11 @@ def test_the_largest_of_the_studies_of_sizes_compares_them(tmp_path, monkeypatch
     monkeypatch.setattr(chain, "ROOT", tmp_path)
     with pytest.raises(StudyError, match="'smaller_results': .*scale-135m has no record"):
         chain.refuse_missing_others(ladder[2])
+    for folder in own[2]["smaller_results"]:
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "record.json").write_text("{}")
+    with pytest.raises(StudyError, match="'readings': .*size-135m/by_claude has no batch"):
+        chain.refuse_missing_others(ladder[2])
 
 
 # Adapters of another study

@@ -90,7 +90,8 @@ def names_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataFrame:
             own = hung[(hung["measure"] == "know") & (hung["condition"] == "stranger")]
             frames.append(own.assign(model=model))
     columns = ["model", "arm", "gain", "value", "low", "high"]
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame()
+    every = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    return every[columns]
 
 
 def gains_by_size_title(gains: pd.DataFrame) -> str:
