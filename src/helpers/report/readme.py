@@ -20,6 +20,7 @@ from helpers.report import (
     adapters,
     exported,
     headline,
+    larger_judges,
     persllm_readme,
     results,
     size_readme,
@@ -144,6 +145,7 @@ BLOCKS = {
     "persllm_findings": persllm_readme.findings,
     "bench": bench,
     "export": exported.block,
+    "larger_judges": larger_judges.block,
     "measured": adapters.block,
 }
 BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( \w+)?( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
