@@ -30,6 +30,7 @@ from helpers.report import (
 from helpers.report.page_words import WIDTH, bullets, markdown_table
 
 RESULTS = files.DATA / "results" / "reference"
+LONGEST = 200  # characters of an answer that README quotes
 EXAMPLE_ARMS = ["base", "demonstrations", "first_person", "documents"]
 
 
@@ -55,7 +56,10 @@ def example() -> str:
     ]
     shortest = first.groupby("item")["n_tokens"].sum().idxmin()
     told = first[first["item"] == shortest].set_index("arm")
-    said = [f"**{arms.label(arm)}:** {plain(told.loc[arm, 'answer'])}" for arm in EXAMPLE_ARMS]
+    said = [
+        f"**{arms.label(arm)}:** {plain(textwrap.shorten(answer, LONGEST, placeholder=' …'))}"
+        for arm, answer in told.loc[EXAMPLE_ARMS, "answer"].items()
+    ]
     trait = told["scenario_trait"].iloc[0]
     message = (
         f"> **The same message to four arms** (the shortest answers, seed 0; its trait is {trait}"
@@ -82,12 +86,14 @@ def plain(text: str) -> str:
 
 
 def results_block() -> str:
-    """What each arm gains over `base` and shows, how to read it, and what was seen."""
+    """What each arm gains over `base` and shows, how to read it, what was seen, and what changes
+    with a larger model."""
     text, table, held = headline.arms_table()
     run = "This is the study `reference`: the recipe of `make study` on both sets of scenarios."
     how = "([how to read them](docs/reading_the_numbers.md))"
     text = textwrap.fill(f"{run} {text} {how}. {held}", WIDTH, break_on_hyphens=False)
-    return f"{text}\n\n{table}\n\n{headline.answer()}"
+    seen = [part for part in (headline.answer(), size_readme.block()) if part]
+    return "\n\n".join([text, table, "\n".join(seen)])
 
 
 # Speed
@@ -129,7 +135,6 @@ BLOCKS = {
     "lead": headline.lead,
     "example": example,
     "results": results_block,
-    "sizes": size_readme.block,
     "sizes_found": size_readme.found,
     "sizes_table": size_readme.table,
     "sizes_cost": size_readme.cost,
