@@ -79,6 +79,14 @@ def name() -> str:
     )
 
 
+def of_name() -> str:
+    """How many seeds the answer about his name rests on, where there are several."""
+    if not has("reference", "contrasts_selection"):
+        return ""
+    seeds = int(read("reference", "contrasts_selection")["seeds"].max())
+    return f", but {seeds} where he is called by name" if seeds > 1 else ""
+
+
 def shift() -> str:
     """How much of a gain a constant shift of each layer keeps."""
     changes = read("reference", "changes").set_index(["arm", "on", "change"])["kept"]
@@ -100,7 +108,7 @@ def block() -> str:
     made = [sentence() for study, figure, sentence in told if has(study, figure)]
     drawn = [picture("why-cells", "cell_effects")] * has("why-cells", "cell_effects")
     more = (
-        "Nats per token, set b, one seed each. [What was predicted, and what came true]"
+        f"Nats per token, set b, one seed each{of_name()}. [What was predicted, and what came true]"
         "(docs/why.md)."
     )
     return "\n\n".join([*drawn, bullets(made), more])
