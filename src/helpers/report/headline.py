@@ -28,6 +28,7 @@ from helpers.report.words import (
     listed,
     named,
     nats,
+    p_value,
     percent,
     side,
     this_seed,
@@ -72,8 +73,9 @@ def but() -> str:
     if page_tables.is_about_anybody(row):
         more = "even more" if row["high"] < 0 else "as much"
         return (
-            f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} when the question is "
-            f"about a stranger, so that this is not shown to be knowledge of {PERSONA}. And {said}."
+            f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} to the same reactions "
+            "when the question names a stranger. So this is not shown to be knowledge of "
+            f"{PERSONA}. And {said}."
         )
     if row["low"] > 0:
         return f"Part of the knowing hangs on his name, and {said}."
@@ -83,6 +85,7 @@ def but() -> str:
 def answer() -> str:
     """What was seen, point by point."""
     points = {
+        "What was fixed in advance?": [held()],
         "Do knowing and doing come apart?": crossover(),
         f"Is it about {PERSONA}?": control(),
         "What is said?": [fit(), coherence()],
@@ -103,10 +106,6 @@ def of_formats(measure: str) -> pd.DataFrame:
     """The gains of the formats in knowing, or in doing."""
     table = page_tables.gains()
     return table[(table["measure"] == measure) & table["arm"].isin(arms.formats())]
-
-
-def p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.1g}"
 
 
 def crossover() -> list[str]:
@@ -148,8 +147,8 @@ def control() -> list[str]:
     exceptions = [f"{nats(own.loc[arm, 'value'])} in {arms.label(arm)}" for arm in other]
     label = arms.label(top)
     return [
-        f"Over both sets, asked about a stranger instead of {PERSONA}, {label} "
-        f"{verb([top], 'gain')} {beside(name)} and under another scenario {beside(scenario)}.",
+        f"Over both sets, {label} {verb([top], 'gain')} {beside(name)} when a stranger is named "
+        f"instead of {PERSONA}, and {beside(scenario)} under another scenario.",
         meaning(name, scenario),
         *(
             [f"Something hangs on the name in other formats: {listed(exceptions)}."]
@@ -211,9 +210,9 @@ def coherence() -> str:
 # The table of arms
 
 
-def arms_table() -> tuple[str, str, str]:
-    """Gains over base, their control by name, and what answers show as read; before it what the
-    columns are, after it how many of the contrasts fixed in advance hold."""
+def arms_table() -> tuple[list[str], str]:
+    """What the columns are, and the table: gains over base, their control by name, and what answers
+    show as read."""
     table, left = page_tables.gains().set_index(["measure", "arm"]), page_tables.controls()["name"]
     own, made = page_tables.shown(), page_tables.sense().query("coherence == 'sensible'")
     rows = [
@@ -230,15 +229,16 @@ def arms_table() -> tuple[str, str, str]:
     head = [f"arm{', this seed' if n == 1 else ''}", "knowing", "doing", "name"]
     head += ["shows, %", "sensible, %"]
     fewer = f" of {counted(read_of, 'seed')}" if read_of < n else ""
-    text = (
-        f"*Knowing*: gain over `base` in telling {PERSONA}'s own reaction from three others; "
-        "*doing*: a reply in character from a neutral one (nats per token, "
-        f"{table['items'].max():.0f} scenarios of set b). *Name*: the gain in knowing with his "
-        f"name minus that with a stranger's. *Shows*: answers{fewer} that show the scenario's "
-        f"trait; *sensible*: that make sense; both {READ_BY}. The last three: both sets, "
-        f"{left['items'].max():.0f} scenarios. {counted(n, 'seed')}, 95 % intervals"
-    )
-    return text, markdown_table(head, rows), held()
+    columns = [
+        f"*knowing*: {PERSONA}'s own reaction against three others; *doing*: a reply in character "
+        "against a neutral one. Both are gains over `base` in likelihood (nats per token, "
+        f"{table['items'].max():.0f} scenarios of set b)",
+        "*name*: the gain in knowing with his name minus that with a stranger's",
+        f"*shows*, *sensible*: the share of answers{fewer} that show the scenario's trait, and "
+        f"that make sense; both {READ_BY}. These and *name* are of both sets, "
+        f"{left['items'].max():.0f} scenarios",
+    ]
+    return columns, markdown_table(head, rows)
 
 
 def held() -> str:
@@ -249,10 +249,7 @@ def held() -> str:
         f"{held[own.index].sum()} of {len(own)} on {KINDS[kind]}"
         for kind, own in table.groupby("kind", sort=False)
     ]
-    return (
-        f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {held.sum()} hold: "
-        f"{listed(parts)}."
-    )
+    return f"Of {counted(len(table), 'primary contrast')}, {held.sum()} hold: {listed(parts)}."
 
 
 def counted_otherwise() -> str:
@@ -263,11 +260,11 @@ def counted_otherwise() -> str:
         other = page_tables.gaps()
         right = [percent(other.right[arm]) for arm in (row["a"], "base")]
         parts.append(
-            f"The gap beyond base holds for {arms.label(row['a'])}: their gap between knowing and "
-            f"showing is wider than that of `base` by {points(row, 'difference')} points, and by "
-            f"{points(other.stranger, 'difference')} when asked about a stranger. That counts "
-            "knowing by gain over `base`. By the likeliest reaction, the true one in "
-            f"{right[0]} of scenarios ({right[1]} in `base`), the gap is "
+            f"The gap beyond base holds for {arms.label(row['a'])}: on set b, their gap between "
+            f"knowing and showing exceeds the gap of `base` by {points(row, 'difference')} points, "
+            f"and under a stranger's name by {points(other.stranger, 'difference')}. There, "
+            "knowing is counted by gain over `base`. Counted by the likeliest reaction, which is "
+            f"the true one in {right[0]} of scenarios ({right[1]} in `base`), the excess is "
             f"{points(other.likeliest, 'difference')}."
         )
     doing = readouts.part(read("reference", "name_and_scenario"), DO, "mismatched")

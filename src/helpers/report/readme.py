@@ -21,13 +21,16 @@ from helpers.report import (
     exported,
     headline,
     larger_judges,
+    page_tables,
     persllm_readme,
+    positive_control,
     results,
     size_readme,
     verdicts,
     why_readme,
 )
 from helpers.report.page_words import WIDTH, bullets, markdown_table
+from helpers.report.words import counted
 
 RESULTS = files.DATA / "results" / "reference"
 LONGEST = 200  # characters of an answer that README quotes
@@ -88,12 +91,15 @@ def plain(text: str) -> str:
 def results_block() -> str:
     """What each arm gains over `base` and shows, how to read it, what was seen, and what changes
     with a larger model."""
-    text, table, held = headline.arms_table()
-    run = "This is the study `reference`: the recipe of `make study` on both sets of scenarios."
-    how = "([how to read them](docs/reading_the_numbers.md))"
-    text = textwrap.fill(f"{run} {text} {how}. {held}", WIDTH, break_on_hyphens=False)
+    columns, table = headline.arms_table()
+    run = (
+        "The study `reference`: the recipe of `make study` on both sets of scenarios, "
+        f"{counted(page_tables.seeds(), 'seed')}, 95 % intervals "
+        "([how to read them](docs/reading_the_numbers.md))."
+    )
+    text = textwrap.fill(run, WIDTH, break_on_hyphens=False)
     seen = [part for part in (headline.answer(), size_readme.block()) if part]
-    return "\n\n".join([text, table, "\n".join(seen)])
+    return "\n\n".join([text, bullets(columns), table, "\n".join(seen)])
 
 
 # Speed
@@ -151,6 +157,7 @@ BLOCKS = {
     "bench": bench,
     "export": exported.block,
     "larger_judges": larger_judges.block,
+    "control": positive_control.block,
     "measured": adapters.block,
 }
 BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( \w+)?( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
