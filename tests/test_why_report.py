@@ -391,8 +391,8 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
     }
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     told = why_readme.factors()
-    assert "Neutral prose instead of his voice adds +0.00 (-0.10 to 0.10) to knowing and" in told
-    assert "-0.20 (-0.30 to -0.10) to doing" in told and "9" not in told
+    assert "Neutral prose instead of his voice changes knowing by +0.00 (-0.10 to 0.10) and" in told
+    assert "doing by -0.20 (-0.30 to -0.10)" in told and "9" not in told
     tables["cell_effects"] = pd.DataFrame(rows).assign(low=-1, high=1)
     with pytest.raises(StudyError, match="no longer bear"):
         why_readme.factors()
@@ -429,8 +429,8 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
     tables = {"doses": pd.DataFrame(doses), "mixtures": pd.DataFrame(mixtures)}
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     assert why_readme.dose() == (
-        "**How many texts?** Of the gain with 400 units, 100 and 250 documents have 25 % and 40 % "
-        "in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of each format "
+        "**How many texts?** Of the gain with 400 situations, 100 and 250 documents have 25 % and "
+        "40 % in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of each format "
         "gains +0.30 in knowing and +0.60 in doing."
     )
 

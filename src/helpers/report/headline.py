@@ -85,10 +85,10 @@ def but() -> str:
 def answer() -> str:
     """What was seen, point by point."""
     points = {
-        "What was fixed in advance?": [held()],
         "Do knowing and doing come apart?": crossover(),
         f"Is it about {PERSONA}?": control(),
         "What is said?": [fit(), coherence()],
+        "What was fixed in advance?": [held()],
     }
     return "\n".join(
         textwrap.fill(
