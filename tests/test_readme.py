@@ -323,7 +323,7 @@ def test_one_seed_is_called_this_seed(published):
         readme.results_block().split()
     )
     published(tables(seeds=2))
-    assert "make sense (5 of 500).\n" in answer()
+    assert "make sense (5 of 500). - **What was fixed" in " ".join(answer().split())
     assert "| arm | knowing |" in readme.results_block()
     assert "answers of 1 seed that show" in " ".join(readme.results_block().split())
     assert any("p over seeds is at least 0.5" in told for told in listed_verdicts())

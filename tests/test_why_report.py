@@ -430,8 +430,8 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     assert why_readme.dose() == (
         "**How many texts?** Of the gain with 400 situations, 100 and 250 documents have 25 % and "
-        "40 % in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of each format "
-        "gains +0.30 in knowing and +0.60 in doing."
+        "40 % in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of "
+        "each format gains +0.30 in knowing and +0.60 in doing."
     )
 
 
