@@ -319,6 +319,22 @@ def test_what_a_change_leaves_is_the_share_that_was_planted(results):
     assert set(verdicts.values()) == {"holds"}
 
 
+def test_a_seed_whose_adapters_were_not_changed_is_no_part_of_what_changes_leave(results, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results["reference"], folder)
+    one = why.contrasts(why_weights.with_changes(why.load(folder, "c3po")), "weights")
+    own = pd.read_parquet(folder / "choices.parquet")
+    seeds = sorted(own["seed"].unique())
+    more = own[(own["seed"] == seeds[-1]) & (own["arm"] != "base")].assign(seed=seeds[-1] + 1)
+    more["nll"] *= 2
+    pd.concat([own, more]).to_parquet(folder / "choices.parquet")
+    study = why.load(folder, "c3po")
+    assert study.choices["seed"].nunique() == len(seeds) + 1
+    again = why.contrasts(why_weights.with_changes(study), "weights")
+    pd.testing.assert_frame_equal(one, again)
+    assert why_explanations.seeds_of("weights", study) == seeds
+
+
 def test_the_page_has_every_explanation_and_every_contrast(results):
     studies = why_explanations.load(results, "c3po")
     tables = why_explanations.verdicts(studies)
