@@ -47,9 +47,10 @@ PICTURE = "![What training adds to knowing and to doing](figures/reference/know_
 
 
 def lead() -> str:
-    """The study's question answered in two sentences."""
+    """The study's question answered in few sentences."""
     gained = "; ".join(gained_most(measure) for measure in ACTS)
-    return textwrap.fill(f"**{capital(gained)}.** {but()}", WIDTH, break_on_hyphens=False)
+    told = [part for part in (f"**{capital(gained)}.**", but(), showing()) if part]
+    return textwrap.fill(" ".join(told), WIDTH, break_on_hyphens=False)
 
 
 def gained_most(measure: str) -> str:
@@ -63,23 +64,41 @@ def gained_most(measure: str) -> str:
 
 
 def but() -> str:
-    """What is not shown: that what is known is about the persona, and that answers make sense."""
+    """Whether what is known is shown to be about the persona."""
     name = page_tables.controls()["name"]
-    known = of_formats(KNOW).set_index("arm")["value"]
-    row = name.loc[known.idxmax()]
-    said = how_many()
+    row = name.loc[knows_most()]
     if not row["gain_low"] > 0:
-        return f"{capital(said)}."
+        return ""
     if page_tables.is_about_anybody(row):
         more = "even more" if row["high"] < 0 else "as much"
         return (
             f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} to the same reactions "
             "when the question names a stranger. So this is not shown to be knowledge of "
-            f"{PERSONA}. And {said}."
+            f"{PERSONA}."
         )
     if row["low"] > 0:
-        return f"Part of the knowing hangs on his name, and {said}."
-    return f"Whether what is known is about him is not seen, and {said}."
+        return "Part of the knowing hangs on his name."
+    return "Whether what is known is about him is not seen."
+
+
+def knows_most() -> str:
+    """The format that gains most in knowing."""
+    return of_formats(KNOW).set_index("arm")["value"].idxmax()
+
+
+def showing() -> str:
+    """How many answers of the format that gains most in knowing show the trait, beside those of
+    the format whose answers show it most often, and of `base`; and how many make sense."""
+    rates = page_tables.shown()["rate"]
+    most = rates[page_tables.formats(rates)].idxmax()
+    each = [
+        f"{percent(rates[arm])} with {arms.label(arm)}"
+        for arm in dict.fromkeys([knows_most(), most])
+    ]
+    return (
+        f"Answers, as read, show the scenario's trait in {listed(each)} (`base`: "
+        f"{percent(rates['base'])}), and {how_many()}."
+    )
 
 
 def answer() -> str:
