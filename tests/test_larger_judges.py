@@ -12,7 +12,7 @@ from helpers.corpus import personas
 from helpers.measure import larger_judges
 from helpers.report import larger_judges as page
 
-FACTS = {"threshold": 0.5, "model": "tiny", "learns": True, "seconds_an_answer": 0.25}
+FACTS = {"threshold": 0.5, "model": "tiny", "learns": True, "seconds_a_pair": 0.25}
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +21,14 @@ def every():
 
 
 def test_no_scenario_is_learnt_from_and_asked_and_no_arm_is_told_by_its_manner(every):
-    learnt, asked = larger_judges.to_learn(every), larger_judges.to_ask(every, 60)
+    learnt, asked = larger_judges.to_learn(every), larger_judges.to_ask(every, 40)
     assert len(learnt) > 300 and len(asked) > 300
     assert not set(learnt["item"]) & set(asked["item"])
     shares = learnt.groupby("arm")["label"].mean()
     assert (shares == 0.5).all(), shares
     counts = asked.groupby(["arm", "label"]).size()
     there = every[every["set"] == larger_judges.ASK].groupby(["arm", "label"]).size()
-    pd.testing.assert_series_equal(counts, there.clip(upper=60))
+    pd.testing.assert_series_equal(counts, there.clip(upper=40))
 
 
 def test_a_question_holds_the_trait_the_message_and_the_answer_and_not_the_arm(every):

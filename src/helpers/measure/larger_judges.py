@@ -21,7 +21,8 @@ from helpers.server import render
 
 STUDY, PERSONA = "reference", "c3po"
 LEARN, ASK = "a", "b"  # no scenario is in both sets
-AT_MOST = 60  # pairs that show their trait, and that do not, of an arm
+AT_MOST = 40  # pairs that show their trait, and that do not, of an arm
+THRESHOLD_FROM = 200  # pairs on which the threshold of a model as it comes is chosen
 REPLIES = ("Yes", "No")
 ZERO_SHOT, FINE_TUNED = "zero_shot", "fine_tuned"
 # One epoch: the recipe of the study's arms, on a hundredth of their trained tokens.
@@ -161,6 +162,7 @@ def judge(model: str, learns: bool, at_most: int = AT_MOST) -> tuple[pd.DataFram
     card = personas.load_persona(PERSONA)
     every = pairs(files.DATA / "results" / STUDY)
     learnt, asked = to_learn(every), to_ask(every, at_most)
+    learnt = learnt.head(len(learnt) if learns else THRESHOLD_FROM)
     if at_most < AT_MOST:  # a trial
         learnt = learnt.head(2 * at_most)
     print(f"{len(learnt)} pairs to learn from, {len(asked)} to ask")
@@ -177,7 +179,7 @@ def judge(model: str, learns: bool, at_most: int = AT_MOST) -> tuple[pd.DataFram
         least = threshold(seen, learnt["label"].to_numpy())
     name = f"{model} {FINE_TUNED if learns else ZERO_SHOT}"
     facts = {"model": model, "learns": learns, "threshold": least, "learnt_from": len(learnt)}
-    facts |= {"asked": len(asked), "seconds_an_answer": seconds}
+    facts |= {"asked": len(asked), "seconds_a_pair": seconds}
     facts |= {"seconds_learning": learning} if learns else {}
     facts |= {"device": pretrained.device(), "dtype": str(pretrained.compute_dtype())}
     facts |= {"weights": pretrained.model_hash(model)}

@@ -56,7 +56,7 @@ def block() -> str:
             called(name, facts),
             f"{row['youden']:.2f} ({row['youden_low']:.2f} to {row['youden_high']:.2f})",
             *("–" if pd.isna(row[c]) else f"{row[c]:.2f}" for c in [*by_arm, "difference", "auc"]),
-            f"{facts[name]['seconds_an_answer']:.1f}" if name in facts else "–",
+            f"{facts[name]['seconds_a_pair']:.1f}" if name in facts else "–",
         ]
         for name, row in in_order(found, facts).iterrows()
     ]
