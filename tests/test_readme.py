@@ -203,16 +203,20 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     assert places == sorted(places)
     assert lead() == (
         "**Documents add most to *knowing* how C-3PO would react; demonstrations and first person "
-        "add most to *doing* as he would.** Yet documents add even more when the question is about "
-        "a stranger, so that this is not shown to be knowledge of C-3PO. And few answers make "
-        "sense (5 of 500)."
+        "add most to *doing* as he would.** Yet documents add even more to the same reactions when "
+        "the question names a stranger. So this is not shown to be knowledge of C-3PO. Answers, as "
+        "read, show the scenario's trait in 6 % with documents and 24 % with demonstrations "
+        "(`base`: 1 %), and few answers make sense (5 of 500)."
     )
     crossover, control, so = text[text.index("It holds") :].split(". ")[:3]
     assert crossover.endswith(
         "+0.38 over demonstrations (95 % interval 0.28 to 0.48, p = 0.001 over scenarios, "
         "corrected for 6 contrasts) and +0.25 over first person (0.15 to 0.35, p = 0.001)"
     )
-    assert "documents gain 0.04 more (0.02 to 0.06) and under another scenario as much" in control
+    assert "documents gain 0.04 more (0.02 to 0.06) when a stranger is named instead" in control
+    assert control.endswith(
+        "and as much, as far as is seen (+0.00, -0.02 to 0.02) under another scenario"
+    )
     assert so == (
         "So the gain does not need his name, and is not seen to need the scenario: such "
         "reactions, or how they sound, became likelier of anybody"
@@ -225,8 +229,9 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     [
         (
             {"name": (0.0, 0.0, 0.2)},
-            "documents gain 0.20 less (0.18 to 0.22) and under another scenario as much, as far as "
-            "is seen (+0.00, -0.02 to 0.02). So +0.20 of +0.45 hangs on his name",
+            "documents gain 0.20 less (0.18 to 0.22) when a stranger is named instead of C-3PO, "
+            "and as much, as far as is seen (+0.00, -0.02 to 0.02) under another scenario. So "
+            "+0.20 of +0.45 hangs on his name",
         ),
         (
             {"scenario": (0.0, 0.0, 0.3)},
@@ -277,7 +282,9 @@ def test_formats_that_gain_nothing_are_not_said_to_add(published):
     published(tables(know=(0.0, 0.005, 0.01), do=(0.3, 0.3, 0.3)))
     assert lead() == (
         "**No format is seen to add to *knowing* how C-3PO would react; demonstrations, first "
-        "person and documents add most to *doing* as he would.** Few answers make sense (5 of 500)."
+        "person and documents add most to *doing* as he would.** Answers, as read, show the "
+        "scenario's trait in 6 % with documents and 24 % with demonstrations (`base`: 1 %), and "
+        "few answers make sense (5 of 500)."
     )
 
 
@@ -314,12 +321,12 @@ def test_how_many_answers_make_sense(published, sensible, word):
 
 def test_one_seed_is_called_this_seed(published):
     published(tables(seeds=1))
-    assert answer().endswith("trained once: intervals are about *this seed* alone.")
+    assert "trained once: intervals are about *this seed* alone." in answer()
     assert "| arm, this seed |" in readme.results_block() and "1 seed, 95 % intervals" in " ".join(
         readme.results_block().split()
     )
     published(tables(seeds=2))
-    assert answer().endswith("make sense (5 of 500).")
+    assert "make sense (5 of 500). - **What was fixed" in " ".join(answer().split())
     assert "| arm | knowing |" in readme.results_block()
     assert "answers of 1 seed that show" in " ".join(readme.results_block().split())
     assert any("p over seeds is at least 0.5" in told for told in listed_verdicts())
@@ -337,12 +344,12 @@ def test_the_table_has_a_row_per_arm(published):
     row = "| documents | +0.45 (0.43 to 0.47) | +0.15 (0.13 to 0.17) | -0.04 (-0.06 to -0.02) "
     assert f"{row}| 6 (5 to 7) | 1 (0 to 2) |" in table
     told = " ".join(table.split())
-    assert "Of the 6 primary contrasts, fixed in advance, 3 hold: 2 of 2 on the crossover" in told
-    assert "0 of 3 on the trait that fits. | arm, this seed |" in told
+    assert "Of 6 primary contrasts, 3 hold: 2 of 2 on the crossover" in told
+    assert "0 of 3 on the trait that fits." in told and "192 scenarios | arm, this seed |" in told
     told = " ".join(headline.counted_otherwise().split())
-    assert "The gap beyond base holds for documents: their gap between knowing and showing" in told
-    assert "by +27 (17 to 37) points, and by +26 (16 to 36) when asked about a stranger." in told
-    assert "in 29 % of scenarios (22 % in `base`), the gap is +3 (-7 to 13)." in told
+    assert "holds for documents: on set b, their gap between knowing and showing exceeds" in told
+    assert "by +27 (17 to 37) points, and under a stranger's name by +26 (16 to 36)." in told
+    assert "in 29 % of scenarios (22 % in `base`), the excess is +3 (-7 to 13)." in told
     assert "Documents gain +0.45 in doing (both sets). Of this, none" in told
 
 

@@ -189,6 +189,15 @@ def test_arms_that_were_not_answered_alike_are_refused():
         refuse(both, trained, {"base/seed0": answered(model="n")})
 
 
+def test_a_seed_from_before_a_setting_was_there_is_like_one_that_leaves_it_empty():
+    old = answered(settings=SETTINGS | {"run": "standard"})
+    new = answered(settings=SETTINGS | {"seed": 1, "run": "reference", "measures": []})
+    refuse({"base/seed0": old, "base/seed1": new})
+    chosen = answered(settings=new["settings"] | {"measures": ["know"]})
+    with pytest.raises(StudyError, match="base/seed1 was answered with another model, data or set"):
+        refuse({"base/seed0": old, "base/seed1": chosen})
+
+
 def test_conversations_of_the_first_seed_alone_are_no_mixture():
     def held(turns):
         return answered(settings={"turns": turns})

@@ -225,8 +225,8 @@ def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
     for text in (told, found):
         assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B par" in text
         assert "At no size do more than 15 % do both (documents with 0.5B)." in text
-    assert "everyday answers with 0.5B make sense" in told and "documents 20 %" not in told
-    assert "0 % and 0 % and documents 20 % and 80 %." in found
+    assert "answers with 0.5B, read blind: of base, " in told and "of documents" not in told
+    assert "0 % and 0 %; of documents, 20 % and 80 %." in found
     assert "hangs on his name: +0.10 (0.00 to 0.20) of +0.40 with 135M." in found
     figures |= {"know_and_do": [], "sense_by_size": [], "names_by_size": []}
     assert size_readme.block() == size_readme.found() == ""

@@ -319,6 +319,22 @@ def test_what_a_change_leaves_is_the_share_that_was_planted(results):
     assert set(verdicts.values()) == {"holds"}
 
 
+def test_a_seed_whose_adapters_were_not_changed_is_no_part_of_what_changes_leave(results, tmp_path):
+    folder = tmp_path / "results"
+    shutil.copytree(results["reference"], folder)
+    one = why.contrasts(why_weights.with_changes(why.load(folder, "c3po")), "weights")
+    own = pd.read_parquet(folder / "choices.parquet")
+    seeds = sorted(own["seed"].unique())
+    more = own[(own["seed"] == seeds[-1]) & (own["arm"] != "base")].assign(seed=seeds[-1] + 1)
+    more["nll"] *= 2
+    pd.concat([own, more]).to_parquet(folder / "choices.parquet")
+    study = why.load(folder, "c3po")
+    assert study.choices["seed"].nunique() == len(seeds) + 1
+    again = why.contrasts(why_weights.with_changes(study), "weights")
+    pd.testing.assert_frame_equal(one, again)
+    assert why_explanations.seeds_of("weights", study) == seeds
+
+
 def test_the_page_has_every_explanation_and_every_contrast(results):
     studies = why_explanations.load(results, "c3po")
     tables = why_explanations.verdicts(studies)
@@ -391,8 +407,8 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
     }
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     told = why_readme.factors()
-    assert "Neutral prose instead of his voice adds +0.00 (-0.10 to 0.10) to knowing and" in told
-    assert "-0.20 (-0.30 to -0.10) to doing" in told and "9" not in told
+    assert "Neutral prose instead of his voice changes knowing by +0.00 (-0.10 to 0.10) and" in told
+    assert "doing by -0.20 (-0.30 to -0.10)" in told and "9" not in told
     tables["cell_effects"] = pd.DataFrame(rows).assign(low=-1, high=1)
     with pytest.raises(StudyError, match="no longer bear"):
         why_readme.factors()
@@ -429,9 +445,9 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
     tables = {"doses": pd.DataFrame(doses), "mixtures": pd.DataFrame(mixtures)}
     monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
     assert why_readme.dose() == (
-        "**How many texts?** Of the gain with 400 units, 100 and 250 documents have 25 % and 40 % "
-        "in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of each format "
-        "gains +0.30 in knowing and +0.60 in doing."
+        "**How many texts?** Of the gain with 400 situations, 100 and 250 documents have 25 % and "
+        "40 % in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of "
+        "each format gains +0.30 in knowing and +0.60 in doing."
     )
 
 

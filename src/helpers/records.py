@@ -210,9 +210,10 @@ def refuse_unlike(answered: dict[str, dict], chapter: str) -> None:
 
 
 def alike(record: dict) -> list:
-    """What must be the same in all arms and seeds of one study."""
-    own = ("arm", "seed", "turns", "score_options")
-    settings = {name: value for name, value in record["settings"].items() if name not in own}
+    """What must be the same in all arms and seeds of one study. A setting that is left empty counts
+    as one that the code did not have yet; that the code was another is told by its hash."""
+    own = ("run", "arm", "seed", "turns", "score_options")
+    settings = {n: value for n, value in record["settings"].items() if n not in own and value != []}
     return [record["model"], record.get("data"), settings]
 
 

@@ -28,6 +28,7 @@ from helpers.report.words import (
     listed,
     named,
     nats,
+    p_value,
     percent,
     side,
     this_seed,
@@ -46,9 +47,10 @@ PICTURE = "![What training adds to knowing and to doing](figures/reference/know_
 
 
 def lead() -> str:
-    """The study's question answered in two sentences."""
+    """The study's question answered in few sentences."""
     gained = "; ".join(gained_most(measure) for measure in ACTS)
-    return textwrap.fill(f"**{capital(gained)}.** {but()}", WIDTH, break_on_hyphens=False)
+    told = [part for part in (f"**{capital(gained)}.**", but(), showing()) if part]
+    return textwrap.fill(" ".join(told), WIDTH, break_on_hyphens=False)
 
 
 def gained_most(measure: str) -> str:
@@ -62,22 +64,41 @@ def gained_most(measure: str) -> str:
 
 
 def but() -> str:
-    """What is not shown: that what is known is about the persona, and that answers make sense."""
+    """Whether what is known is shown to be about the persona."""
     name = page_tables.controls()["name"]
-    known = of_formats(KNOW).set_index("arm")["value"]
-    row = name.loc[known.idxmax()]
-    said = how_many()
+    row = name.loc[knows_most()]
     if not row["gain_low"] > 0:
-        return f"{capital(said)}."
+        return ""
     if page_tables.is_about_anybody(row):
         more = "even more" if row["high"] < 0 else "as much"
         return (
-            f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} when the question is "
-            f"about a stranger, so that this is not shown to be knowledge of {PERSONA}. And {said}."
+            f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} to the same reactions "
+            "when the question names a stranger. So this is not shown to be knowledge of "
+            f"{PERSONA}."
         )
     if row["low"] > 0:
-        return f"Part of the knowing hangs on his name, and {said}."
-    return f"Whether what is known is about him is not seen, and {said}."
+        return "Part of the knowing hangs on his name."
+    return "Whether what is known is about him is not seen."
+
+
+def knows_most() -> str:
+    """The format that gains most in knowing."""
+    return of_formats(KNOW).set_index("arm")["value"].idxmax()
+
+
+def showing() -> str:
+    """How many answers of the format that gains most in knowing show the trait, beside those of
+    the format whose answers show it most often, and of `base`; and how many make sense."""
+    rates = page_tables.shown()["rate"]
+    most = rates[page_tables.formats(rates)].idxmax()
+    each = [
+        f"{percent(rates[arm])} with {arms.label(arm)}"
+        for arm in dict.fromkeys([knows_most(), most])
+    ]
+    return (
+        f"Answers, as read, show the scenario's trait in {listed(each)} (`base`: "
+        f"{percent(rates['base'])}), and {how_many()}."
+    )
 
 
 def answer() -> str:
@@ -86,6 +107,7 @@ def answer() -> str:
         "Do knowing and doing come apart?": crossover(),
         f"Is it about {PERSONA}?": control(),
         "What is said?": [fit(), coherence()],
+        "What was fixed in advance?": [held()],
     }
     return "\n".join(
         textwrap.fill(
@@ -103,10 +125,6 @@ def of_formats(measure: str) -> pd.DataFrame:
     """The gains of the formats in knowing, or in doing."""
     table = page_tables.gains()
     return table[(table["measure"] == measure) & table["arm"].isin(arms.formats())]
-
-
-def p_value(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.1g}"
 
 
 def crossover() -> list[str]:
@@ -148,8 +166,8 @@ def control() -> list[str]:
     exceptions = [f"{nats(own.loc[arm, 'value'])} in {arms.label(arm)}" for arm in other]
     label = arms.label(top)
     return [
-        f"Over both sets, asked about a stranger instead of {PERSONA}, {label} "
-        f"{verb([top], 'gain')} {beside(name)} and under another scenario {beside(scenario)}.",
+        f"Over both sets, {label} {verb([top], 'gain')} {beside(name)} when a stranger is named "
+        f"instead of {PERSONA}, and {beside(scenario)} under another scenario.",
         meaning(name, scenario),
         *(
             [f"Something hangs on the name in other formats: {listed(exceptions)}."]
@@ -211,9 +229,9 @@ def coherence() -> str:
 # The table of arms
 
 
-def arms_table() -> tuple[str, str, str]:
-    """Gains over base, their control by name, and what answers show as read; before it what the
-    columns are, after it how many of the contrasts fixed in advance hold."""
+def arms_table() -> tuple[list[str], str]:
+    """What the columns are, and the table: gains over base, their control by name, and what answers
+    show as read."""
     table, left = page_tables.gains().set_index(["measure", "arm"]), page_tables.controls()["name"]
     own, made = page_tables.shown(), page_tables.sense().query("coherence == 'sensible'")
     rows = [
@@ -230,15 +248,16 @@ def arms_table() -> tuple[str, str, str]:
     head = [f"arm{', this seed' if n == 1 else ''}", "knowing", "doing", "name"]
     head += ["shows, %", "sensible, %"]
     fewer = f" of {counted(read_of, 'seed')}" if read_of < n else ""
-    text = (
-        f"*Knowing*: gain over `base` in telling {PERSONA}'s own reaction from three others; "
-        "*doing*: a reply in character from a neutral one (nats per token, "
-        f"{table['items'].max():.0f} scenarios of set b). *Name*: the gain in knowing with his "
-        f"name minus that with a stranger's. *Shows*: answers{fewer} that show the scenario's "
-        f"trait; *sensible*: that make sense; both {READ_BY}. The last three: both sets, "
-        f"{left['items'].max():.0f} scenarios. {counted(n, 'seed')}, 95 % intervals"
-    )
-    return text, markdown_table(head, rows), held()
+    columns = [
+        f"*knowing*: {PERSONA}'s own reaction against three others; *doing*: a reply in character "
+        "against a neutral one. Both are gains over `base` in likelihood (nats per token, "
+        f"{table['items'].max():.0f} scenarios of set b)",
+        "*name*: the gain in knowing with his name minus that with a stranger's",
+        f"*shows*, *sensible*: the share of answers{fewer} that show the scenario's trait, and "
+        f"that make sense; both {READ_BY}. These and *name* are of both sets, "
+        f"{left['items'].max():.0f} scenarios",
+    ]
+    return columns, markdown_table(head, rows)
 
 
 def held() -> str:
@@ -249,10 +268,7 @@ def held() -> str:
         f"{held[own.index].sum()} of {len(own)} on {KINDS[kind]}"
         for kind, own in table.groupby("kind", sort=False)
     ]
-    return (
-        f"Of the {counted(len(table), 'primary contrast')}, fixed in advance, {held.sum()} hold: "
-        f"{listed(parts)}."
-    )
+    return f"Of {counted(len(table), 'primary contrast')}, {held.sum()} hold: {listed(parts)}."
 
 
 def counted_otherwise() -> str:
@@ -263,11 +279,11 @@ def counted_otherwise() -> str:
         other = page_tables.gaps()
         right = [percent(other.right[arm]) for arm in (row["a"], "base")]
         parts.append(
-            f"The gap beyond base holds for {arms.label(row['a'])}: their gap between knowing and "
-            f"showing is wider than that of `base` by {points(row, 'difference')} points, and by "
-            f"{points(other.stranger, 'difference')} when asked about a stranger. That counts "
-            "knowing by gain over `base`. By the likeliest reaction, the true one in "
-            f"{right[0]} of scenarios ({right[1]} in `base`), the gap is "
+            f"The gap beyond base holds for {arms.label(row['a'])}: on set b, their gap between "
+            f"knowing and showing exceeds the gap of `base` by {points(row, 'difference')} points, "
+            f"and under a stranger's name by {points(other.stranger, 'difference')}. There, "
+            "knowing is counted by gain over `base`. Counted by the likeliest reaction, which is "
+            f"the true one in {right[0]} of scenarios ({right[1]} in `base`), the excess is "
             f"{points(other.likeliest, 'difference')}."
         )
     doing = readouts.part(read("reference", "name_and_scenario"), DO, "mismatched")

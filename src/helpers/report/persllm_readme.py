@@ -5,6 +5,7 @@ import textwrap
 import pandas as pd
 
 from helpers import arms
+from helpers.report import contrasts
 from helpers.report.page_words import (
     CORRECTED,
     WIDTH,
@@ -15,7 +16,7 @@ from helpers.report.page_words import (
     read,
     share,
 )
-from helpers.report.words import apart, listed
+from helpers.report.words import apart, listed, p_value
 
 SEEDS = ("seeds_mean", "seeds_low", "seeds_high")
 
@@ -28,10 +29,11 @@ def resistance() -> str:
     """PersLLM's data against false premises: the readings, with the seeds as units."""
     row = contrast("reasoning_for_resistance")
     return need(
-        row["seeds_mean"] > 0 > row["seeds_low"],
+        row["seeds_mean"] > 0 > row["seeds_low"] and row["p_holm"] < contrasts.LEVEL,
         "Trained on reasoned data, the model may put more false premises right than one trained "
-        f"on demonstrations: {points(row, *SEEDS)} points as read blind, which three seeds do not "
-        "settle.",
+        f"on demonstrations: {points(row, *SEEDS)} points as read blind. With the questions as "
+        f"units it holds ({points(row, 'difference')}, {p_value(row['p_holm'])}, corrected); three "
+        "seeds do not settle what other seeds would give.",
     )
 
 
@@ -51,8 +53,9 @@ def paragraph() -> str:
     text = (
         "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
         "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
-        f"Beside demonstrations: false premises put right {points(right, *SEEDS)} points, as read, "
-        f"over 3 seeds; the persona acted {points(acts, *CORRECTED)}, corrected, over scenarios. "
+        "Its model minus that of demonstrations, in points: false premises put right "
+        f"{points(right, *SEEDS)}, as read, over 3 seeds; the persona acted "
+        f"{points(acts, *CORRECTED)}, corrected, over scenarios. "
         "[More](docs/persllm.md)."
     )
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)

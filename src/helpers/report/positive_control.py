@@ -14,6 +14,7 @@ from helpers.measure.margins import DO, KNOW, margins
 from helpers.report import drawing, panels, why
 from helpers.report.drawing import save
 from helpers.report.knowing_and_doing import ACTS, pairs_panel
+from helpers.report.page_words import bullets, read
 from helpers.report.results import Results, of_arms
 from helpers.report.size import model_of
 from helpers.report.words import capital, interval, named, nats, side, this_seed, verb
@@ -127,3 +128,8 @@ def findings(gains: pd.DataFrame) -> list[str]:
         gained = "; ".join(f"in {on_both(gains, arm, measure)}" for measure in (DO, KNOW))
         told.append(f"{named([arm])}, taught neither half, {verb([arm], 'gain')} {gained}")
     return told + this_seed(gains)
+
+
+def block() -> str:
+    """The same, of the published study, for docs/reading_the_numbers.md."""
+    return bullets([f"{told}." for told in findings(read("positive-control", "positive_control"))])

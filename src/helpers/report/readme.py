@@ -20,15 +20,20 @@ from helpers.report import (
     adapters,
     exported,
     headline,
+    larger_judges,
+    page_tables,
     persllm_readme,
+    positive_control,
     results,
     size_readme,
     verdicts,
     why_readme,
 )
 from helpers.report.page_words import WIDTH, bullets, markdown_table
+from helpers.report.words import counted
 
 RESULTS = files.DATA / "results" / "reference"
+LONGEST = 200  # characters of an answer that README quotes
 EXAMPLE_ARMS = ["base", "demonstrations", "first_person", "documents"]
 
 
@@ -54,7 +59,10 @@ def example() -> str:
     ]
     shortest = first.groupby("item")["n_tokens"].sum().idxmin()
     told = first[first["item"] == shortest].set_index("arm")
-    said = [f"**{arms.label(arm)}:** {plain(told.loc[arm, 'answer'])}" for arm in EXAMPLE_ARMS]
+    said = [
+        f"**{arms.label(arm)}:** {plain(textwrap.shorten(answer, LONGEST, placeholder=' …'))}"
+        for arm, answer in told.loc[EXAMPLE_ARMS, "answer"].items()
+    ]
     trait = told["scenario_trait"].iloc[0]
     message = (
         f"> **The same message to four arms** (the shortest answers, seed 0; its trait is {trait}"
@@ -81,12 +89,17 @@ def plain(text: str) -> str:
 
 
 def results_block() -> str:
-    """What each arm gains over `base` and shows, how to read it, and what was seen."""
-    text, table, held = headline.arms_table()
-    run = "This is the study `reference`: the recipe of `make study` on both sets of scenarios."
-    how = "([how to read them](docs/reading_the_numbers.md))"
-    text = textwrap.fill(f"{run} {text} {how}. {held}", WIDTH, break_on_hyphens=False)
-    return f"{text}\n\n{table}\n\n{headline.answer()}"
+    """What each arm gains over `base` and shows, how to read it, what was seen, and what changes
+    with a larger model."""
+    columns, table = headline.arms_table()
+    run = (
+        "The study `reference`: the recipe of `make study` on both sets of scenarios, "
+        f"{counted(page_tables.seeds(), 'seed')}, 95 % intervals "
+        "([how to read them](docs/reading_the_numbers.md))."
+    )
+    text = textwrap.fill(run, WIDTH, break_on_hyphens=False)
+    seen = [part for part in (headline.answer(), size_readme.block()) if part]
+    return "\n\n".join([text, bullets(columns), table, "\n".join(seen)])
 
 
 # Speed
@@ -128,7 +141,6 @@ BLOCKS = {
     "lead": headline.lead,
     "example": example,
     "results": results_block,
-    "sizes": size_readme.block,
     "sizes_found": size_readme.found,
     "sizes_table": size_readme.table,
     "sizes_cost": size_readme.cost,
@@ -144,6 +156,8 @@ BLOCKS = {
     "persllm_findings": persllm_readme.findings,
     "bench": bench,
     "export": exported.block,
+    "larger_judges": larger_judges.block,
+    "control": positive_control.block,
     "measured": adapters.block,
 }
 BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( \w+)?( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)

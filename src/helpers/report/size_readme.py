@@ -46,16 +46,19 @@ def sense(table: pd.DataFrame, arms: list[str]) -> str:
     largest = table["model"].iloc[-1]
     own = table[table["model"] == largest].set_index(["found", "arm"])["value"]
     each = [
-        f"{label(arm)} {percent(own['sensible', arm])} and {percent(own['in character', arm])}"
+        f"of {label(arm)}, {percent(own['sensible', arm])}{' make sense' * (arm == arms[0])} and "
+        f"{percent(own['in character', arm])}{' show a trait' * (arm == arms[0])}"
         for arm in arms
     ]
+    smallest = table[(table["model"] == table["model"].iloc[0]) & (table["arm"] == "base")]
+    easy = smallest.set_index("found")["value"]["sensible"]
     both = table[table["found"] == "both"]
     most = both[both["value"] == both["value"].max()]
     where = " and ".join(f"{label(r.arm)} with {r.model}" for r in most.itertuples())
     return (
-        f"So many everyday answers with {largest} make sense, and so many show a trait, as read "
-        f"blind: {listed(each)}. At no size do more than {percent(both['value'].max())} do both "
-        f"({where})."
+        f"Everyday answers with {largest}, read blind: {'; '.join(each)}. At no size do more than "
+        f"{percent(both['value'].max())} do both ({where}). Everyday prompts ask less than the "
+        f"scenarios: to them, {percent(easy)} of `base` with {table['model'].iloc[0]} make sense."
     )
 
 

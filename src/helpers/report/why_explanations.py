@@ -107,8 +107,11 @@ def verdicts(studies: dict[str, Results]) -> list[pd.DataFrame]:
     """The contrasts of every experiment that has results."""
     found_tables = []
     for experiment, study in studies.items():
-        changed = experiment == "weights" and (study.folder / "changed.csv").exists()
-        gained = why_weights.with_changes(study) if changed else margins.margins(study.choices)
+        gained = (
+            why_weights.with_changes(study)
+            if has_changes(experiment, study)
+            else margins.margins(study.choices)
+        )
         table = why.contrasts(gained, experiment)
         found_tables += [table] * (len(table) > 0)
     return found_tables
@@ -124,10 +127,22 @@ def made_from(studies: dict[str, Results]) -> str:
             listed(sorted({own["dtype"].removeprefix("torch.") for own in record[part].values()}))
             for part in ("training", "arms")
         )
-        name, seeds = why.in_words(experiment), ", ".join(map(str, record["settings"]["seeds"]))
+        name, seeds = why.in_words(experiment), ", ".join(map(str, seeds_of(experiment, study)))
         rows.append([name, f"`{STUDIES[experiment]}`", str(units), seeds, trained, scored])
     head = ["experiment", "study", "units, at most", "seeds", "trained in", "scored in"]
     return markdown_table(head, rows)
+
+
+def has_changes(experiment: str, study: Results) -> bool:
+    return experiment == "weights" and (study.folder / "changed.csv").exists()
+
+
+def seeds_of(experiment: str, study: Results) -> list[int]:
+    """The seeds that an experiment rests on: those of its study, or those whose weights were
+    changed."""
+    if has_changes(experiment, study):
+        return sorted(why_weights.read(study.folder, "changed")["seed"].unique())
+    return study.record["settings"]["seeds"]
 
 
 def load(folders: dict[str, Path], persona: str) -> dict[str, Results]:
@@ -145,7 +160,9 @@ def page(studies: dict[str, Results]) -> str:
     tables, open_ = verdicts(studies), why_limits.limits(studies)
     table = explanations(tables)
     seen = pd.concat(tables, ignore_index=True)
-    once = ", so that intervals are about *this seed* alone" if seen["seeds"].max() == 1 else ""
+    few, most = int(seen["seeds"].min()), int(seen["seeds"].max())
+    seeds = counted(most, "seed") if few == most else f"{few} to {most} seeds"
+    once = "With one seed, intervals are about *this seed* alone. " if few == 1 else ""
     lines = [
         "# What separates knowing from doing",
         "",
@@ -156,8 +173,8 @@ def page(studies: dict[str, Results]) -> str:
         "*Stands* means that what was predicted came true, and no more: another explanation may "
         "predict the same. Knowing and doing are [gains](reading_the_numbers.md#margin-and-gain) "
         f"over `base`, in nats per token, on at most {seen['items'].max():.0f} scenarios of set b, "
-        f"from {counted(int(seen['seeds'].max()), 'seed')}{once}. The 95 % intervals are over "
-        f"scenarios{' and seeds' if seen['seeds'].max() > 1 else ''}.",
+        f"from {seeds} (see the table below). {once}The 95 % intervals are over "
+        f"scenarios{', and over seeds where there are several' if most > 1 else ''}.",
         "",
     ]
     lines += ["| explanation | predicted | seen | verdict |", "|---|---|---|---|"]

@@ -73,7 +73,8 @@ def of_cells(study: Results) -> list[str]:
         "The effect on knowing, which the explanation is about too, was no prediction",
         "**Wrapper.** A chat turn rather than raw text adds "
         f"{turned[margins.KNOW]} to knowing and {turned[margins.DO]} to doing. That the wrapper "
-        "counts for more than what a text says was no prediction",
+        "counts for more than what a text says was no prediction. Nor was *whatever the "
+        "wrapper*, in the explanation by his voice",
         "**More documents.** One of the predictions is that nothing is seen. A small effect and a "
         "weak experiment make it come true as well",
     ]
@@ -120,8 +121,9 @@ def of_name(released: pd.DataFrame) -> list[str]:
     own = released[released["on"] == "do_pair"].set_index("arm")
     each = [f"{interval(own.loc[arm])} in {arm}" for arm in ("documents", "demonstrations")]
     return [
-        "**The name.** To add more to acting in documents than in demonstrations, it need only "
-        f"take from demonstrations. Beyond base, it adds {listed(each)}"
+        "**The name.** That it adds more to acting in documents than in demonstrations can hold "
+        "merely because it lowers acting in demonstrations. Beyond base, it adds "
+        f"{listed(each)}"
     ]
 
 

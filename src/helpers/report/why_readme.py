@@ -31,10 +31,10 @@ def factors() -> str:
     know, do = (interval(table.loc[("voice", on)]) for on in ("know", "do_pair"))
     return need(
         moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
-        "**Voice, person or wrapper?** The voice alone is seen to set knowing apart from doing. "
-        f"Neutral prose instead of his voice adds {know} to knowing and {do} to doing. It mostly "
-        "makes the neutral reply likelier, so this can be a match of sound. (Documents and "
-        "first-person texts in eight cells, a quarter of the units.)",
+        "**Voice, person or wrapper?** Only the voice is seen to set knowing apart from doing. "
+        f"Neutral prose instead of his voice changes knowing by {know} and doing by {do}. Here "
+        "mostly the neutral reply becomes likelier, so this can be a match of sound. (Eight kinds "
+        "of text: his voice or not, I or he, chat turn or raw text; a quarter of the situations.)",
     )
 
 
@@ -62,9 +62,9 @@ def dose() -> str:
     mixed = read("why-dose", "mixtures").set_index(["panel", "arm"])["value"]
     half = [nats(mixed[READOUTS[on], "mixed_50"]) for on in ("know", "do_pair")]
     return (
-        f"**How many texts?** Of the gain with {doses['x'].max():.0f} units, {units} documents "
-        f"have {know} in knowing, and {units} demonstrations {do} in doing. Half of each format "
-        f"gains {half[0]} in knowing and {half[1]} in doing."
+        f"**How many texts?** Of the gain with {doses['x'].max():.0f} situations, {units} "
+        f"documents have {know} in knowing, and {units} demonstrations {do} in doing. Half of "
+        f"each format gains {half[0]} in knowing and {half[1]} in doing."
     )
 
 
@@ -79,6 +79,14 @@ def name() -> str:
     )
 
 
+def of_name() -> str:
+    """How many seeds the answer about his name rests on, where there are several."""
+    if not has("reference", "contrasts_selection"):
+        return ""
+    seeds = int(read("reference", "contrasts_selection")["seeds"].max())
+    return f", but {seeds} where he is called by name" if seeds > 1 else ""
+
+
 def shift() -> str:
     """How much of a gain a constant shift of each layer keeps."""
     changes = read("reference", "changes").set_index(["arm", "on", "change"])["kept"]
@@ -87,8 +95,9 @@ def shift() -> str:
         for arm, on in (("documents", "know"), ("demonstrations", "do_pair"))
     ]
     return (
-        f"**Is it a constant push?** The same shift of each layer, whatever is asked, keeps "
-        f"{kept[0]} of documents' gain in knowing and {kept[1]} of demonstrations' in doing."
+        "**Is it a constant push?** With the adapter replaced by its mean shift of each layer, the "
+        f"same for every prompt, {kept[0]} of documents' gain in knowing and {kept[1]} of "
+        "demonstrations' gain in doing are left."
     )
 
 
@@ -100,7 +109,7 @@ def block() -> str:
     made = [sentence() for study, figure, sentence in told if has(study, figure)]
     drawn = [picture("why-cells", "cell_effects")] * has("why-cells", "cell_effects")
     more = (
-        "Nats per token, set b, one seed each. [What was predicted, and what came true]"
+        f"Nats per token, set b, one seed each{of_name()}. [What was predicted, and what came true]"
         "(docs/why.md)."
     )
     return "\n\n".join([*drawn, bullets(made), more])

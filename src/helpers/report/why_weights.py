@@ -36,22 +36,20 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 
 def with_changes(study: Results) -> pd.DataFrame:
     """The margins of a study's arms and of their changed adapters, which are called
-    `<arm>/<change>`."""
-    return margins.margins(
-        pd.concat([study.choices, read(study.folder, "changed")], ignore_index=True)
-    )
+    `<arm>/<change>`, of the seeds whose adapters were changed."""
+    changed = read(study.folder, "changed")
+    found = margins.margins(pd.concat([study.choices, changed], ignore_index=True))
+    return found[found["seed"].isin(changed["seed"].unique())]
 
 
 def left(gained: pd.DataFrame) -> pd.DataFrame:
     """What each change leaves: arm, change ("1" for the adapter as it is), on, value (gain over
     base, nats per token), low, high, seeds, items, and kept, the value over that of the adapter as
-    it is, on the seed that was changed. Where strength 1 was scored among the changes, it is the
+    it is. Where strength 1 was scored among the changes, it is the
     adapter as it is: the file that was changed may be rounded."""
     changed = [name for name in dict.fromkeys(gained["arm"]) if "/" in name]
     arms = table_of_arms.in_order({name.split("/")[0] for name in changed})
-    seeds = gained.loc[gained["arm"].isin(changed), "seed"].unique()
-    own = gained[gained["seed"].isin(seeds)]
-    table = experiments.by_arm(own, [*(a for a in arms if f"{a}/1" not in changed), *changed])
+    table = experiments.by_arm(gained, [*(a for a in arms if f"{a}/1" not in changed), *changed])
     table = table[table["on"].isin(MEASURES)].reset_index(drop=True)
     names = table["arm"].str.partition("/")
     table = table.assign(arm=names[0], change=names[2].where(names[2] != "", "1"))

@@ -127,3 +127,8 @@ def above_base(table: pd.DataFrame) -> list[str]:
 def bullets(sentences: list[str]) -> str:
     """Sentences as a Markdown list."""
     return "\n".join(f"- {capital(text)}{'' if text.endswith('.') else '.'}" for text in sentences)
+
+
+def p_value(p: float) -> str:
+    """`p = 0.02`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.1g}"
