@@ -11,9 +11,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import files, pretrained, records, repository
+from helpers import files, pretrained, repository
 from helpers.corpus import encode, personas
-from helpers.files import StudyError, fingerprint, read_json, shown, write_frame, write_json
+from helpers.files import (
+    StudyError,
+    file_hash,
+    fingerprint,
+    read_json,
+    shown,
+    write_frame,
+    write_json,
+)
 from helpers.measure import judges
 from helpers.measure.labels import label_ids
 from helpers.parameters import at_least_one
@@ -160,7 +168,8 @@ def judge(model: str, learns: bool, at_most: int = AT_MOST) -> tuple[pd.DataFram
     from helpers.model import base  # takes seconds
 
     card = personas.load_persona(PERSONA)
-    every = pairs(files.DATA / "results" / STUDY)
+    results = files.DATA / "results" / STUDY
+    every, read_from = pairs(results), file_hash(results / "labelled.csv")
     learnt, asked = to_learn(every), to_ask(every, at_most)
     learnt = learnt.head(len(learnt) if learns else THRESHOLD_FROM)
     if at_most < AT_MOST:  # a trial
@@ -183,7 +192,7 @@ def judge(model: str, learns: bool, at_most: int = AT_MOST) -> tuple[pd.DataFram
     facts |= {"seconds_learning": learning} if learns else {}
     facts |= {"device": pretrained.device(), "dtype": str(pretrained.compute_dtype())}
     facts |= {"weights": pretrained.model_hash(model)}
-    facts |= {"labels": records.inputs(PERSONA)["labels"], "commit": repository.commit()}
+    facts |= {"labelled": read_from, "commit": repository.commit()}
     return asked.assign(judge=name, probability=found)[KEPT], facts
 
 
