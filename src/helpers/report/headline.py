@@ -206,11 +206,15 @@ def fit() -> str:
     """Whether formats show the trait that fits more often than other traits."""
     own = page_tables.primary("sensitivity")
     fits = [name.split(",")[0] for name in own.loc[contrasts.holds(own), "a"]]
+    read_of = int(own["seeds"].max())
+    fewer = f" ({counted(read_of, 'seed')})" if read_of < page_tables.seeds() else ""
     if not fits:
-        return "No format is seen to show the scenario's trait more often than other traits."
+        return (
+            f"No format is seen to show the scenario's trait more often than other traits{fewer}."
+        )
     only = "" if len(fits) == len(own) else "only "
     told = f"{only}{named(fits)} {verb(fits, 'show')}"
-    return f"{capital(told)} the scenario's trait more often than other traits."
+    return f"{capital(told)} the scenario's trait more often than other traits{fewer}."
 
 
 def how_many() -> str:

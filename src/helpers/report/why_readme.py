@@ -1,10 +1,12 @@
 """README's block about the experiments of `why`, made from the committed tables alone (see
 `readme`). An experiment that has not run is left out."""
 
+import textwrap
+
 from helpers import files
 from helpers.arms import FEW
 from helpers.report import why_doses
-from helpers.report.page_words import bullets, need, read
+from helpers.report.page_words import WIDTH, bullets, need, read
 from helpers.report.why import READOUTS
 from helpers.report.words import interval, nats, percent, side
 
@@ -112,4 +114,4 @@ def block() -> str:
         f"Nats per token, set b, one seed each{of_name()}. [What was predicted, and what came true]"
         "(docs/why.md)."
     )
-    return "\n\n".join([*drawn, bullets(made), more])
+    return "\n\n".join([*drawn, bullets(made), textwrap.fill(more, WIDTH, break_on_hyphens=False)])
