@@ -89,7 +89,7 @@ def test_the_title_of_rates_names_the_highest_arm_and_those_that_reach_it():
     )
     alike = rates(base=(0.1, 0.0, 0.2), documents=(0.1, 0.0, 0.2))
     assert expression.expression_rate_title(alike, MARKS, "odds") == (
-        "Odds is shown alike in every arm (10 % of answers as judged, intervals overlap)"
+        "Which arm shows odds most is not told apart (10 % as judged)"
     )
     assert "do not suffice" in expression.corrected_rates(alike, "odds")
 

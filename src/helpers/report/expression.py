@@ -78,8 +78,9 @@ def expression_rate_title(table: pd.DataFrame, marks: pd.DataFrame, trait: str) 
         for row in claimed.dropna(subset=["low"]).itertuples()
     ]
     if len(first) == len(own):
-        rate = f"{between(shares)} of answers as judged, intervals overlap"
-        parts.append(f"{trait} is shown alike in every arm ({rate})")
+        what = "it" if parts else trait
+        rate = f"{between(shares)} as judged"
+        parts.append(f"which arm shows {what} most is not told apart ({rate})")
     else:
         tied = ", intervals overlap" if len(first) > 1 else ""
         also = "base" in shares.index.difference(first)

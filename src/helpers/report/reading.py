@@ -121,7 +121,7 @@ def sense_panel(ax, sense: pd.DataFrame, names: list[str]) -> None:
     left = pd.Series(0.0, index=names)
     for value, colour in COHERENCE.items():
         bars = ax.barh(range(len(names)), shares[value], left=left, color=colour, height=0.55)
-        shown = [percent(share) if share > 0.04 else "" for share in shares[value]]
+        shown = [percent(share) if share > 0.06 else "" for share in shares[value]]
         dark = value == "sensible"
         ax.bar_label(bars, shown, label_type="center", fontsize=8.5,
                      color="white" if dark else "black")  # fmt: skip
