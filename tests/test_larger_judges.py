@@ -122,4 +122,9 @@ def test_the_table_has_all_judges_on_the_same_pairs():
     assert table["youden"].to_dict() == expected
     assert table["base"].to_dict() == expected and (table["difference"] == 0).all()
     assert table["auc"].dropna().to_dict() == {"right": 1, "blind": 0.5}
+    told = page.best(table, {"right": FACTS | {"model": "right"}, "blind": FACTS})
+    assert told == (
+        "The best of the larger models, `right`, after learning, has an index of 1.00, more than "
+        "`classifier` with 0.00."
+    )
     assert list(page.in_order(table, facts).index) == ["markers", "classifier", "right", "blind"]

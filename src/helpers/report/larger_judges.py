@@ -1,11 +1,13 @@
 """The table of larger models as judges, beside the study's own judges on the same answers."""
 
+import textwrap
+
 import pandas as pd
 
 from helpers import arms, files
 from helpers.files import read_json
 from helpers.measure import calibration, encoder_judge, judges, larger_judges
-from helpers.report.page_words import markdown_table
+from helpers.report.page_words import WIDTH, markdown_table
 
 COMMAND = ".env/bin/python -m helpers.measure.larger_judges"
 PAIR = ["arm", "label_id", "trait"]
@@ -61,12 +63,25 @@ def block() -> str:
         for name, row in in_order(found, facts).iterrows()
     ]
     head = ["judge", "all arms", *map(arms.label, by_arm), "difference", "AUC", "seconds"]
-    return markdown_table(head, lines)
+    return f"{markdown_table(head, lines)}\n\n{textwrap.fill(best(found, facts), WIDTH)}"
+
+
+def best(found: pd.DataFrame, facts: dict) -> str:
+    """Whether a larger model reaches the best of the study's judges over all arms."""
+    index = found["youden"]
+    larger = index[list(facts)].idxmax()
+    own = index.drop(list(facts)).idxmax()
+    word = "more" if index[larger] > index[own] else "less"
+    return (
+        f"The best of the larger models, {called(larger, facts)}, has an index of "
+        f"{index[larger]:.2f}, {word} than `{own}` with {index[own]:.2f}."
+    )
 
 
 def in_order(found: pd.DataFrame, facts: dict) -> pd.DataFrame:
-    """The study's judges first, from the simplest on."""
-    return found.loc[[*(name for name in judges.JUDGES if name in found.index), *facts]]
+    """The study's judges first, from the simplest on; then the larger models by size."""
+    larger = sorted(facts, key=lambda name: (facts[name]["model"], facts[name]["learns"]))
+    return found.loc[[*(name for name in judges.JUDGES if name in found.index), *larger]]
 
 
 def called(name: str, facts: dict) -> str:
