@@ -72,7 +72,7 @@ def test_the_published_number_is_found_again(tables, arm, readout):
     value, *ends = committed(arm, readout)
     cells = whole(minus(tables[readout][arm], tables[readout]["base"]))
     assert cells.mean() == pytest.approx(value, abs=1e-4)
-    assert interval(cells) == pytest.approx(ends, abs=0.03)
+    assert_interval(cells, *ends)
 
 
 # Gains over base in nats per token, and the contrasts
