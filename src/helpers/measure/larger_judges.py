@@ -33,7 +33,7 @@ AT_MOST = 40  # pairs that show their trait, and that do not, of an arm
 THRESHOLD_FROM = 200  # pairs on which the threshold of a model as it comes is chosen
 REPLIES = ("Yes", "No")
 ZERO_SHOT, FINE_TUNED = "zero_shot", "fine_tuned"
-# One epoch: the recipe of the study's arms, on a hundredth of their trained tokens.
+# The recipe of the study's arms, but for one epoch.
 RECIPE = {"epochs": 1, "batch": 8, "learning_rate": 2e-4, "warmup": 0.05, "checkpoint_every": 10}
 SHAPE = (16, 32, 0.05)  # rank, alpha, dropout
 MAX_LENGTH = 640
