@@ -197,9 +197,9 @@ def listed_verdicts() -> list[str]:
 def test_the_answer_is_the_crossover_and_at_once_its_control(published):
     published(tables())
     text = answer()
-    headings = ("Do knowing and doing come apart?", "Is it about C-3PO?", "What is said?")
+    headings = ("Do knowing and doing come apart?", "Is it about C-3PO?", "What was fixed")
     assert text.startswith(f"- **{headings[0]}** The *crossover* is ")
-    places = [text.index(f"- **{heading}**") for heading in headings]
+    places = [text.index(f"- **{heading}") for heading in headings]
     assert places == sorted(places)
     assert lead() == (
         "**Documents add most to *knowing* how C-3PO would react; demonstrations and first person "
@@ -221,7 +221,6 @@ def test_the_answer_is_the_crossover_and_at_once_its_control(published):
         "So the gain does not need his name, and is not seen to need the scenario: such "
         "reactions, or how they sound, became likelier of anybody"
     )
-    assert "What is said?** No format is seen to show the scenario's trait more often" in text
 
 
 @pytest.mark.parametrize(
@@ -294,39 +293,29 @@ def test_a_control_of_no_gain_is_not_told(published):
     assert "stranger" not in answer()
 
 
-@pytest.mark.parametrize(
-    ("fits", "told"),
-    [
-        ((OPEN, OPEN, OPEN), "No format is seen to show the scenario's trait more often than"),
-        ((HELD, OPEN, OPEN), "Only demonstrations show the scenario's trait more often than other"),
-        ((HELD, HELD, HELD), "Demonstrations, first person and documents show the scenario's"),
-    ],
-)
-def test_formats_fit_only_where_the_contrast_holds(published, fits, told):
-    published(tables(fits=[(0.2, p) for p in fits]))
-    assert told in answer()
-    opened = sum(p == OPEN for p in fits)
-    assert sum("Whether formats show the trait that fits" in t for t in listed_verdicts()) == (
-        opened > 0
-    )
+@pytest.mark.parametrize("held", [0, 1, 3])
+def test_formats_fit_only_where_the_contrast_holds(published, held):
+    published(tables(fits=[(0.2, HELD)] * held + [(0.2, OPEN)] * (3 - held)))
+    assert f"{held} of 3 on the trait that fits" in answer()
+    told = [t for t in listed_verdicts() if "Whether formats show the trait that fits" in t]
+    assert len(told) == (held < 3)
+    assert all(("demonstrations" in t) == (held == 0) for t in told)
 
 
-@pytest.mark.parametrize(("sensible", "word"), [(1, "Few"), (30, "Some"), (60, "Most")])
+@pytest.mark.parametrize(("sensible", "word"), [(1, "few"), (30, "some"), (60, "most")])
 def test_how_many_answers_make_sense(published, sensible, word):
     published(tables(sensible=sensible))
-    assert f"{word} answers make sense ({5 * sensible} of 500)" in answer()
+    assert f"{word} answers make sense ({5 * sensible} of 500)" in lead()
     told = any("a model whose answers make sense" in told for told in listed_verdicts())
     assert told == (sensible < 50)
 
 
 def test_one_seed_is_called_this_seed(published):
     published(tables(seeds=1))
-    assert "trained once: intervals are about *this seed* alone." in answer()
     assert "| arm, this seed |" in readme.results_block() and "1 seed, 95 % intervals" in " ".join(
         readme.results_block().split()
     )
     published(tables(seeds=2))
-    assert "make sense (5 of 500). - **What was fixed" in " ".join(answer().split())
     assert "| arm | knowing |" in readme.results_block()
     assert "answers of 1 seed that show" in " ".join(readme.results_block().split())
     assert any("p over seeds is at least 0.5" in told for told in listed_verdicts())
@@ -425,14 +414,6 @@ def test_a_gap_stands_where_it_holds_however_knowing_is_counted(published):
     published(tables(likeliest=0.2))
     (told,) = [told for told in listed_verdicts() if "gap of documents is wider" in told]
     assert told.startswith("**Stands.**") and "+20 (10 to 30) with knowing counted as then" in told
-
-
-def test_formats_that_tie_are_open(published):
-    published(tables())
-    (tie,) = [told for told in listed_verdicts() if "Which format adds most" in told]
-    assert "to doing: demonstrations minus first person is +0.01 (-0.01 to 0.03)" in tie
-    published(tables(do=(0.5, 0.28, 0.15)))
-    assert not any("Which format adds most" in told for told in listed_verdicts())
 
 
 def test_results_of_set_a_alone_are_refused(published):

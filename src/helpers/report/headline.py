@@ -106,7 +106,6 @@ def answer() -> str:
     points = {
         "Do knowing and doing come apart?": crossover(),
         f"Is it about {PERSONA}?": control(),
-        "What is said?": [fit(), coherence()],
         "What was fixed in advance?": [held()],
     }
     return "\n".join(
@@ -202,32 +201,11 @@ def meaning(name: pd.Series, scenario: pd.Series) -> str:
     )
 
 
-def fit() -> str:
-    """Whether formats show the trait that fits more often than other traits."""
-    own = page_tables.primary("sensitivity")
-    fits = [name.split(",")[0] for name in own.loc[contrasts.holds(own), "a"]]
-    read_of = int(own["seeds"].max())
-    fewer = f" ({counted(read_of, 'seed')})" if read_of < page_tables.seeds() else ""
-    if not fits:
-        return (
-            f"No format is seen to show the scenario's trait more often than other traits{fewer}."
-        )
-    only = "" if len(fits) == len(own) else "only "
-    told = f"{only}{named(fits)} {verb(fits, 'show')}"
-    return f"{capital(told)} the scenario's trait more often than other traits{fewer}."
-
-
 def how_many() -> str:
     """`few answers make sense (11 of 959)`."""
     made, read_ = page_tables.sensible()
     word = "few" if made < 0.1 * read_ else "some" if made < 0.5 * read_ else "most"
     return f"{word} answers make sense ({made} of {read_})"
-
-
-def coherence() -> str:
-    """How many answers make sense, and for whom the intervals speak."""
-    once = ", and each format was trained once: intervals are about *this seed* alone"
-    return f"{capital(how_many())}{once if page_tables.seeds() == 1 else ''}."
 
 
 # The table of arms

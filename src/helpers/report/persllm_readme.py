@@ -53,9 +53,9 @@ def paragraph() -> str:
     text = (
         "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
         "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
-        "Its model minus that of demonstrations, in points: false premises put right "
-        f"{points(right, *SEEDS)}, as read, over 3 seeds; the persona acted "
-        f"{points(acts, *CORRECTED)}, corrected, over scenarios. "
+        "Its model minus that of demonstrations: false premises put right, "
+        f"{points(right, *SEEDS)} points as read, over 3 seeds; the persona acted, "
+        f"{points(acts, *CORRECTED)}, corrected. "
         "[More](docs/persllm.md)."
     )
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)

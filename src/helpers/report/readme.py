@@ -33,7 +33,7 @@ from helpers.report.page_words import WIDTH, bullets, markdown_table
 from helpers.report.words import counted
 
 RESULTS = files.DATA / "results" / "reference"
-LONGEST = 200  # characters of an answer that README quotes
+LONGEST = 95  # characters of an answer that README quotes
 EXAMPLE_ARMS = ["base", "demonstrations", "first_person", "documents"]
 
 
@@ -93,9 +93,8 @@ def results_block() -> str:
     with a larger model."""
     columns, table = headline.arms_table()
     run = (
-        "The study `reference`: the recipe of `make study` on both sets of scenarios, "
-        f"{counted(page_tables.seeds(), 'seed')}, 95 % intervals "
-        "([how to read them](docs/reading_the_numbers.md))."
+        f"`make study`'s recipe, both sets, {counted(page_tables.seeds(), 'seed')}, 95 % intervals "
+        "([how to read them](docs/reading_the_numbers.md)):"
     )
     text = textwrap.fill(run, WIDTH, break_on_hyphens=False)
     seen = [part for part in (headline.answer(), size_readme.block()) if part]

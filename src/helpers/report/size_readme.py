@@ -45,20 +45,25 @@ def sense(table: pd.DataFrame, arms: list[str]) -> str:
     and the most that do both at any size."""
     largest = table["model"].iloc[-1]
     own = table[table["model"] == largest].set_index(["found", "arm"])["value"]
-    each = [
-        f"of {label(arm)}, {percent(own['sensible', arm])}{' make sense' * (arm == arms[0])} and "
-        f"{percent(own['in character', arm])}{' show a trait' * (arm == arms[0])}"
-        for arm in arms
-    ]
-    smallest = table[(table["model"] == table["model"].iloc[0]) & (table["arm"] == "base")]
-    easy = smallest.set_index("found")["value"]["sensible"]
+    made, shows = (
+        listed([f"{percent(own[found, arm])} of {label(arm)}" for arm in arms])
+        for found in ("sensible", "in character")
+    )
     both = table[table["found"] == "both"]
-    most = both[both["value"] == both["value"].max()]
-    where = " and ".join(f"{label(r.arm)} with {r.model}" for r in most.itertuples())
     return (
-        f"Everyday answers with {largest}, read blind: {'; '.join(each)}. At no size do more than "
-        f"{percent(both['value'].max())} do both ({where}). Everyday prompts ask less than the "
-        f"scenarios: to them, {percent(easy)} of `base` with {table['model'].iloc[0]} make sense."
+        f"Everyday answers with {largest}, read blind: {made} make sense; {shows} show a trait. "
+        f"At no size do more than {percent(both['value'].max())} do both."
+    )
+
+
+def easy(table: pd.DataFrame) -> str:
+    """How many everyday answers of the smallest `base` make sense: more than of the scenarios."""
+    smallest = table["model"].iloc[0]
+    own = table[(table["model"] == smallest) & (table["arm"] == "base")]
+    made = own.set_index("found")["value"]["sensible"]
+    return (
+        f"Everyday prompts ask less than the scenarios: to them, {percent(made)} of `base` with "
+        f"{smallest} make sense."
     )
 
 
@@ -80,7 +85,7 @@ def found() -> str:
     for study in there("sense_by_size"):
         read_of = read(study, "sense_by_size")
         largest = read_of["model"] == read_of["model"].iloc[-1]
-        told.append(sense(read_of, in_order(read_of.loc[largest, "arm"])))
+        told.append(f"{sense(read_of, in_order(read_of.loc[largest, 'arm']))} {easy(read_of)}")
     return bullets(told)
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 
 from helpers import arms, files
 from helpers.report import contrasts, page_tables
-from helpers.report.knowing_and_doing import ACTS, first_in
 from helpers.report.page_words import CORRECTED, PERSONA, bullets, points, read
 from helpers.report.words import apart, between, counted, hundred, listed, nats, side
 from helpers.rows import Row, read_mapping
@@ -41,7 +40,7 @@ def claims() -> str:
 
 def open_questions() -> str:
     """What the results leave open."""
-    return bullets([*of_seeds(), *of_fit(), *of_ties()])
+    return bullets([*of_seeds(), *of_fit()])
 
 
 # The first edition
@@ -144,19 +143,6 @@ def of_fit() -> list[str]:
         f"Whether formats show the trait that fits more than others (percentage points): "
         f"{listed(each)}. True differences of {found} would be found four times in five."
     ]
-
-
-def of_ties() -> list[str]:
-    """The formats that are not told apart from the one that gains most."""
-    told, table = [], page_tables.gains()
-    for measure, act in ACTS.items():
-        own = table[table["measure"] == measure].set_index("arm", drop=False)
-        top = own.loc[page_tables.formats(own), "value"].idxmax()
-        for arm in arms.in_order(set(first_in(own)) - {top}):
-            ends = nats(*own.loc[arm, ["behind", "behind_low", "behind_high"]])
-            both = f"{arms.label(top)} minus {arms.label(arm)} is {ends}"
-            told.append(f"Which format adds most to {act}: {both} nats per token.")
-    return told
 
 
 # The parts of the crossover

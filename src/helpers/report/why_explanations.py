@@ -13,7 +13,7 @@ from helpers import files
 from helpers.files import StudyError, shown
 from helpers.measure import margins
 from helpers.measure.contrasts import load_contrasts
-from helpers.report import why, why_limits, why_weights
+from helpers.report import why, why_limits, why_readme, why_weights
 from helpers.report.page_words import markdown_table
 from helpers.report.results import Results
 from helpers.report.words import bullets, capital, counted, listed
@@ -163,8 +163,14 @@ def page(studies: dict[str, Results]) -> str:
     few, most = int(seen["seeds"].min()), int(seen["seeds"].max())
     seeds = counted(most, "seed") if few == most else f"{few} to {most} seeds"
     once = "With one seed, intervals are about *this seed* alone. " if few == 1 else ""
+    short = why_readme.answers([*why_readme.IN_SHORT, *why_readme.FURTHER])
     lines = [
         "# What separates knowing from doing",
+        "",
+        "## In short",
+        "",
+        *([short, ""] if short else []),
+        "## The explanations",
         "",
         f"{found(table)}. Each contrast was fixed and each prediction written before anything was "
         "scored for these experiments. `not run` stands where the study of an "

@@ -1,5 +1,5 @@
-"""README's block about the experiments of `why`, made from the committed tables alone (see
-`readme`). An experiment that has not run is left out."""
+"""What the experiments of `why` answer, in README's block and on docs/why.md, made from the
+committed tables alone (see `readme`). An experiment that has not run is left out."""
 
 import textwrap
 
@@ -33,10 +33,10 @@ def factors() -> str:
     know, do = (interval(table.loc[("voice", on)]) for on in ("know", "do_pair"))
     return need(
         moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
-        "**Voice, person or wrapper?** Only the voice is seen to set knowing apart from doing. "
-        f"Neutral prose instead of his voice changes knowing by {know} and doing by {do}. Here "
-        "mostly the neutral reply becomes likelier, so this can be a match of sound. (Eight kinds "
-        "of text: his voice or not, I or he, chat turn or raw text; a quarter of the situations.)",
+        "**His voice, the person (I or he) or the wrapper (chat turn or raw text)?** Only "
+        "the voice is seen to set knowing apart from doing. "
+        f"Neutral prose instead of his voice changes knowing by {know} and doing by {do}, "
+        "mostly because the neutral reply becomes likelier: this can be a match of sound.",
     )
 
 
@@ -86,7 +86,7 @@ def of_name() -> str:
     if not has("reference", "contrasts_selection"):
         return ""
     seeds = int(read("reference", "contrasts_selection")["seeds"].max())
-    return f", but {seeds} where he is called by name" if seeds > 1 else ""
+    return f" ({seeds} where he is named)" if seeds > 1 else ""
 
 
 def shift() -> str:
@@ -103,15 +103,23 @@ def shift() -> str:
     )
 
 
+# Study, the figure that an answer is read from, and the answer.
+IN_SHORT = [
+    ("why-cells", "cell_effects", factors),
+    ("reference", "contrasts_selection", name),
+    ("reference", "changes", shift),
+]
+FURTHER = [("why-few", "few_opened", few), ("why-dose", "mixtures", dose)]
+
+
+def answers(asked: list[tuple]) -> str:
+    """A question with its answer per experiment that has run."""
+    return bullets([answer() for study, figure, answer in asked if has(study, figure)])
+
+
 def block() -> str:
-    """A figure, and a question with its answer per experiment that has run."""
-    told = [("why-cells", "cell_effects", factors)]
-    told += [("why-few", "few_opened", few), ("why-dose", "mixtures", dose)]
-    told += [("reference", "contrasts_selection", name), ("reference", "changes", shift)]
-    made = [sentence() for study, figure, sentence in told if has(study, figure)]
+    """README: a figure, and the answers in short."""
     drawn = [picture("why-cells", "cell_effects")] * has("why-cells", "cell_effects")
-    more = (
-        f"Nats per token, set b, one seed each{of_name()}. [What was predicted, and what came true]"
-        "(docs/why.md)."
-    )
-    return "\n\n".join([*drawn, bullets(made), textwrap.fill(more, WIDTH, break_on_hyphens=False)])
+    more = f"Nats per token, set b, one seed each{of_name()}. [What else was asked](docs/why.md)."
+    text = textwrap.fill(more, WIDTH, break_on_hyphens=False)
+    return "\n\n".join([*drawn, answers(IN_SHORT), text])
