@@ -32,7 +32,7 @@ LEARN, ASK = "a", "b"  # no scenario is in both sets
 AT_MOST = 40  # pairs that show their trait, and that do not, of an arm
 THRESHOLD_FROM = 200  # pairs on which the threshold of a model as it comes is chosen
 REPLIES = ("Yes", "No")
-ZERO_SHOT, FINE_TUNED = "zero_shot", "fine_tuned"
+FORMS = {False: "as it comes", True: "after learning"}  # by whether it learnt
 # The recipe of the study's arms, but for one epoch.
 RECIPE = {"epochs": 1, "batch": 8, "learning_rate": 2e-4, "warmup": 0.05, "checkpoint_every": 10}
 SHAPE = (16, 32, 0.05)  # rank, alpha, dropout
@@ -186,7 +186,7 @@ def judge(model: str, learns: bool, at_most: int = AT_MOST) -> tuple[pd.DataFram
     if not learns:
         seen = probabilities(lm, tokenizer, questions(learnt, card))
         least = threshold(seen, learnt["label"].to_numpy())
-    name = f"{model} {FINE_TUNED if learns else ZERO_SHOT}"
+    name = f"{model} {FORMS[learns]}"
     facts = {"model": model, "learns": learns, "threshold": least, "learnt_from": len(learnt)}
     facts |= {"asked": len(asked), "seconds_a_pair": seconds}
     facts |= {"seconds_learning": learning} if learns else {}

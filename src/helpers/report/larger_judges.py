@@ -12,7 +12,6 @@ from helpers.report.page_words import WIDTH, markdown_table
 COMMAND = ".env/bin/python -m helpers.measure.larger_judges"
 PAIR = ["arm", "label_id", "trait"]
 LEAST = 10  # pairs that show their trait, below which an arm has no index of its own
-FORMS = {False: "as it comes", True: "after learning"}
 
 
 def judged(every: pd.DataFrame, rows: pd.DataFrame, facts: dict) -> pd.DataFrame:
@@ -87,4 +86,4 @@ def in_order(found: pd.DataFrame, facts: dict) -> pd.DataFrame:
 def called(name: str, facts: dict) -> str:
     if name not in facts:
         return name
-    return f"`{facts[name]['model']}`, {FORMS[facts[name]['learns']]}"
+    return f"`{facts[name]['model']}`, {larger_judges.FORMS[facts[name]['learns']]}"
