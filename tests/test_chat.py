@@ -359,7 +359,7 @@ def test_a_card_has_the_numbers_of_the_study_that_measured_its_adapter(
         assert told == [share_read(study, name, *what) for what in wanted]
     told = " ".join(text.split())
     assert "24 scenarios of set b" in told and "both sets, 48 scenarios" in told
-    assert "asked about a stranger instead of C-3PO, it gains 0.1" in told and " less (" in told
+    assert "the gain in knowing is 0.1" in told and " smaller (" in told
     assert "the gain is not about" not in told  # a fifth is made to hang on the name
     once = len(seeds) == 1
     assert ("| arm, this seed |" in told) == ("nothing about other seeds." in told) == once
@@ -381,20 +381,22 @@ def test_a_study_of_set_a_alone_measures_no_card(made, run, data, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("value", "half", "gain", "told"),
+    ("value", "half", "gain", "told", "anybody"),
     [
-        (-0.04, 0.02, 0.4, "gains 0.04 more (0.02 to 0.06) in knowing. So it is not shown"),
-        (0.0, 0.02, 0.4, "as is seen (+0.00, -0.02 to 0.02) in knowing. So it is not shown"),
-        (0.0, 0.3, 0.4, "as far as is seen (+0.00, -0.30 to 0.30) in knowing."),
-        (0.2, 0.02, 0.4, "gains 0.20 less (0.18 to 0.22) in knowing."),
-        (0.0, 0.02, 0.01, ""),
+        (-0.04, 0.02, 0.4, "is 0.04 larger (0.02 to 0.06) when a stranger is named", True),
+        (0.0, 0.02, 0.4, "is not seen to change (+0.00, -0.02 to 0.02) when a stranger", True),
+        (0.0, 0.3, 0.4, "is not seen to change (+0.00, -0.30 to 0.30) when a stranger", False),
+        (0.2, 0.02, 0.4, "is 0.20 smaller (0.18 to 0.22) when a stranger is named", False),
+        (0.0, 0.02, 0.01, "", False),
     ],
 )
-def test_a_card_says_that_a_gain_is_about_anybody_where_it_is_seen(value, half, gain, told):
+def test_a_card_says_that_a_gain_is_about_anybody_where_it_is_seen(
+    value, half, gain, told, anybody
+):
     ends = {"low": value - half, "high": value + half, "gain_low": gain - 0.05}
     said = cards.of_a_stranger(pd.Series(ends | {"value": value, "gain": gain}), "C-3PO")
     assert told in said and bool(told) == bool(said)
-    assert ("not shown to be knowledge of C-3PO" in said) == ("not shown" in told)
+    assert ("not shown to be knowledge of C-3PO" in said) == anybody
 
 
 @pytest.mark.parametrize("arm", ["demonstrations", "first_person", "documents"])

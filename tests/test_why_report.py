@@ -454,5 +454,5 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
 def test_readme_leaves_out_an_experiment_that_has_not_run(monkeypatch):
     monkeypatch.setattr(why_readme, "has", lambda study, _: study == "reference")
     told = why_readme.block()
-    assert told.startswith("- **Is the persona there") and "eight cells" not in told
+    assert told.startswith("- **Does his name call him up") and "eight cells" not in told
     assert "![" not in told

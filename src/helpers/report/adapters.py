@@ -309,8 +309,8 @@ def of_a_stranger(left: pd.Series, name: str) -> str:
     anybody = page_tables.is_about_anybody(left)
     so = f" So it is not shown to be knowledge of {name}." if anybody else ""
     return (
-        f"Over both sets, asked about a stranger instead of {name}, it gains "
-        f"{beside(left)} in knowing.{so}"
+        f"Over both sets, the gain in knowing {beside(left)} when a stranger is named instead of "
+        f"{name}.{so}"
     )
 
 

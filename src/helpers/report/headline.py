@@ -1,4 +1,4 @@
-"""README's answer, picture and table of arms: what training adds to knowing and to doing on set b,
+"""README's answer, picture and table of arms: what each arm gains in knowing and doing on set b,
 what of it hangs on the persona's name, and what the answers show as they were read.
 
 The numbers choose the words, so that no sentence says more than the tables behind the figures bear.
@@ -37,10 +37,10 @@ from helpers.report.words import (
 
 KINDS = {  # of the primary contrasts
     "crossover": "the crossover",
-    "gap_beyond_base": "the [gap](docs/limits.md) between knowing and showing",
-    "sensitivity": "the trait that fits",
+    "gap_beyond_base": "the gap of knowing and showing ([as counted](docs/limits.md))",
+    "sensitivity": "showing the trait that fits",
 }
-PICTURE = "![What training adds to knowing and to doing](figures/reference/know_and_do.png)"
+PICTURE = "![What each arm gains in knowing and in doing](figures/reference/know_and_do.png)"
 
 
 # The answer
@@ -73,7 +73,7 @@ def but() -> str:
         more = "even more" if row["high"] < 0 else "as much"
         return (
             f"Yet {arms.label(row.name)} {verb([row.name], 'add')} {more} to the same reactions "
-            "when the question names a stranger. So this is not shown to be knowledge of "
+            "when the question names a stranger. So that gain is not shown to be knowledge of "
             f"{PERSONA}."
         )
     if row["low"] > 0:
@@ -165,8 +165,8 @@ def control() -> list[str]:
     exceptions = [f"{nats(own.loc[arm, 'value'])} in {arms.label(arm)}" for arm in other]
     label = arms.label(top)
     return [
-        f"Over both sets, {label} {verb([top], 'gain')} {beside(name)} when a stranger is named "
-        f"instead of {PERSONA}, and {beside(scenario)} under another scenario.",
+        f"Over both sets, the gain of {label} {beside(name)} when a stranger is named instead of "
+        f"{PERSONA}, and {beside(scenario)} under another scenario.",
         meaning(name, scenario),
         *(
             [f"Something hangs on the name in other formats: {listed(exceptions)}."]
@@ -205,7 +205,8 @@ def how_many() -> str:
     """`few answers make sense (11 of 959)`."""
     made, read_ = page_tables.sensible()
     word = "few" if made < 0.1 * read_ else "some" if made < 0.5 * read_ else "most"
-    return f"{word} answers make sense ({made} of {read_})"
+    own = page_tables.sense().query("arm == 'base' and coherence == 'sensible'")["answers"]
+    return f"{word} answers make sense ({made} of {read_}, of these {int(own.sum())} of `base`)"
 
 
 # The table of arms

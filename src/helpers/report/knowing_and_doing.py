@@ -19,7 +19,7 @@ from helpers.report.results import Results, of_arms
 from helpers.report.words import between, capital, counted, listed, named, nats, verb
 
 ACTS = {KNOW: "knowing", DO: "doing"}
-SHAPES = {KNOW: ("o", -0.17, "knows"), DO: ("s", 0.17, "does")}
+SHAPES = {KNOW: ("o", -0.17), DO: ("s", 0.17)}
 SETS = {"a": "set a", "b": "set b", "both": "both sets"}
 # The arm whose lead in knowing over other formats is held against its lead in doing.
 LEADER = "documents"
@@ -163,14 +163,21 @@ def draw_know_and_do(gains: pd.DataFrame, crossings: pd.DataFrame, study, folder
 def pairs_panel(ax, gains: pd.DataFrame) -> None:
     """A row per arm: a disc for the gain in knowing, a square for the gain in doing."""
     names = table_of_arms.in_order(gains["arm"])
-    for measure, (shape, down, word) in SHAPES.items():
+    for measure, (shape, down) in SHAPES.items():
         own = gains[gains["measure"] == measure].set_index("arm").reindex(names)
         panels.arm_dots(ax, own, "value", down=down, shape=shape)
         for place, (arm, row) in enumerate(own.iterrows()):
-            ax.annotate(word, (row["high"], place + down), (5, 0), va="center", fontsize=8.5,
-                        textcoords="offset points", color=COLOURS[arm])  # fmt: skip
+            ax.annotate(
+                ACTS[measure],
+                (row["high"], place + down),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+                color=COLOURS[arm],
+            )
     ax.axvline(0, color=DARK, lw=1)
-    ax.set(title="what training adds", xlabel="gain over base (nats per token)")
+    ax.set(title="what each arm gains", xlabel="gain over base (nats per token)")
     ax.margins(x=0.16)
     panels.signed(ax.xaxis)
     panels.arm_rows(ax, names)

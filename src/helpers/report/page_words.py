@@ -50,15 +50,13 @@ def percents(table: pd.DataFrame, arm: str, value: str) -> str:
 
 
 def beside(row: pd.Series) -> str:
-    """The gain under a control beside the gain as asked, in nats per token: `0.04 more (0.01 to
-    0.06)`."""
+    """What a gain becomes under a control, in nats per token: `is 0.04 larger (0.01 to 0.06)`."""
     value, low, high = row["value"], row["low"], row["high"]
     if side(low, high) > 0:
-        return f"{value:.2f} less ({low:.2f} to {high:.2f})"
-    more = f"{-value:.2f} more ({-high:.2f} to {-low:.2f})"
+        return f"is {value:.2f} smaller ({low:.2f} to {high:.2f})"
     if side(low, high) < 0:
-        return more
-    return f"as much, as far as is seen ({0 - value:+.2f}, {0 - high:.2f} to {0 - low:.2f})"
+        return f"is {-value:.2f} larger ({-high:.2f} to {-low:.2f})"
+    return f"is not seen to change ({0 - value:+.2f}, {0 - high:.2f} to {0 - low:.2f})"
 
 
 def need(holds: bool, sentence: str) -> str:

@@ -53,9 +53,9 @@ def paragraph() -> str:
     text = (
         "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
         "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
-        "Its model minus that of demonstrations: false premises put right, "
-        f"{points(right, *SEEDS)} points as read, over 3 seeds; the persona acted, "
-        f"{points(acts, *CORRECTED)}, corrected. "
+        f"Against demonstrations: {points(right, *SEEDS)} points in false premises "
+        f"put right (as read, over 3 seeds) and {points(acts, *CORRECTED)} in answers that act the "
+        "persona (corrected). "
         "[More](docs/persllm.md)."
     )
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)

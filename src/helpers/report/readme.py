@@ -93,8 +93,9 @@ def results_block() -> str:
     with a larger model."""
     columns, table = headline.arms_table()
     run = (
-        f"`make study`'s recipe, both sets, {counted(page_tables.seeds(), 'seed')}, 95 % intervals "
-        "([how to read them](docs/reading_the_numbers.md)):"
+        "Study `reference`: `make study` on both sets, "
+        f"{counted(page_tables.seeds(), 'seed')}, 95 % intervals "
+        "([reading them](docs/reading_the_numbers.md)):"
     )
     text = textwrap.fill(run, WIDTH, break_on_hyphens=False)
     seen = [part for part in (headline.answer(), size_readme.block()) if part]

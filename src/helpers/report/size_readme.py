@@ -37,7 +37,10 @@ def name(table: pd.DataFrame) -> str:
     """How much of the documents' gain in knowing hangs on the persona's name, size by size."""
     own = table[table["arm"] == "documents"]
     told = [f"{interval(row)} of {nats(row.gain)} with {row.model}" for row in own.itertuples()]
-    return f"Of what documents gain in knowing, this hangs on his name: {listed(told)}."
+    return (
+        "The gain of documents in knowing with his name minus that with a stranger's: "
+        f"{listed(told)}."
+    )
 
 
 def sense(table: pd.DataFrame, arms: list[str]) -> str:
@@ -52,7 +55,7 @@ def sense(table: pd.DataFrame, arms: list[str]) -> str:
     both = table[table["found"] == "both"]
     return (
         f"Everyday answers with {largest}, read blind: {made} make sense; {shows} show a trait. "
-        f"At no size do more than {percent(both['value'].max())} do both."
+        f"No arm of any size does both in more than {percent(both['value'].max())}."
     )
 
 

@@ -114,18 +114,17 @@ def of_seeds() -> list[str]:
     """Whether another training, or a model that makes sense, would give the same."""
     n, (made, answers) = page_tables.seeds(), page_tables.sensible()
     least = 2 / 2**n  # the smallest p of the test over seeds
-    others = []
+    told = []
     if n == 1:
-        others.append("another training")
+        told.append("Whether another training gives the same.")
     elif least > contrasts.LEVEL:
-        others.append(f"other trainings (with {counted(n, 'seed')}, p over seeds is at least ")
-        others[-1] += f"{least:.2g})"
+        told.append(
+            f"Whether other trainings give the same: with {counted(n, 'seed')}, p over seeds is at "
+            f"least {least:.2g}."
+        )
     if made < answers / 2:
-        others.append("all three epochs with a model whose answers make sense")
-    if not others:
-        return []
-    gives = "give" if n > 1 and least > contrasts.LEVEL and len(others) == 1 else "gives"
-    return [f"Whether {' or '.join(others)} {gives} the same."]
+        told.append("Whether a model whose answers make sense gives the same after three epochs.")
+    return told
 
 
 def of_fit() -> list[str]:

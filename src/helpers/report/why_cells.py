@@ -20,6 +20,7 @@ TURNED = {  # what an effect above zero says
     "person": "the third person rather than the first",
     "wrapper": "raw text rather than a chat turn",
 }
+ROWS = {"voice": "neutral, not his voice", "person": "he, not I", "wrapper": "raw, not chat"}
 
 
 def cell_gains(margins: pd.DataFrame) -> pd.DataFrame:
@@ -63,6 +64,7 @@ def draw_effects(table: pd.DataFrame, study: Results, folder: Path):
     for ax, (on, title) in zip(axes, READOUTS.items(), strict=True):
         own = table[table["on"] == on].set_index("effect").reindex(names)
         panels.told_dots(ax, own, "value")
+        ax.set_yticks(range(len(names)), [ROWS.get(name, name) for name in names])
         ax.set(title=title, xlabel="effect (nats per token)")
         panels.signed(ax.xaxis)
     fig.tight_layout()

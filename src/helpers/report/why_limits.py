@@ -64,10 +64,10 @@ def of_cells(study: Results) -> list[str]:
     return [
         "**Voice.** Both predictions rest on one effect, that of the voice on doing; its effect on "
         f"knowing is {added['voice', margins.KNOW]}. The two replies of a pair differ in voice, "
-        "and the four options of knowing do not, so that an effect of sound must show as a "
-        "crossover. Neutral prose rather than his voice makes the neutral reply likelier by "
-        f"{likelier['neutral']} and the reply in character by {likelier['in character']}: either "
-        "voice may favour its own sound",
+        "and the four options of knowing do not, so that a mere effect of sound would also "
+        "appear as a crossover. Neutral prose rather than his voice makes the neutral reply "
+        f"likelier by {likelier['neutral']} and the reply in character by "
+        f"{likelier['in character']}: either voice may favour its own sound",
         "**Person.** *He* comes with his name, and *I* without. *He* rather than *I* adds "
         f"{added['person', margins.KNOW]} to knowing and {added['person', margins.DO]} to doing. "
         "The effect on knowing, which the explanation is about too, was no prediction",
@@ -121,8 +121,8 @@ def of_name(released: pd.DataFrame) -> list[str]:
     own = released[released["on"] == "do_pair"].set_index("arm")
     each = [f"{interval(own.loc[arm])} in {arm}" for arm in ("documents", "demonstrations")]
     return [
-        "**The name.** That it adds more to acting in documents than in demonstrations can hold "
-        "merely because it lowers acting in demonstrations. Beyond base, it adds "
+        "**The name.** That it adds more to acting in documents than in demonstrations may hold "
+        "only because it lowers acting after demonstrations. Beyond base, it adds "
         f"{listed(each)}"
     ]
 

@@ -33,10 +33,10 @@ def factors() -> str:
     know, do = (interval(table.loc[("voice", on)]) for on in ("know", "do_pair"))
     return need(
         moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
-        "**His voice, the person (I or he) or the wrapper (chat turn or raw text)?** Only "
-        "the voice is seen to set knowing apart from doing. "
-        f"Neutral prose instead of his voice changes knowing by {know} and doing by {do}, "
-        "mostly because the neutral reply becomes likelier: this can be a match of sound.",
+        "**Voice, person (I, he) or wrapper (chat turn, raw text)?** By itself, only his voice is "
+        "seen to set knowing apart from doing (with a quarter of the situations). Neutral prose "
+        f"instead of his voice changes knowing by {know} and doing by {do}, mostly because the "
+        "neutral reply becomes likelier: this can be a match of sound.",
     )
 
 
@@ -74,10 +74,10 @@ def name() -> str:
     """What the persona's name as the system prompt does to the model of documents."""
     row = read("reference", "contrasts_selection").set_index("contrast")
     row = row.loc["name_releases_documents"]
-    acts = {"holds": "acts more", "open": "is not seen to act more", "reversed": "acts less"}
+    acts = {"holds": "gains more", "open": "is not seen to gain more", "reversed": "gains less"}
     return (
-        '**Is the persona there and not called?** Told "You are C-3PO.", the model of documents '
-        f"{acts[row['verdict']]} ({interval(row)})."
+        '**Does his name call him up?** Told "You are C-3PO.", the model of documents '
+        f"{acts[row['verdict']]} in doing than `base` does when told the same ({interval(row)})."
     )
 
 
