@@ -202,6 +202,20 @@ def test_a_wrong_reading_is_refused_and_nothing_is_written(
     assert not labels.label_folder("c3po").exists()
 
 
+def test_readings_of_other_results_are_refused_and_nothing_is_written(
+    monkeypatch, results, tmp_path, data
+):
+    folder = tmp_path / "a"
+    drawn(monkeypatch, results, folder)
+    read(folder, "ann", 1)
+    other = answers()
+    other["answer"] = "Another answer, of a model that was trained anew: " + other["answer"]
+    other.to_parquet(results / "answers.parquet")
+    with pytest.raises(SystemExit, match="12 of 12 texts that were read are no answers of these"):
+        run(monkeypatch, "collect", results, folder, "ann")
+    assert not labels.label_folder("c3po").exists()
+
+
 def test_a_doubled_a_missing_and_a_wrongly_valued_answer_are_refused(
     monkeypatch, results, tmp_path, data
 ):

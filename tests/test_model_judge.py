@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from helpers import server as servers
 from helpers.corpus import personas
 from helpers.files import read_jsonl
 from helpers.measure import markers, model_judge
@@ -145,6 +146,18 @@ def test_likeness_corrections_and_ranks_leave_out_what_cannot_be_scored(server, 
     assert model_judge.rankings(asked, SETTINGS, tmp_path / "c.jsonl").isna().all()
     prompts = [body["messages"][0]["content"] for body in server]
     assert sum("The target answer:\nT." in text for text in prompts) == 4
+
+
+def test_a_ranking_that_the_server_refuses_is_no_rank(monkeypatch, tmp_path):
+    def refused(*_, **__):
+        raise servers.FilteredError("filtered")
+
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(model_judge, "complete", refused)
+    asked = pd.DataFrame({"question": "Q?", "target": "T.", "answer": ["Yes.", "No."]})
+    asked = asked.assign(seed=0, item="i", sample=0, arm=["base", "documents"])
+    for _ in range(2):  # also where it is read again
+        assert model_judge.rankings(asked, SETTINGS, tmp_path / "a.jsonl").isna().all()
 
 
 @pytest.mark.parametrize(

@@ -78,3 +78,17 @@ def test_a_model_without_a_template_is_given_one_as_the_page_says(
     code, output = plan_with(copy, "~/gone")
     assert code != 0 and output.count("\n") == 1
     assert "field 'model': there is no folder '~/gone'" in output
+
+
+def test_a_folder_that_was_saved_again_is_another_model(tmp_path):
+    for name in ("model.safetensors", "config.json", "chat_template.jinja", "notes.md"):
+        (tmp_path / name).write_text(name)
+    found, hashes = [path.name for path in pretrained.model_files(str(tmp_path))], set()
+    assert found == ["chat_template.jinja", "config.json", "model.safetensors"]
+    for name in ("notes.md", *found):  # notes are no part of the model
+        (tmp_path / name).write_text("changed")
+        pretrained.model_hash.cache_clear()
+        hashes.add(pretrained.model_hash(str(tmp_path)))
+    assert len(hashes) == 4 and all(one.startswith("sha256:") for one in hashes)
+    assert pretrained.model_hash("someone/some-model") == "someone/some-model"
+    assert pretrained.model_files("embedded") == pretrained.model_files("someone/some-model") == []

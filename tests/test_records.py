@@ -147,16 +147,6 @@ def test_the_log_of_a_committed_adapter_is_that_of_its_training(arm):
     pd.testing.assert_frame_equal(pd.read_csv(folder / "log.csv"), own)
 
 
-def test_only_adapters_of_the_other_study_share_its_training_records():
-    record = read_json(ROOT / "data" / "results" / "reference" / "record.json")
-    name = "demonstrations/seed0"
-    answered = {name: record["arms"][name], "documents/seed0": {"adapter": "another"}}
-    borrowing = study.load_study("persllm")
-    made = {"training": {}, "arms": answered}
-    assert set(recipe.training_records(borrowing, made)) == {name}
-    assert recipe.training_records(replace(borrowing, adapters_from=""), made) == {}
-
-
 # Arms of one study are made alike
 
 SETTINGS = {"arm": "x", "seed": 0, "top_p": 0.9}

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from helpers import files
 from helpers.files import StudyError
 from helpers.model import base, weights
 
@@ -156,7 +157,8 @@ def stopping(monkeypatch):
 
 def test_a_stopped_scoring_goes_on_with_the_change_that_it_was_at(trained, stopping, tmp_path):
     folders = dict(zip(("documents", "demonstrations"), trained, strict=True))
-    asked = "", None, folders, [-1.0], EXAMPLES, [{"item": "a"}, {"item": "b"}]
+    options = [{"item": "a", "options": ["x"]}, {"item": "b", "options": ["y"]}]
+    asked = "", None, folders, [-1.0], EXAMPLES, options
     stopping += range(9)
     whole = weights.score_changed(*asked, {"code": "x"}, tmp_path / "whole.jsonl")
     assert len(whole) == 18 and not stopping and set(whole[0]) == {"arm", "item", "nll"}
@@ -168,6 +170,10 @@ def test_a_stopped_scoring_goes_on_with_the_change_that_it_was_at(trained, stopp
         stopping += range(9 - first)
         assert weights.score_changed(*asked, {"code": "x"}, kept) == whole and not stopping
     assert weights.score_changed(*asked, {"code": "x"}, kept) == whole  # nothing is scored again
+    rows = files.read_jsonl(kept)
+    files.write_jsonl(kept, rows[:-1])  # the last change was cut off within its rows
+    stopping += [1]
+    assert weights.score_changed(*asked, {"code": "x"}, kept) == whole and not stopping
     with pytest.raises(KeyboardInterrupt):
         weights.score_changed(*asked, {"code": "other"}, kept)
     assert kept.read_text() == ""

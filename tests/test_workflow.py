@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from copies import jobs_of, run
+from nbclient.exceptions import DeadKernelError
 
 from helpers import arms, records, repository, sources
 from helpers.files import ROOT, StudyError, adapter_folder, lock, read_json, write_json
@@ -22,8 +23,11 @@ from helpers.measure import gather
 sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
+import inputs
 import plan
 import publishing
+import redraw
+import run as runs
 import steps
 import study
 
@@ -256,8 +260,10 @@ def test_the_largest_of_the_studies_of_sizes_compares_them(tmp_path, monkeypatch
     for folder in own[2]["smaller_results"]:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "record.json").write_text("{}")
+    chain.refuse_missing_others(ladder[2])
+    monkeypatch.setattr(inputs, "ROOT", tmp_path)
     with pytest.raises(StudyError, match="'readings': .*size-135m/by_claude has no batch"):
-        chain.refuse_missing_others(ladder[2])
+        inputs.check_inputs(ladder[2])
 
 
 # Adapters of another study
@@ -307,6 +313,59 @@ def test_a_taken_adapter_comes_with_its_records_and_its_chapter(tmp_path, monkey
     assert log.read_text() == executed.read_text()
 
 
+def test_a_process_that_was_killed_is_told_with_a_remedy(tmp_path, monkeypatch):
+    def killed(*_, **__):
+        raise DeadKernelError("Kernel died")
+
+    monkeypatch.setattr("papermill.execute_notebook", killed)
+    with pytest.raises(StudyError, match="for want of memory. Take a smaller `batch`"):
+        steps.run_notebook("formats/01_corpus", {}, tmp_path / "log.ipynb")
+
+
+@pytest.mark.parametrize("option", ["-n", "-np", "-pn", "--dry-run", "--dryrun"])
+def test_a_plan_is_known_by_its_option(option):
+    assert runs.DRY.fullmatch(option)
+    assert not any(map(runs.DRY.fullmatch, ("--cores", "-j", "-j2", "--nolock", "answer", "-p")))
+
+
+def test_a_study_that_is_not_published_is_not_redrawn():
+    with pytest.raises(StudyError, match="'quick' is not published.*`workflow/run.py quick`"):
+        redraw.redraw(study.load_study("quick"), judge=False)
+
+
+def test_a_study_undoes_what_it_inherits(tmp_path, monkeypatch):
+    for path in study.STUDIES.glob("*.yaml"):
+        shutil.copy(path, tmp_path)
+    mine = "extends: reference\npublish: false\nkept_seeds: []\nadapters_from: ''\nseeds: [1]\n"
+    (tmp_path / "mine.yaml").write_text(mine + "parameters: {other_seed: 1}\n")
+    monkeypatch.setattr(study, "STUDIES", tmp_path)
+    loaded = replace(study.load_study("mine"), name="reference")
+    assert loaded.kept_seeds == [] and loaded.adapters_from == ""
+    inputs.check_inputs(loaded)  # its weights are changed with its own first seed
+    assert chain.arm_parameters(loaded, "why/00_weights")["seed"] == 1
+
+
+def test_changes_of_weights_cost_time():
+    loaded = study.load_study("reference")
+    few = replace(loaded, parameters=loaded.parameters | {"strengths": [1.0]})
+    every, one = (plan.tokens(own, "why/00_weights", "", -1) for own in (loaded, few))
+    assert every / one == pytest.approx((2 * 7 + 3) / (2 * 3 + 3))
+
+
+def test_taken_adapters_of_other_code_are_refused_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.files.RUNS", tmp_path)
+    loaded = study.load_study("published")
+    publishing.refuse_other_lent(loaded)  # nothing is trained here
+    more = replace(loaded, arms=[*loaded.arms, "replies"])
+    record = read_json(adapter_folder("documents") / "record.json")
+    monkeypatch.setattr(publishing, "running", lambda _: record)
+    publishing.refuse_other_lent(more)
+    monkeypatch.setattr(publishing, "running", lambda _: record | {"code": "another"})
+    with pytest.raises(StudyError, match="what runs here was made by code another"):
+        publishing.refuse_other_lent(more)
+    publishing.refuse_other_lent(replace(more, different_code="x came before"))
+
+
 def test_a_study_takes_the_committed_adapters(tmp_path, monkeypatch):
     for where in ("helpers.files.RUNS", "steps.RUNS"):
         monkeypatch.setattr(where, tmp_path)
@@ -327,9 +386,10 @@ def test_a_study_takes_the_committed_adapters(tmp_path, monkeypatch):
     for name in ("adapter_model.safetensors", "adapter_config.json", "record.json", "log.csv"):
         assert (taken / name).read_bytes() == (source / name).read_bytes()
     assert chain.lender(loaded, "documents", 0) == study.COMMITTED
-    record = read_json(source / "record.json")
-    own = record["settings"] | {"run": "published"}
-    write_json(taken / "record.json", record | {"settings": own})
+    same = replace(loaded, name=read_json(source / "record.json")["settings"]["run"])
+    shutil.copytree(tmp_path / "published", tmp_path / same.name)
+    assert chain.lender(same, "documents", 0) == study.COMMITTED  # taken, whatever its run's name
+    (taken / "adapter_model.safetensors").write_bytes(b"another")
     assert chain.lender(loaded, "documents", 0) == ""  # trained here
 
 

@@ -4,7 +4,7 @@ from chapters import CHAPTERS, EXPERIMENTS, ON_ADAPTERS, READS_TABLES, defaults
 from study import COMMITTED, Study, load_study
 
 from helpers import arms, files
-from helpers.files import ROOT, StudyError, adapter_folder, arm_folder, read_json
+from helpers.files import ROOT, StudyError, adapter_folder, arm_folder, file_hash, read_json
 from helpers.persllm.life_stages import persllm_folder
 
 # The chapters on the formats that read tables alone; every study has them, but for one that
@@ -87,7 +87,7 @@ def arm_parameters(study: Study, chapter: str, arm: str = "", seed: int = -1) ->
     }
     if arm:
         values |= {"arm": arm, "seed": seed}
-    elif chapter == "persllm/10_dialogue":
+    elif chapter in ("persllm/10_dialogue", "why/00_weights"):
         values["seed"] = study.seeds[0]
     if arm and seed != study.seeds[0]:
         # Long conversations cost as much as all other answers: they are held with the first seed,
@@ -153,13 +153,6 @@ def refuse_missing_others(study: Study) -> None:
                 f"study '{study.name}', parameter 'smaller_results': {folder} has no record.json. "
                 "Run the study whose results these are first."
             )
-    for name in ("readings", "readings_again"):
-        for folder in study.parameters.get(name, []):
-            if not any((ROOT / folder).glob("batch_*.jsonl")):
-                raise StudyError(
-                    f"study '{study.name}', parameter '{name}': {folder} has no batch_*.jsonl. "
-                    "Give the by_<reader> folder of a draw, or leave out the parameter."
-                )
     if ("persllm/10_dialogue", "", -1) not in jobs(study):
         return
     for run, arm in talkers(study):
@@ -211,7 +204,9 @@ def lender(study: Study, arm: str, seed: int) -> str:
     """
     other, own = study.adapters_from, arm_folder(study.name, arm, seed) / "record.json"
     if other == COMMITTED:
-        trained = own.exists() and read_json(own)["settings"]["run"] == study.name
+        folders = (own.parent, adapter_folder(arm))
+        here, there = (folder / "adapter_model.safetensors" for folder in folders)
+        trained = here.exists() and not (there.exists() and file_hash(here) == file_hash(there))
         return "" if trained or not is_committed(study, arm, seed) else other
     if not other or not same_recipe(study, load_study(other), arm, seed):
         return ""

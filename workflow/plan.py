@@ -123,6 +123,11 @@ def tokens(study: Study, step: str, arm: str, seed: int) -> float:
         return values["general_prompts"] * values["general_tokens"]
     if step == "persllm/02_prefer":
         return values["pairs"] * TOKENS_PER_PAIR
+    if step == "why/00_weights":
+        changes = len(values["changed_arms"]) * (len(values["strengths"]) + 2) + 3
+        asked = (study.persona, values["n_items"], tuple(values["changed_sets"]), False)
+        options = n_options(*asked, ("know", "do_pair"), ("own",))
+        return SCORING * changes * options * TOKENS_PER_OPTION
     if step == "formats/03_answer":
         generated = answers_of(study, arm, seed, asked=False) * (length + thought)
         return generated + SCORING * scored(study, values)

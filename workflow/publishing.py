@@ -1,11 +1,11 @@
-"""What must hold before the results of a study go into the repository."""
+"""What must hold of code, and of what is taken from elsewhere, before a study costs anything."""
 
-from chain import all_values
+from chain import all_values, jobs, lender
 from recipe import refuse_other_settings
-from study import Study
+from study import COMMITTED, Study
 
 from helpers import kept, records, repository, sources
-from helpers.files import StudyError
+from helpers.files import StudyError, adapter_folder, arm_folder, read_json
 
 
 def check(study: Study, planned_only: bool) -> None:
@@ -37,6 +37,24 @@ def refuse_wrong_kept(study: Study) -> None:
         raise kept.with_remedy(error) from None
     for chapter, own in made.items():
         if own and study.run_pairs:
-            running = {"code": sources.code_hash(chapter), "commit": repository.commit()}
-            own["what runs here"] = running
+            own["what runs here"] = running(chapter)
     records.refuse_other_code(made, study.different_code, publish=True)
+
+
+def refuse_other_lent(study: Study) -> None:
+    """Raise StudyError where the study takes some adapters and trains others by other code, and its
+    file does not say so: else its end would be refused when all has run."""
+    step, taken, trains = "formats/02_train", {}, False
+    for _, arm, seed in (job for job in jobs(study) if job[0] == step):
+        other = lender(study, arm, seed)
+        folder = adapter_folder(arm) if other == COMMITTED else arm_folder(other, arm, seed)
+        taken |= {f"{arm}/seed{seed}": read_json(folder / "record.json")} if other else {}
+        trains |= not other
+    if taken and trains:
+        taken["what runs here"] = running(step)
+    records.refuse_other_code({step: taken}, study.different_code, publish=False)
+
+
+def running(chapter: str) -> dict:
+    """The code that would run a chapter now."""
+    return {"code": sources.code_hash(chapter), "commit": repository.commit()}

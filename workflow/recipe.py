@@ -2,31 +2,22 @@
 
 from chain import arm_parameters, changes_weights, composes, jobs
 from chapters import JUDGING, defaults
-from study import COMMITTED, Study, load_study
+from study import COMMITTED, Study
 
 from helpers import arms, records
 from helpers.files import ROOT, StudyError, file_hash, read_json
 
 
 def training_records(study: Study, record: dict) -> dict:
-    """The training records of published results, with those of the study in `adapters_from` for
-    adapters that are its own, to the byte. A committed adapter's record has the settings of its
-    corpus too, which `chain.is_committed` compared when it was taken."""
-    if not study.adapters_from:
+    """The training records of published results. A committed adapter's record has the settings of
+    its corpus too, which `chain.is_committed` compared when it was taken."""
+    if study.adapters_from != COMMITTED:
         return record["training"]
-    if study.adapters_from == COMMITTED:
-        known = defaults("formats/02_train")
-        return {
-            name: own | {"settings": {k: v for k, v in own["settings"].items() if k in known}}
-            for name, own in record["training"].items()
-        }
-    other = read_json(ROOT / load_study(study.adapters_from).results / "record.json")
-    taken = {
-        name: own
-        for name, own in other["training"].items()
-        if record["arms"].get(name, {}).get("adapter") == other["arms"][name]["adapter"]
+    known = defaults("formats/02_train")
+    return {
+        name: own | {"settings": {k: v for k, v in own["settings"].items() if k in known}}
+        for name, own in record["training"].items()
     }
-    return taken | record["training"]
 
 
 def judgements(study: Study) -> dict[str, dict]:

@@ -30,8 +30,14 @@ def redraw(study: Study, judge: bool) -> None:
     """Run every chapter of a study that reads tables alone, and before it with `judge` those that
     write the tables of judgements.
 
-    Raises StudyError when the tables were made by another recipe or from other data.
+    Raises StudyError when the tables were made by another recipe or from other data, and for a
+    study that is not published.
     """
+    if not study.publish:
+        raise StudyError(
+            f"study '{study.name}' is not published, so that it has no figures here. Run "
+            f"`workflow/run.py {study.name}`, which draws what is to be drawn anew."
+        )
     record = read_json(ROOT / study.results / "record.json")
     refuse_stale_recipe(study, record, {} if judge else judgements(study))
     for chapter, _, _ in jobs(study):

@@ -6,6 +6,7 @@ from its rows.
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from helpers import embedded
 from helpers.files import ROOT, RUNS, StudyError, lock
 from helpers.report import book
 
-DRY = {"-n", "--dry-run", "--dryrun"}
+DRY = re.compile("--dry-?run|-[a-z]*n[a-z]*")  # also among short options: -np
 HERE = Path(__file__).resolve().parent
 
 
@@ -42,7 +43,8 @@ def main() -> None:
         check_inputs(study)
         print(describe(study), flush=True)
         refuse_missing_others(study)
-        planned_only = bool(DRY & set(more))
+        publishing.refuse_other_lent(study)
+        planned_only = any(map(DRY.fullmatch, more))
         if study.publish:
             publishing.check(study, planned_only)
         if not planned_only:
@@ -57,6 +59,11 @@ def main() -> None:
         sys.exit(f"error: {error}")
     if not done:
         sys.exit(f"The study stopped; see the message above. Executed notebooks: {study.run}/logs/")
+    if done and study.publish and more and not planned_only:
+        print(
+            f"docs/{study.name} is as it was: run the same command without what follows `--` to "
+            "publish the executed chapters."
+        )
     if not more:  # else a dry run or a part of the chain: what is done is for Snakemake to say
         print(
             f"Done in {(time.time() - began) / 60:.1f} minutes. Notebooks: {study.run}/notebooks/, "

@@ -36,6 +36,7 @@ def run_notebook(chapter: str, values: dict, log: Path) -> None:
     """Execute notebooks/<chapter>.ipynb with `values` into `log`; raises StudyError that names the
     executed copy."""
     import papermill  # takes a second and more, and gathering needs none
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     source = f"notebooks/{chapter}.ipynb"  # relative: papermill writes it into the executed copy
@@ -56,6 +57,12 @@ def run_notebook(chapter: str, values: dict, log: Path) -> None:
         raise StudyError(
             f"\n{source} failed: {error.ename}: {error.evalue}\n"
             f"What it had done stands in {log}; run the same command again to go on from there.\n"
+        ) from None
+    except DeadKernelError:
+        raise StudyError(
+            f"\n{source}: its process was killed, most often for want of memory. Take a smaller "
+            "`batch`, `answer_batch` or `model`, or close other programs; then run the same "
+            "command again to go on.\n"
         ) from None
 
 

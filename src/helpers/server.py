@@ -95,8 +95,7 @@ def complete(client: "openai.OpenAI", messages: list[dict], settings: dict, **mo
     import openai
 
     asked = {"max_tokens": settings["max_tokens"], "temperature": settings["temperature"], **more}
-    known = getattr(client, "refused", frozenset())
-    refused = known
+    refused = getattr(client, "refused", frozenset())
     while True:
         try:
             done = answered(client, settings["model"], messages, without(asked, refused))

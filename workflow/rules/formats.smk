@@ -10,6 +10,8 @@ SOURCES = ingest.check_sources(STUDY.parameters.get("sources", {})).values()
 OWN_DATA = [str(path) for source in SOURCES for path in reading.files_of(source["path"])]
 ANSWERED = [f"{RUN}/{arm}/seed{seed}/answers_record.json" for arm, seed in STUDY.run_pairs]
 SMALLER = [f"{one}/record.json" for one in all_values(STUDY)["smaller_results"]]
+READ = [*all_values(STUDY)["readings"], *all_values(STUDY)["readings_again"]]
+READ = [path for own in READ for path in found(own, "batch_*.jsonl", "../batch_*.jsonl")]
 BESIDE = f"{STUDY.parameters.get('other_results')}/record.json"
 BESIDE = [BESIDE] if Path(BESIDE).exists() else []  # drawn beside, where it is there
 ASKED = []
@@ -51,6 +53,7 @@ localrules: all, gather, judge, draw
 rule corpus:
     input:
         code("formats/01_corpus"),
+        MODEL,
         ancient(CARD),  # the rows depend on its ids only; a changed marker must not train again
         OWN_DATA,
         CORPUS,
@@ -70,6 +73,7 @@ rule corpus:
 rule train:
     input:
         code("formats/02_train"),
+        MODEL,
         rows,
         start,
     output:
@@ -92,6 +96,7 @@ rule train:
 rule answer:
     input:
         code("formats/03_answer"),
+        MODEL,
         CARD,
         f"data/items/{PERSONA}.jsonl",
         found(f"data/items/{PERSONA}", "*.jsonl"),
@@ -154,7 +159,7 @@ rule draw:
         TABLES,
         # An experiment reads likelihoods alone, and is not judged.
         lambda w: [] if f"formats/{w.chapter}" in EXPERIMENTS else rules.judge.output,
-        lambda w: SMALLER if w.chapter == "08_size" else [],
+        lambda w: SMALLER + READ if w.chapter == "08_size" else [],
         lambda w: BESIDE if w.chapter == "09_positive_control" else [],
     output:
         notebook=executed(STUDY, "formats/{chapter}"),

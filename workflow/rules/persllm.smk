@@ -17,6 +17,7 @@ localrules: measure, draw_persllm
 rule examples:
     input:
         code("persllm/01_examples"),
+        MODEL,
         EXAMPLES,
         "data/persllm/general.jsonl",
         GENERAL,
@@ -37,6 +38,7 @@ rule examples:
 rule prefer:
     input:
         code("persllm/02_prefer"),
+        MODEL,
         ALL_EXAMPLES,
         STAGES,
         f"{RUN}/data/record.json",
@@ -61,6 +63,7 @@ rule prefer:
 rule ask:
     input:
         code("persllm/03_ask"),
+        MODEL,
         CARD,
         f"data/items/{PERSONA}.jsonl",
         EXAMPLES,

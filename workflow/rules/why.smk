@@ -43,14 +43,15 @@ if CHANGED:
     rule change_weights:
         input:
             code("why/00_weights"),
+            MODEL,
             CARD,
             f"data/items/{PERSONA}.jsonl",
             found(f"data/items/{PERSONA}", "*.jsonl"),
             f"{RUN}/data/record.json",
             [
-                changed_adapter(arm, all_values(STUDY)[seed])
+                changed_adapter(arm, seed)
                 for arm in all_values(STUDY)["changed_arms"]
-                for seed in ("seed", "other_seed")
+                for seed in (STUDY.seeds[0], all_values(STUDY)["other_seed"])
             ],
         output:
             CHANGED,

@@ -176,7 +176,14 @@ def keep(
 ) -> None:
     """Put readings into a folder of labels: the texts into `to_label.jsonl`, the arms that gave
     them into `key.csv`, the readings into `by_<reader>.jsonl`, in place of those of the same
-    draws that are there."""
+    draws that are there. StudyError, before anything is written, where a text is no answer of
+    `answers`: without its scenario a judge would learn from what it is to judge."""
+    known = set(label_ids(answers))
+    if odd := [row["label_id"] for row in asked if row["label_id"] not in known]:
+        raise StudyError(
+            f"{len(odd)} of {len(asked)} texts that were read are no answers of these results, "
+            f"{odd[0]} the first. Give the results that the batches were drawn from."
+        )
     texts, names, before = load_to_label(folder), list(ToLabel.model_fields), load_key(folder)
     there = {row["label_id"] for row in texts}
     new = {r["label_id"]: {n: r[n] for n in names} for r in asked if r["label_id"] not in there}

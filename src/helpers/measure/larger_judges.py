@@ -227,7 +227,7 @@ def main() -> None:
             publish(found, facts)
             print(f"written: {shown(path())}; `make figures` puts it into the pages")
     except StudyError as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -194,6 +194,6 @@ def rankings(answers: pd.DataFrame, settings: dict, path: Path) -> pd.Series:
         path,
     )
     for where, text in zip(places, texts, strict=True):
-        if order := ranking(text, len(where)):
+        if text and (order := ranking(text, len(where))):  # None: the server refused it
             found[where] = order
     return found

@@ -21,6 +21,30 @@ def expected_minutes(pairs: list[dict], tokenizer) -> float:
     return sum(map(len, tokenizer(texts)["input_ids"])) / DPO_TOKENS_PER_SECOND / 60
 
 
+def fitting(pairs: list[dict], tokenizer, max_length: int) -> list[dict]:
+    """The pairs whose prompt leaves room for an answer within `max_length` tokens; the trainer
+    would drop the others without a word. Prints how many are dropped, and how many are cut.
+    Raises StudyError when none is left."""
+
+    def lengths(texts: list[str]) -> list[int]:
+        return list(map(len, tokenizer(texts)["input_ids"]))
+
+    prompts = lengths([pair["prompt"] for pair in pairs])
+    sides = (
+        lengths([pair["prompt"] + pair[side] for pair in pairs]) for side in ("chosen", "rejected")
+    )
+    longest = [max(both) for both in zip(*sides, strict=True)]
+    kept = [pair for pair, length in zip(pairs, prompts, strict=True) if length < max_length]
+    if cut := sum(length >= max_length for length in longest):
+        print(
+            f"{cut} of {len(pairs)} pairs reach max_length = {max_length} and are cut; "
+            f"{len(pairs) - len(kept)} are dropped"
+        )
+    if not kept:
+        raise StudyError(f"No pair has an answer within max_length = {max_length}; raise it.")
+    return kept
+
+
 def last_checkpoint(checkpoints: Path, identity: str) -> Path | None:
     """The last whole checkpoint in a folder, None where there is none. Checkpoints of another
     identity, and those that a kill cut off, are removed."""
@@ -43,11 +67,11 @@ def prefer(
     {step, loss, margin, accuracy, chosen, rejected} (rewards in nats, of the reference's log-ratio
     times beta).
 
-    The adapter as it comes is start and reference. `pairs` are rows of `preferences.pair`; `recipe`
-    has beta, learning_rate, batch, checkpoint_every (steps) and whatever else makes this training
-    what it is. A run that was killed goes on from its last whole checkpoint in
-    `folder/checkpoints`, which is removed by the caller when all is saved; one of another recipe is
-    not used.
+    The adapter as it comes is start and reference. `pairs` are rows of `preferences.pair` that are
+    `fitting`; `recipe` has beta, learning_rate, batch, max_length (tokens), checkpoint_every
+    (steps) and whatever else makes this training what it is. A run that was killed goes on from its
+    last whole checkpoint in `folder/checkpoints`, which is removed by the caller when all is saved;
+    one of another recipe is not used.
     """
     from datasets import Dataset  # these take seconds, and only this needs them
     from trl import DPOConfig, DPOTrainer
@@ -66,7 +90,7 @@ def prefer(
         per_device_train_batch_size=recipe["batch"],
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
-        max_length=512,
+        max_length=recipe["max_length"],
         bf16=compute_dtype() == torch.bfloat16,
         use_cpu=not gpu,
         gradient_checkpointing=gpu,

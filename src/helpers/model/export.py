@@ -107,7 +107,7 @@ def main() -> None:
     try:
         export(given.arm, given.folder, given.strength, given.gguf)
     except StudyError as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(f"error: {error}") from None
     size = sum(path.stat().st_size for path in given.folder.rglob("*")) / 1e6
     print(f"written: {shown(given.folder)} ({size:.0f} MB)")
 

@@ -2,6 +2,7 @@
 replaced by a constant shift of each layer, and how far the subspaces of two adapters overlap."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -116,8 +117,10 @@ def score_changed(
     """
     identity = fingerprint([made_from, options, examples])
     rows = [row for row in resume_jsonl(kept) if row["made_from"] == identity]
+    counts, whole = Counter(row["arm"] for row in rows), sum(len(row["options"]) for row in options)
+    done = {name for name, count in counts.items() if count == whole}  # else it was cut off
+    rows = [row for row in rows if row["arm"] in done]
     write_jsonl(kept, rows)
-    done = {row["arm"] for row in rows}
     for name, changed_model in changed(model, adapters, strengths, examples, done):
         scored = score_choices(changed_model, tokenizer, options, None)
         new = [{"arm": name, "made_from": identity} | row for row in scored]

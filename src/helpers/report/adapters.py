@@ -323,7 +323,7 @@ def main() -> None:
     try:
         folder = publish(given.run, given.arm, given.seed)
     except StudyError as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(f"error: {error}") from None
     size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     print(f"written: {shown(folder)} ({size:.1f} MB)")
 

@@ -158,7 +158,7 @@ def main() -> None:
             publish(given.arm)
             print(f"written: {shown(path())}; `make figures` puts it into docs/export.md")
     except StudyError as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

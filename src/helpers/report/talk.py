@@ -216,7 +216,7 @@ def main() -> None:
         print(f"{choose_arm(talk, '')}; /help lists the commands.")
         converse(talk)
     except StudyError as error:
-        raise SystemExit(str(error)) from error
+        raise SystemExit(f"error: {error}") from None
     if talk.replies:
         print(f"transcript: {shown(talk.transcript)}")
 
