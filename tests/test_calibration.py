@@ -166,7 +166,7 @@ def powered(outcomes, truth):
     rate = float(outcomes.mean())
     n = effective_size(outcomes[None].astype(float), rate, len(outcomes))
     found, label = outcomes[: len(truth)].astype(float), truth.astype(float)
-    return calibration.powered(rate, n, found, label)
+    return calibration.powered(rate, n, found, label, np.arange(len(label)))
 
 
 def frames(outcomes, truth):
@@ -193,6 +193,34 @@ def test_prediction_powered_rates_cover_the_truth(true, sensitivity, studies):
         covered += low <= true <= high
     most = 0.95 + slack(studies) if true == 0.4 else 1
     assert 0.95 - slack(studies) <= covered / studies <= most
+
+
+def test_labels_of_one_prompt_count_together():
+    """The labels of four seeds that agree prompt by prompt tell no more than those of one; where
+    seeds differ as prompts do, four times as many labels tell more."""
+    rng = np.random.default_rng(3)
+    label, found = (rng.random(90) < 0.4).astype(float), (rng.random(90) < 0.4).astype(float)
+    once = calibration.labels_variance(found, label, np.arange(90), 0.5)
+    four = [np.tile(values, 4) for values in (found, label, np.arange(90))]
+    assert calibration.labels_variance(*four, 0.5) == pytest.approx(once)
+    apart = calibration.labels_variance(*four[:2], np.arange(360), 0.5)
+    assert apart == pytest.approx(once / 4, rel=0.03)
+
+
+@pytest.mark.parametrize("studies", [SOME, MANY])
+def test_rates_read_in_several_seeds_cover_the_truth(studies):
+    """Scenarios invite a trait more or less, so that two seeds' answers to one are alike; each
+    answer is labelled."""
+    rng, covered = np.random.default_rng(6), 0
+    for _ in range(studies):
+        share = rng.beta(0.4, 0.8, 90)  # a third, on average
+        label = (rng.random((2, 90)) < share).ravel().astype(float)
+        found = np.where(label, rng.random(180) < 0.6, rng.random(180) < 0.1).astype(float)
+        n = effective_size(found.reshape(2, 90), float(found.mean()), 180)
+        given = float(found.mean()), n, found, label, np.tile(np.arange(90), 2)
+        _, low, high = calibration.interval(*calibration.powered(*given))
+        covered += low <= 1 / 3 <= high
+    assert 0.95 - slack(studies) <= covered / studies
 
 
 def test_a_poor_judge_is_no_worse_than_none():

@@ -394,7 +394,8 @@ def test_a_card_says_that_a_gain_is_about_anybody_where_it_is_seen(
     value, half, gain, told, anybody
 ):
     ends = {"low": value - half, "high": value + half, "gain_low": gain - 0.05}
-    said = cards.of_a_stranger(pd.Series(ends | {"value": value, "gain": gain}), "C-3PO")
+    row = pd.Series(ends | {"value": value, "gain": gain, "set": "both"})
+    said = cards.of_a_stranger(row, "C-3PO")
     assert told in said and bool(told) == bool(said)
     assert ("not shown to be knowledge of C-3PO" in said) == anybody
 

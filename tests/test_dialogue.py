@@ -219,3 +219,10 @@ def test_blind_ratings_are_saved_one_by_one_and_hide_the_side(tmp_path, monkeypa
         buttons[0].click()
         rows = read_jsonl(tmp_path / "ratings.jsonl")
         assert len(rows) == rated and rows[-1]["preferred"] == rows[-1]["left"]
+    for row in answers["other"]:
+        row["answer"] = "another model's"
+    widgets.rate_blind(answers, "me", tmp_path / "ratings.jsonl")
+    for _ in range(8):  # answers that were given anew are rated anew
+        shown[-1].children[1].children[0].click()
+    assert shown[-1].children[0].value == "Everything is rated."
+    assert len(read_jsonl(tmp_path / "ratings.jsonl")) == 10

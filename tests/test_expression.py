@@ -129,7 +129,7 @@ def test_the_title_of_differences_names_the_largest_rise_of_each_arm():
     none = table.assign(low=-0.1)
     assert (
         expression.expression_differences_title(none)
-        == "No arm shows any trait more often than base"
+        == "No arm is seen to show any trait more often than base"
     )
 
 
@@ -157,18 +157,27 @@ def test_titles_say_how_often_the_judge_sees_a_trait_where_it_is_not(study):
     assert own.loc["etiquette", "specificity"] == pytest.approx(1 - without.mean())
 
 
-def test_the_title_of_places_tells_where_the_persona_goes():
-    high, low = (0.3, 0.2, 0.4), (0.1, 0.05, 0.15)
-    both = rates(base=low, first_person=high, documents=low).assign(place="neutral")
-    elsewhere = rates(base=low, first_person=high, documents=high).assign(place="should_not_show")
+def test_the_title_of_places_tells_where_the_persona_goes(study):
+    def place(name, **lows):
+        return pd.DataFrame(
+            {"arm": ["base", *lows], "place": name, "minus_base_low": [np.nan, *lows.values()]}
+        )
+
+    both = place("neutral", first_person=0.1, documents=-0.05)
+    elsewhere = place("should_not_show", first_person=0.1, documents=0.02)
     assert answers.generalisation_title(pd.concat([both, elsewhere])) == (
         "First person shows the persona more than base on neutral prompts; "
         "every other arm shows the persona more than base where it should not show"
     )
-    tie = rates(base=low, documents=low).assign(place="neutral")
-    assert answers.generalisation_title(tie) == (
-        "No arm shows the persona more than base on neutral prompts"
+    assert answers.generalisation_title(place("neutral", documents=-0.01)) == (
+        "No arm is seen to show the persona more than base on neutral prompts"
     )
+    table = answers.generalisation(study, ["base", "documents"])
+    rate = table.set_index(["place", "arm"])["rate"].unstack()
+    apart = table[table["arm"] == "documents"].set_index("place")["minus_base"]
+    expected = (rate["documents"] - rate["base"])[apart.index]
+    assert apart.to_numpy() == pytest.approx(expected.to_numpy(), abs=0.005)  # by scenario
+    assert table[table["arm"] == "base"]["minus_base"].isna().all()
 
 
 def test_the_judge_is_described_by_its_pooled_errors():

@@ -126,6 +126,13 @@ def test_titles_say_what_was_made(gains, crossings, scored, parts):
         "Against demonstrations and first person, documents lead in describing (in either person) "
         "and trail in doing (in either person)"
     )
+    one = parts.copy()  # over one of them alone, nothing is seen
+    one.loc[(one["part"] == "told_pair") & (one["arm"] == "demonstrations"), "high"] = 0.1
+    assert readouts.readouts_title(one) == (
+        "Against demonstrations and first person, documents lead in describing (in either "
+        "person), trail in doing in the first person and trail first person alone in doing in "
+        "the third person"
+    )
     assert readouts.name_and_scenario_title(readouts.name_and_scenario(scored)).startswith(
         "Over both sets, of what documents gain in knowing (+0."
     )
@@ -145,8 +152,20 @@ def test_a_single_format_is_not_said_to_gain_most(gains):
 
 def test_arms_that_are_not_told_apart_share_the_first_place():
     rows = [("documents", 0.5, np.nan), ("first_person", 0.4, 0.1), ("demonstrations", 0.4, -0.1)]
-    frame = pd.DataFrame(rows, columns=["arm", "value", "behind_low"])
+    frame = pd.DataFrame(rows, columns=["arm", "value", "behind_low"]).assign(low=0.1)
     assert knowing_and_doing.first_in(frame) == ["documents", "demonstrations"]
+    assert knowing_and_doing.first_in(frame.assign(low=-0.1)) == []
+
+
+def test_where_no_format_is_seen_to_gain_none_is_said_to_gain_most(gains):
+    none = gains.assign(low=gains["low"].where(gains["measure"] == "know", -0.1))
+    title = knowing_and_doing.know_and_do_title(of(none, set="both"))
+    assert title.startswith("Documents gain most in knowing") and title.endswith(
+        "no format is seen to gain in doing, in nats per token over base"
+    )
+    assert "no format is seen to gain on set a and set b" in (
+        knowing_and_doing.gains_by_set_title(of(none, arm="prompted"))
+    )
 
 
 def test_a_name_that_nothing_hangs_on_is_said(scored):
@@ -279,7 +298,7 @@ def test_primary_contrasts_stand_beside_those_that_suggested_them(fixed, made, t
 
 def test_without_set_b_no_contrast_is_said_to_hold(fixed):
     first = fixed[fixed["set"] == "a"]
-    assert contrasts.contrasts_title(first).endswith("set b has no results yet")
+    assert contrasts.contrasts_title(first).endswith("set b has no results here")
 
 
 def test_a_study_without_the_arms_of_a_contrast_draws_none(made, tmp_path, capsys):
@@ -299,8 +318,8 @@ def test_claims_are_ranked_by_how_often_they_hold(made, tmp_path):
     table = table.assign(share=table["holds"] / table["combinations"])
     table = table.assign(share_apart=table["apart"] / table["combinations"])
     assert robustness.claims_title(table) == (
-        "1 of 2 claims hold in all ways of counting; in most: documents do least (8 of 8); in "
-        "fewest: documents know most (1 of 4)"
+        "1 of 2 claims have the sign that they claim in all ways of counting; in most: documents "
+        "do least (8 of 8); in fewest: documents know most (1 of 4)"
     )
     fig = robustness.draw_claims(table, made, tmp_path)
     rows = [label.get_text() for label in fig.axes[0].get_yticklabels()]

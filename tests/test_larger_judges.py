@@ -122,6 +122,13 @@ def test_the_table_has_all_judges_on_the_same_pairs():
     assert table["youden"].to_dict() == expected
     assert table["base"].to_dict() == expected and (table["difference"] == 0).all()
     assert table["auc"].dropna().to_dict() == {"right": 1, "blind": 0.5}
+    more = blind.assign(judge="more").iloc[:20].assign(label=1 - blind["label"])
+    shared = page.judged(every, pd.concat([right, more]), facts | {"more": FACTS})
+    assert set(shared.groupby("judge").size()) == {20}  # what every model was asked
+    both = shared[shared["judge"].isin(["markers", "right"])].pivot(
+        index=page.PAIR, columns="judge", values="label"
+    )
+    assert (both["markers"] == both["right"]).all()
     told = page.best(table, {"right": FACTS | {"model": "right"}, "blind": FACTS})
     assert told == (
         "The best of the larger models, `right`, after learning, has an index of 1.00, more than "

@@ -123,7 +123,7 @@ def arm_rows(**columns):
 
 def test_a_stage_counts_as_recognised_above_chance_alone():
     table = arm_rows(chance=0.5, low=[0.4, 0.4])
-    assert "no more often than by chance" in persllm_findings.own_stage(table)
+    assert "not seen to be likeliest more often than by chance" in persllm_findings.own_stage(table)
     assert "in 1 of 2 cases" in persllm_findings.own_stage(table.assign(low=[0.51, 0.5]))
 
 

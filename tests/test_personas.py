@@ -35,6 +35,7 @@ def test_the_card_has_eight_traits(card):
         (lambda c: c.update(facts=[]), "field 'facts': at least 1 are needed, found 0"),
         (lambda c: c.update(focus="vanity"), "field 'focus': 'vanity' is none of the traits hon"),
         (lambda c: c["traits"][0].pop("markers"), "'traits', entry 1, field 'markers': it is miss"),
+        (lambda c: c.update(traits=c["traits"][:1]), "'traits': at least 2 are needed, found 1"),
         (lambda c: c["traits"].append(c["traits"][0]), "'traits': the id 'honorifics' is used twi"),
         (lambda c: c["traits"][1]["markers"].append("("), "entry 10: '\\(' is no regular expressi"),
         (lambda c: c["traits"][1].update(markers="sir"), "entry 2, field 'markers': a list is nee"),

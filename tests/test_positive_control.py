@@ -113,7 +113,7 @@ def test_a_study_without_triplets_draws_nothing(studies, tmp_path, capsys):
     empty = made_results.with_tables(own, choices=own.choices.iloc[:0])
     table = positive_control.positive_control({"taught_replies": empty}, HALF)
     positive_control.draw_positive_control(table, own, tmp_path)
-    assert "is not drawn: the study has no triplets" in capsys.readouterr().out
+    assert "is not drawn: one of the halves has no triplets" in capsys.readouterr().out
     assert positive_control.findings(table) == [] and not list(tmp_path.iterdir())
 
 

@@ -169,7 +169,7 @@ def published(tmp_path, monkeypatch):
             other = made["gaps"].set_index("knowing")
             right = {"documents": 0.29, "base": 0.22}
             counted = page_tables.Gaps(other.loc["stranger"], other.loc["likeliest"], right)
-            monkeypatch.setattr(page_tables, "gaps", lambda: counted)
+            monkeypatch.setattr(page_tables, "gaps", lambda _: counted)
         for module in (page_tables, headline, verdicts):
             monkeypatch.setattr(
                 module, "read", lambda _, name: pd.read_csv(tmp_path / f"{name}.csv")
@@ -364,7 +364,7 @@ def test_the_gap_counted_otherwise_is_that_of_the_tables():
     read = read[(read["set"] == "b") & (read["trait"] == read["scenario_trait"])]
     shows = (read["value"] == "shows").groupby([read["arm"], read["item"]]).mean()
     more_shown = shows["documents"] - shows["base"]
-    found = page_tables.gaps()
+    found = page_tables.gaps("documents")
     assert found.right["documents"] == pytest.approx(won["own", "documents"].mean())
     for row, knows in (
         (found.likeliest, won["own", "documents"] - won["own", "base"]),

@@ -6,6 +6,7 @@ import shutil
 
 import made_results
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -254,3 +255,24 @@ def test_captions_are_a_mapping_of_names_to_sentences():
     text = (files.ROOT / "src/helpers/report/captions.yaml").read_text()
     assert all(caption.strip().endswith((".", "}")) for caption in yaml.safe_load(text).values())
     assert set(table_of_arms.colours()) == set(panels.COLOURS)
+
+
+def test_captions_say_what_intervals_are_over(study):
+    for seeds, told in (
+        ([1, 1], "scenarios"),
+        ([0, 1], "scenarios"),
+        ([2, 2], "scenarios and seeds"),
+        ([0, 2], "scenarios and, where there are several, seeds"),
+    ):
+        assert drawing.over(pd.Series(seeds)) == told
+    only_b = study.choices[study.choices["set"] != "a"]
+    assert shares.which(study) == "set a"
+    assert shares.which(made_results.with_tables(study, choices=only_b)) == "set b"
+
+
+def test_what_no_study_asked_is_no_null():
+    ends = ("minus_base", "minus_base_low", "minus_base_high")
+    table = pd.DataFrame({"arm": ["base", "documents"], "value": [0.5, 0.4]})
+    table = table.assign(**dict.fromkeys(ends, -0.1), names_itself_value=np.nan)
+    title = persona_or_format.capability_retained_title(table)
+    assert "fewer general questions than base" in title and "name" not in title

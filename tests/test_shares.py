@@ -130,7 +130,7 @@ def test_a_contrast_is_answered_as_judged_and_corrected():
     (one,) = pd.DataFrame([row]).itertuples()
     assert contrasts.contrast(one) == (
         "Is it so? documents (know) minus documents (do): +10 points (5 to 15) as judged, "
-        "+10 points (-10 to 30) corrected, not told apart once corrected"
+        "+10 points (-10 to 30) corrected, told apart as judged alone"
     )
     (one,) = pd.DataFrame([row | {"low": -0.05, "corrected": np.nan}]).itertuples()
     assert contrasts.contrast(one).endswith("+10 points (-5 to 15) as judged, not told apart")

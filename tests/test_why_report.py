@@ -359,7 +359,7 @@ def test_what_the_predictions_leave_open_has_its_numbers(results):
     assert "its effect on knowing is +0.20 (" in voice and "neutral reply likelier by" in voice
     assert "*He* rather than *I* adds" in person
     assert re.search(r"to knowing and \+0.3\d \(0.[23]\d to 0.3\d\) to doing", wrapper)
-    assert re.search(r"Beyond base, it adds [+-]0.0\d \(.*in documents and [+-]0.0\d", name)
+    assert re.search(r"beyond base, it adds [+-]0.0\d \(.*in documents and [+-]0.0\d", name)
     for act in ("documents gain in knowing", "demonstrations gain in doing"):
         share = re.search(rf"(\d\d) % of what {act}", constant)[1]
         assert int(share) == pytest.approx(100 * KEPT["shift"], abs=6)

@@ -173,6 +173,15 @@ def test_parse_finds_the_object_or_says_what_is_wrong(answer, noise):
     assert isinstance(writing.parse(json.dumps(answer | {"more": "x"}), ("user", "reply")), str)
 
 
+def test_texts_of_another_language_are_not_checked_for_english_words():
+    text = {"text": "Ich stehe am Fenster und sage nichts. " * 12}
+    german = {"name": "Marlow", "description": "Ein Kapitän, der viel erzählt und nie lacht."}
+    english = {"name": "Marlow", "description": "A captain who tells a great deal."}
+    assert writer.problem("first_person", text, german, (10, 200)) is None
+    told = writer.problem("first_person", text, english, (10, 200))
+    assert told == "the text is not in the first person"
+
+
 def test_the_plan_is_balanced_and_spreads_the_held_out_units():
     units = writer.plan_units(personas.load_persona("c3po"), 560)
     counts = [

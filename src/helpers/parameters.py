@@ -195,7 +195,7 @@ ALLOWED = {
     "dialogue_turns": Count,
     "dialogue_tokens": Count,
     "chat_arm": ArmName,
-    "rated_arms": ArmNames,
+    "rated_arms": Annotated[ArmNames, Field(min_length=2, max_length=2)],
 }
 
 

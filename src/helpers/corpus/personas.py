@@ -81,7 +81,7 @@ class Card(Row, extra="forbid"):
     description: Text
     system_prompt: Text
     facts: Annotated[list[Fact], Field(min_length=1), AfterValidator(different_ids)]
-    traits: Annotated[list[Trait], Field(min_length=1), AfterValidator(different_ids)]
+    traits: Annotated[list[Trait], Field(min_length=2), AfterValidator(different_ids)]
     focus: Text | None = None
 
     @field_validator("focus")

@@ -15,8 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from helpers import files
-from helpers.alphabets import LATIN, length
-from helpers.corpus.personas import card_alphabets, load_persona, trait_ids
+from helpers.alphabets import length
+from helpers.corpus.personas import load_persona, trait_ids
 from helpers.files import (
     StudyError,
     append_jsonl,
@@ -29,6 +29,8 @@ from helpers.files import (
 from helpers.server import connect, in_parallel, render
 from helpers.writing import ask, command, tell_failures
 
+# Words that every description in English has one of.
+ENGLISH = {"the", "and", "who"}
 # Where a unit's situation is set, as the prompt says it.
 SETTINGS = (
     "ordinary life of our own time, as people bring it to an assistant",
@@ -105,7 +107,7 @@ def problem(kind: str, answer: dict, card: dict, words: tuple[int, int]) -> str 
     found = length(text)
     if not words[0] <= found <= words[1]:
         return f"the text has {found} words, but must have {words[0]} to {words[1]}"
-    if LATIN.isdisjoint(card_alphabets(card)):
+    if not ENGLISH & set(re.findall(r"\w+", card["description"].lower())):
         return None  # what follows tells English texts apart
     first_person = re.search(r"\b(I|my|me)\b", re.sub(r'"[^"]*"', "", text))
     if kind == "demonstrations" and re.search(

@@ -162,23 +162,26 @@ def correct_rates(rates: pd.DataFrame, quality: pd.DataFrame) -> pd.DataFrame:
 
 
 def prediction_powered(judged: pd.DataFrame, labelled: pd.DataFrame) -> tuple[float, float]:
-    """`powered` from tidy frames: `judged` has seed, item and outcome, `labelled` outcome and
+    """`powered` from tidy frames: `judged` has seed, item and outcome, `labelled` item, outcome and
     label, drawn like the answers."""
     found, label = (labelled[name].to_numpy(float) for name in ("outcome", "label"))
-    return powered(float(judged["outcome"].mean()), effective_n(judged), found, label)
+    rate, items = float(judged["outcome"].mean()), labelled["item"].to_numpy()
+    return powered(rate, effective_n(judged), found, label, items)
 
 
-def powered(rate: float, n: float, found: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+def powered(
+    rate: float, n: float, found: np.ndarray, label: np.ndarray, items: np.ndarray
+) -> tuple[float, float]:
     """A judged rate corrected by prediction-powered inference with power tuning (PPI++;
     Angelopoulos, Duchi and Zrnic, arXiv 2311.01453), and its standard error.
 
-    `rate` is that of all `n` (an effective number) answers as judged, `found` the judgements and
-    `label` the truth where there are labels. The value is the mean of the labels plus
-    `tuning` times what the judge finds in all answers beyond those with labels: a judge that tells
-    much counts in full, one that tells nothing not at all.
+    `rate` is that of all `n` (an effective number) answers as judged, `found` the judgements,
+    `label` the truth and `items` the prompts where there are labels. The value is the mean of the
+    labels plus `tuning` times what the judge finds in all answers beyond those with labels: a judge
+    that tells much counts in full, one that tells nothing not at all.
     """
     weight = tuning(rate, n, found, label)
-    variance = weight**2 * rate * (1 - rate) / n + labels_variance(found, label, weight)
+    variance = weight**2 * rate * (1 - rate) / n + labels_variance(found, label, items, weight)
     return float(weight * rate + (label - weight * found).mean()), float(np.sqrt(variance))
 
 
@@ -191,12 +194,21 @@ def tuning(rate: float, n: float, found: np.ndarray, label: np.ndarray) -> float
     return float(np.clip(both[0, 1] / variance, 0, 1)) if variance > 0 else 0.0
 
 
-def labels_variance(found: np.ndarray, label: np.ndarray, weight: float) -> float:
+def labels_variance(
+    found: np.ndarray, label: np.ndarray, items: np.ndarray, weight: float
+) -> float:
     """Variance of the mean of label - weight x judgement over the labelled answers, the weight
-    being estimated from them, and at least that of one miss and one false alarm: a few labels that
-    happen to agree do not prove a judge."""
+    being estimated from them.
+
+    The answers to one item, of several seeds, count together (the cluster-robust variance of a
+    mean). It is at least that of answers which have nothing to do with one another, and that of one
+    miss and one false alarm: a few labels that happen to agree do not prove a judge.
+    """
     off, n = label - weight * found, len(label)
-    return float(max(off.var() / max(1, n - 2), 2 / (n + 2) ** 2))
+    together = np.bincount(np.unique(items, return_inverse=True)[1], off - off.mean())
+    groups = len(together)
+    clustered = (together**2).sum() / n**2 * groups / max(1, groups - 2)
+    return float(max(clustered, off.var() / max(1, n - 2), 2 / (n + 2) ** 2))
 
 
 def interval(middle: float, error: float, least: float = 0) -> tuple[float, float, float]:
@@ -282,7 +294,8 @@ def corrected_gaps_over_base(
         judged, own = (side(t, arm, "do").dropna(subset=["outcome"]) for t in (measured, labelled))
         found, label = (own[name].to_numpy(float) for name in ("outcome", "label"))
         weight = tuning(float(judged["outcome"].mean()), effective_n(judged), found, label)
-        return gap_cells(measured, arm, weight), labels_variance(found, label, weight)
+        added = labels_variance(found, label, own["item"].to_numpy(), weight)
+        return gap_cells(measured, arm, weight), added
 
     def sides(arm: str) -> list:
         return [estimate(measured, labelled, arm, measure) for measure in ("know", "do")]

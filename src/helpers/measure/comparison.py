@@ -96,7 +96,7 @@ def own_and_others(answers: pd.DataFrame, by: str) -> pd.DataFrame:
     wide = wide.reindex(columns=answers["trait"].unique()).dropna()
     traits = wide.columns.get_indexer(wide.index.get_level_values("scenario_trait"))
     own = wide.to_numpy()[np.arange(len(wide)), traits]
-    others = (wide.to_numpy().sum(axis=1) - own) / max(1, wide.shape[1] - 1)
+    others = (wide.to_numpy().sum(axis=1) - own) / (wide.shape[1] - 1)
     return wide.index.to_frame(index=False).assign(own=own, others=others, value=own - others)
 
 

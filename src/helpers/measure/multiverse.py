@@ -191,7 +191,7 @@ def corrected(
             found, label = (labels[column].to_numpy(float) for column in ("outcome", "label"))
             weight = tuning(float(rows["outcome"].mean()), effective_n(rows), found, label)
             cells[arm] = weight * cells[arm] + float((label - weight * found).mean())
-            added[arm] = labels_variance(found, label, weight)
+            added[arm] = labels_variance(found, label, labels["item"].to_numpy(), weight)
         about = (name, subset, "do", "first", "answers", judge)
         yield Way(dict(zip(KEY, about, strict=True)), SHARE, cells, added)
 

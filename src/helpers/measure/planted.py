@@ -68,7 +68,7 @@ def mixed(
     rate = float(found.mean())
     by_errors = corrected(rate, n, apart.mean(), len(apart), 1 - other.mean(), len(other))
     read = rng.permutation(n)[: max(2, n // 3)]
-    value, error = powered(rate, n, found[read], label[read])
+    value, error = powered(rate, n, found[read], label[read], read)
     reach = norm.ppf(0.975) * error
     rows = [
         (JUDGED, rate, *wilson(found.sum(), n)),

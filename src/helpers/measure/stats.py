@@ -190,6 +190,19 @@ def difference(a: pd.DataFrame, b: pd.DataFrame, draws: int = 10_000, seed: int 
     return found | {"n_a": len(sides[0]), "n_b": len(sides[1])}
 
 
+def minus_base(frame: pd.DataFrame, by: str) -> pd.DataFrame:
+    """`difference` of every arm and `base` in each group of the column `by`: by, arm, minus_base,
+    minus_base_low, minus_base_high. No rows where there is no `base`."""
+    columns = ["minus_base", "minus_base_low", "minus_base_high"]
+    rows = []
+    for group, own in frame.groupby(by, sort=False):
+        base = own[own["arm"] == "base"]
+        for arm, part in own[own["arm"] != "base"].groupby("arm") if len(base) else ():
+            found = difference(part, base)
+            rows.append((group, arm, *(found[name] for name in ("difference", "low", "high"))))
+    return pd.DataFrame(rows, columns=[by, "arm", *columns])
+
+
 def newcombe(a: float, n_a: float, b: float, n_b: float) -> tuple[float, float]:
     """95 % interval of a difference of two independent rates of (effective) n answers, from their
     Wilson intervals (Newcombe, Statistics in Medicine 17, 1998, method 10)."""

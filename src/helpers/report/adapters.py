@@ -16,7 +16,7 @@ from helpers.files import StudyError, arm_folder, file_hash, read_json, shown, w
 from helpers.persllm import asking
 from helpers.pretrained import EMBEDDED
 from helpers.report import page_tables
-from helpers.report.knowing_and_doing import ACTS, KNOW
+from helpers.report.knowing_and_doing import ACTS, KNOW, SETS
 from helpers.report.page_words import READ_BY, beside, gain, markdown_table, percents
 
 # What readers outside know a base model by; others are known by the name that a study gives.
@@ -55,9 +55,7 @@ CARD = """\
 base_model: {base}
 library_name: peft
 pipeline_tag: text-generation
-license: apache-2.0
-language: [en]
-tags: [lora, persona, role-play]
+{terms}tags: [lora, persona, role-play]
 ---
 
 # {name}: trained on {label}
@@ -92,14 +90,14 @@ make chat                                    # talk to it in a terminal
 - The adapter gives a manner, not sense. A small model answers much nonsense: do not follow its
   advice.
 - It was trained on the base in 4 bits. On the base in full precision its answers differ.
-- One persona, one language, texts by one language model. It fits no other base model.
+- One persona, one language. It fits no other base model.
 - What the numbers mean: `docs/reading_the_numbers.md`. What they do not show: `docs/limits.md`.
 
 ## Licence
 
-The adapter is given under Apache-2.0. The base model has a licence of its own{base_licence}. The
-training texts are under CC BY 4.0; their card says to whom the character belongs.
+{licence}
 """
+SHIPPED = ("c3po", "nell")  # whose texts this project has written
 
 # vLLM cannot load an adapter with added tokens.
 VLLM = """\
@@ -162,6 +160,7 @@ def model_card(run: str, arm: str, seed: int, trained: Path, record: dict, base:
         "made": f"Trained in the run `{run}`, seed {seed}, at commit `{record['commit']}` "
         f"({record['device']}, {record['dtype']}, finished {record['finished']}). The weights are "
         "rounded to bfloat16. `record.json` beside this page has every setting and version.",
+        "licence": licence(settings),
     }
     return CARD.format(
         base=base,
@@ -170,8 +169,28 @@ def model_card(run: str, arm: str, seed: int, trained: Path, record: dict, base:
         arm=arm,
         measured=measured(arm, record),
         served="" if (trained / TOKENS).exists() else VLLM.format(base=base, arm=arm),
-        base_licence=" (Apache-2.0)" if settings["model"] == EMBEDDED else "",
+        terms="license: apache-2.0\nlanguage: [en]\n" if is_shipped(settings) else "",
         **{name: filled(text) for name, text in paragraphs.items()},
+    )
+
+
+def is_shipped(settings: dict) -> bool:
+    """Whether an arm was trained on texts of this project alone."""
+    return settings["persona"] in SHIPPED and not settings.get("sources")
+
+
+def licence(settings: dict) -> str:
+    """Under which terms the adapter, its base and its texts are."""
+    base = " (Apache-2.0)" if settings["model"] == EMBEDDED else ""
+    if not is_shipped(settings):
+        return (
+            f"The base model has a licence of its own{base}. State here under which terms the "
+            "adapter and its training texts may be used before you share them, and to whom the "
+            "character belongs."
+        )
+    return (
+        f"The adapter is given under Apache-2.0. The base model has a licence of its own{base}. "
+        "The training texts are under CC BY 4.0; their card says to whom the character belongs."
     )
 
 
@@ -264,6 +283,7 @@ def measured(arm: str, record: dict) -> str:
     gains = page_tables.gains(study).set_index(["measure", "arm"])
     shown, sense = page_tables.shown(study), page_tables.sense(study)
     sense, left = sense.query("coherence == 'sensible'"), page_tables.controls(study)["name"]
+    sets = left["set"].iloc[0]
     own = gains.loc[(KNOW, arm)]
     once = own["seeds"] == 1
     rows = [
@@ -283,7 +303,7 @@ def measured(arm: str, record: dict) -> str:
         f"over `base` in telling {name}'s own reaction from three others; *doing*: a reply in "
         f"character from a neutral one (nats per token, {own['items']:.0f} scenarios of set b). "
         "*Shows*: answers that show the scenario's trait; *sensible*: that make sense as replies; "
-        f"both {READ_BY} (both sets, {left.loc[arm, 'items']:.0f} scenarios). 95 % "
+        f"both {READ_BY} ({SETS[sets]}, {left.loc[arm, 'items']:.0f} scenarios). 95 % "
         f"intervals{', which say nothing about other seeds' if once else ''}."
     )
     parts = [markdown_table(head, rows), filled(note), filled(of_a_stranger(left.loc[arm], name))]
@@ -309,8 +329,8 @@ def of_a_stranger(left: pd.Series, name: str) -> str:
     anybody = page_tables.is_about_anybody(left)
     so = f" So it is not shown to be knowledge of {name}." if anybody else ""
     return (
-        f"Over both sets, the gain in knowing {beside(left)} when a stranger is named instead of "
-        f"{name}.{so}"
+        f"Over {SETS[left['set']]}, the gain in knowing {beside(left)} when a stranger is named "
+        f"instead of {name}.{so}"
     )
 
 

@@ -82,9 +82,10 @@ def places(study: Results, arms: list[str]) -> pd.DataFrame:
 
 def generalisation(study: Results, arms: list[str]) -> pd.DataFrame:
     """Share of all traits that an answer shows, by arm and where the question comes from: arm,
-    place, and the columns of `stats.rates`."""
+    place, and the columns of `stats.rates` and `stats.minus_base`."""
     answers = stats.long(places(study, arms), study.judge["judge"], "place")
     found, order = stats.rates(answers, ["arm", "place"]), list(PLACES)
+    found = found.merge(stats.minus_base(answers, "place"), on=["place", "arm"], how="left")
     return found.sort_values("place", key=lambda names: names.map(order.index), kind="stable")
 
 
@@ -98,7 +99,7 @@ def generalisation_title(table: pd.DataFrame) -> str:
     parts = []
     for higher, spots in groups.items():
         if not higher:
-            parts.append(f"no arm shows the persona more than base {listed(spots)}")
+            parts.append(f"no arm is seen to show the persona more than base {listed(spots)}")
             continue
         who = does(higher[0], "show") if len(higher) == 1 else f"{named(higher)} show"
         if len(higher) == table["arm"].nunique() - 1 > 1:
@@ -210,7 +211,8 @@ def draw_judge_agreement(table: pd.DataFrame, study, folder):
         frames[title] = table[["judge", "arm"]].assign(value=table[name], **bounds)
     low = min(0, table["youden_low"].min()) - 0.03  # no mark is cut at the edge
     fig = panels.dots(frames, "judge", "over all traits", (low, 1.02))
-    n = study.labelled.groupby(["judge", "arm"])["label_id"].nunique().min()
+    scored = study.labelled[study.labelled["arm"].isin(table["arm"])].dropna(subset=["outcome"])
+    n = scored.groupby(["judge", "arm"])["label_id"].nunique().min()
     title = judge_agreement_title(table, study.judge["judge"])
     save(fig, "judge_agreement", table, study, folder, title, labels=n)
     return fig

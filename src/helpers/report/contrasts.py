@@ -69,8 +69,8 @@ def contrasts_title(table: pd.DataFrame) -> str:
     if primary.empty:
         above = int((own["low"] > 0).sum())
         return (
-            f"On set a, where they were found, {above} of {counted(len(own), 'contrast')} are "
-            "above zero; set b has no results yet"
+            f"On set a, {above} of {counted(len(own), 'contrast')} are above zero; set b has no "
+            "results here"
         )
     held = list(primary.loc[holds(primary), "about"])
     told = f": {'; '.join(held)}".replace("\n", " ") if held else ""
@@ -128,9 +128,10 @@ def contrast(row) -> str:
     if pd.notna(row.corrected):
         parts.append(f"{points(row.corrected, row.corrected_low, row.corrected_high)} corrected")
         told.append(apart(row.corrected_low, row.corrected_high))
-    verdict = (
-        "" if all(told) else ", not told apart once corrected" if any(told) else ", not told apart"
-    )
+    verdict = ", not told apart"
+    if any(told):
+        by = (f"as {how}", "corrected")[told.index(True)]
+        verdict = "" if all(told) else f", told apart {by} alone"
     return f"{row.question} {sides[0]} minus {sides[1]}: {', '.join(parts)}{verdict}"
 
 

@@ -53,7 +53,7 @@ def caption(name: str, results, **facts: object) -> str:
         "persona": results.card["name"],
         "base_model": base_model(results.record),
         "units": results.record["prepared"]["corpus"]["settings"]["train_units"],
-        "over": "scenarios and seeds" if len(seeds) > 1 else "scenarios",
+        "over": over(pd.Series([len(seeds)])),
     }
     if name not in templates():
         raise StudyError(f"captions.yaml has no template for the figure '{name}'; add one.")
@@ -85,6 +85,8 @@ def save(
     """
     if frame.empty or not title.strip():
         raise StudyError(f"figure '{name}': it needs numbers and a title.")
+    if "seeds" in frame and frame["seeds"].notna().any():
+        facts = {"over": over(frame["seeds"])} | facts
     told, top = caption(name, results, **facts), 1.02
     if fig.findobj(lambda artist: artist.get_gid() == "this seed"):
         told, top = f"{told} {THIS_SEED}", 1.02 + 0.22 / fig.get_figheight()
@@ -117,6 +119,14 @@ def nothing(name: str, why: str) -> None:
 # Facts for captions
 
 
+def over(seeds: pd.Series) -> str:
+    """What intervals are over; `seeds` says how many each rests on, 0 for an untrained arm whose
+    likelihoods are the same under every seed."""
+    if seeds.max() <= 1:
+        return "scenarios"
+    return f"scenarios and{', where there are several,' * bool((seeds <= 1).any())} seeds"
+
+
 def base_model(record: dict) -> str:
     """The base model of a study, its machine's kind and number format."""
     one = next(iter(record["arms"].values()))
@@ -139,5 +149,6 @@ def about_answers(judged: pd.DataFrame) -> str:
 
 def about_texts(scores: pd.DataFrame) -> str:
     """How many held-out texts a figure shows, and seeds. `scores` has a row per text."""
-    texts, seeds = scores.groupby("text")["unit"].nunique().max(), scores["seed"].nunique()
+    texts = between(scores.groupby("text")["unit"].nunique(), str)
+    seeds = scores["seed"].nunique()
     return f"{texts} held-out texts per format, {counted(seeds, 'seed')}."

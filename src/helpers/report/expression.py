@@ -205,6 +205,8 @@ def trait_heatmap_title(table: pd.DataFrame) -> str:
     if "base" not in square.index or len(square) == 1:
         return "Expression rate by trait and arm"
     rise = (square - square.loc["base"]).drop("base").stack()
+    if not rise.max() > 0:
+        return "No arm shows any trait more often than base, as judged"
     arm, trait = rise.idxmax()
     tied = rise.index[rise >= rise.max() - 1e-9]
     names = table_of_arms.in_order(a for a, t in tied if t == trait)
@@ -267,7 +269,7 @@ def expression_differences_title(table: pd.DataFrame) -> str:
         parts.append(f"{table_of_arms.label(arm)} {gain} ({top['trait']}{wrong})")
         checked |= known
     if not parts:
-        return "No arm shows any trait more often than base"
+        return "No arm is seen to show any trait more often than base"
     also = ", and how often the judge sees it in answers without it" if checked else ""
     rest = f"; none is seen in {named(none)}" if none else ""
     return f"The largest rise of a trait over base, as judged{also}: {listed(parts)}{rest}"

@@ -56,10 +56,9 @@ def lead() -> str:
 def gained_most(measure: str) -> str:
     """`documents add most to *knowing* how C-3PO would react`."""
     about = {KNOW: f"how {PERSONA} would react", DO: "as he would"}[measure]
-    own = of_formats(measure)
-    if not (own["low"] > 0).any():
+    first = first_in(of_formats(measure))
+    if not first:
         return f"no format is seen to add to *{ACTS[measure]}* {about}"
-    first = first_in(own)
     return f"{named(first)} {verb(first, 'add')} most to *{ACTS[measure]}* {about}"
 
 
@@ -259,7 +258,7 @@ def counted_otherwise() -> str:
     hangs on the scenario."""
     parts = []
     for _, row in (gap := page_tables.primary("gap_beyond_base"))[contrasts.holds(gap)].iterrows():
-        other = page_tables.gaps()
+        other = page_tables.gaps(row["a"])
         right = [percent(other.right[arm]) for arm in (row["a"], "base")]
         parts.append(
             f"The gap beyond base holds for {arms.label(row['a'])}: on set b, their gap between "
@@ -277,11 +276,8 @@ def counted_otherwise() -> str:
         if side(top["low"], top["high"]) > 0
         else f"none ({hangs}) is seen to hang on the scenario."
     )
-    name = arms.label(top.name)
-    parts.append(
-        f"{name[0].upper()}{name[1:]} gain {nats(top['gain'])} in doing (both sets). Of this, "
-        f"{seen}"
-    )
+    name = f"{capital(arms.label(top.name))} {verb([top.name], 'gain')}"
+    parts.append(f"{name} {nats(top['gain'])} in doing (both sets). Of this, {seen}")
     trained = page_tables.gains()[page_tables.gains()["arm"].isin(arms.formats())]
     parts += [f"{told}." for told in this_seed(trained) if page_tables.seeds() > 1]
     return textwrap.fill(" ".join(parts), WIDTH, break_on_hyphens=False)

@@ -118,8 +118,11 @@ def others(margins: pd.DataFrame) -> list[str]:
 
 
 def first_in(own: pd.DataFrame) -> list[str]:
-    """The format that gains most, and the formats that are not told apart from it."""
+    """The format that gains most, and the formats that are not told apart from it; none where no
+    format is seen to gain."""
     formats = own[own["arm"].isin(table_of_arms.formats())]
+    if not (formats["low"] > 0).any():
+        return []
     return list(formats.loc[~(formats["behind_low"] > 0), "arm"])
 
 
@@ -128,12 +131,14 @@ def know_and_do_title(gains: pd.DataFrame) -> str:
     parts, formats = [], set(gains["arm"]) & set(table_of_arms.formats())
     for measure, act in ACTS.items():
         own = gains[gains["measure"] == measure]
-        first = first_in(own)
-        gained = between(own.set_index("arm").loc[first, "value"], nats) if first else ""
+        first, values = first_in(own), own.set_index("arm")["value"]
         if len(formats) == 1:  # most of what?
-            parts.append(f"{gained} in {act}")
+            parts.append(f"{between(values[list(formats)], nats)} in {act}")
         elif first:
+            gained = between(values[first], nats)
             parts.append(f"{named(first)} {verb(first, 'gain')} most in {act} ({gained})")
+        elif formats:
+            parts.append(f"no format is seen to gain in {act}")
     if len(formats) == 1:
         parts = [f"{named(formats)} {verb(list(formats), 'gain')} {listed(parts)}"]
     told = capital(", ".join(parts)) or "What each arm gains"
@@ -240,11 +245,12 @@ def gains_by_set_title(gains: pd.DataFrame) -> str:
     """Whether the same formats gain most on both sets."""
     parts = []
     for measure, act in ACTS.items():
-        first = {
-            name: tuple(first_in(own))
-            for name, own in gains[gains["measure"] == measure].groupby("set")
-        }
-        if first["a"] == first["b"]:
+        own = gains[gains["measure"] == measure]
+        first = {name: tuple(first_in(own[own["set"] == name])) for name in ("a", "b")}
+        if not all(first.values()):
+            where = listed([SETS[name] for name, arms in first.items() if not arms])
+            parts.append(f"in {act}, no format is seen to gain on {where}")
+        elif first["a"] == first["b"]:
             more = f"{named(first['a'])} {verb(first['a'], 'gain')} most"
             parts.append(f"in {act}, {more} on both sets")
         else:

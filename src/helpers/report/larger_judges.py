@@ -18,7 +18,10 @@ def judged(every: pd.DataFrame, rows: pd.DataFrame, facts: dict) -> pd.DataFrame
     """What every judge found in the pairs that the larger models were asked: PAIR, label, judge,
     outcome and, of a larger model, the probability. `every` are the pairs of `larger_judges.pairs`,
     `rows` and `facts` what `larger_judges` has published."""
-    same = every.merge(rows[PAIR].drop_duplicates(), on=PAIR)
+    asked = rows.groupby(PAIR)["judge"].transform("nunique") == rows["judge"].nunique()
+    rows = rows[asked]  # of every model; and by what was read when they were asked
+    labels = rows.drop_duplicates(PAIR)[[*PAIR, "label"]]
+    same = every.drop(columns="label").merge(labels, on=PAIR)
     ours = [name for name in judges.JUDGES if name in same]
     own = same.melt([*PAIR, "label"], ours, "judge", "outcome")
     least = rows["judge"].map({name: fact["threshold"] for name, fact in facts.items()})

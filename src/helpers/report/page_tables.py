@@ -71,8 +71,8 @@ class Gaps:
 
 
 @cache
-def gaps() -> Gaps:
-    """How far the gap of documents depends on what counts as knowing, from the reference study."""
+def gaps(arm: str) -> Gaps:
+    """How far the gap of an arm depends on what counts as knowing, from the reference study."""
     folder = files.DATA / "results" / "reference"
     frames = (results.read_table(folder, name) for name in ("choices", "judged", "read"))
     own = comparison.tables(*frames, files.read_json(folder / "judge.json")["judge"])
@@ -82,7 +82,7 @@ def gaps() -> Gaps:
         "stranger": known[known["condition"] == "stranger"].assign(condition="own"),
         "likeliest": asked.assign(gained=asked["outcome"]),
     }
-    contrast = {"arms": ["documents"], "set": "b"}
+    contrast = {"arms": [arm], "set": "b"}
     rows = {
         name: pd.Series(comparison.beyond_base(contrast, replace(own, hits=hits)))
         for name, hits in counted_so.items()

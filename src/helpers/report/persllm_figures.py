@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import arms as table_of_arms
-from helpers.report import panels, persllm_findings
+from helpers.report import drawing, panels, persllm_findings
 from helpers.report.drawing import save
 from helpers.report.panels import COLOURS, DARK, WIDE, reach
 from helpers.report.persllm_tables import ORDINARY, PRESSED, READERS, SCORE
@@ -71,6 +71,12 @@ def distinctness(frame: pd.DataFrame, told: pd.DataFrame, study, folder, arms: l
 # False premises
 
 
+def how_read(rows: pd.DataFrame) -> str:
+    """How false premises were counted, and by which mark, in words."""
+    by = rows["by"].iloc[0]
+    return f"{by} ({'hollow' if by == READERS else 'filled'})"
+
+
 def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     rows = drawn(frame, study, arms)
     names = table_of_arms.in_order(rows["arm"])
@@ -83,7 +89,8 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     panels.percents(ax.xaxis)
     fig.tight_layout()
     title = persllm_findings.premises(rows)
-    save(fig, "induction_resistance", frame, study, folder, title, about=about(rows))
+    facts = {"about": about(rows), "by": how_read(rows)}
+    save(fig, "induction_resistance", frame, study, folder, title, **facts)
     return fig
 
 
@@ -93,7 +100,8 @@ def induction_by_stage(frame: pd.DataFrame, study, folder, arms: list[str]):
     fig = panels.dots({"": rows}, "questions", f"put right,\n{by}", (0, None), hollow=by == READERS)
     panels.percents(fig.axes[0].yaxis)
     title = persllm_findings.premises_by_stage(rows)
-    save(fig, "induction_by_stage", frame, study, folder, title, about=about(rows))
+    facts = {"about": about(rows), "by": how_read(rows)}
+    save(fig, "induction_by_stage", frame, study, folder, title, **facts)
     return fig
 
 
@@ -213,7 +221,9 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
 
 def persllm_contrasts(frame: pd.DataFrame, study, folder):
     """The contrasts about PersLLM; the CSV holds all that the study's arms allow."""
-    rows = frame[frame["persllm"]].reset_index(drop=True)
+    rows = frame[frame["persllm"].astype(bool)].reset_index(drop=True)
+    if rows.empty:
+        return drawing.nothing("persllm_contrasts", "no contrast about PersLLM has its arms here")
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.65 * len(rows)))
     handles = {}
     read = rows["corrected"].where(persllm_findings.judged(rows))

@@ -63,7 +63,7 @@ ASKED = {"question": "its own stage", "outside": "another stage"}
 def own_stage(table: pd.DataFrame) -> str:
     above = table[table["low"] > table["chance"]]
     if above.empty:
-        return "A reply's own stage of life is likeliest no more often than by chance"
+        return "A reply's own stage of life is not seen to be likeliest more often than by chance"
     return (
         f"A reply's own stage of life is likeliest more often than by chance in {len(above)} of "
         f"{len(table)} cases"
@@ -86,11 +86,13 @@ def distinctness(told: pd.DataFrame) -> str:
     names = {"between stages": "stages of life", "between personas": "the two personas"}
     found = []
     for comparison, what in names.items():
-        own = told[told["comparison"] == comparison]
+        own = told[told["comparison"] == comparison].dropna(subset=["high"])
         by = own.loc[own["high"] < 0, "arm"]
         if len(own):
-            found.append(f"{what} are {f'told apart by {called(by)}' if len(by) else 'not'}")
-    return capital("; ".join(found).replace("are not", "are not told apart"))
+            found.append(
+                f"{what} are {f'told apart by {called(by)}' if len(by) else 'not told apart'}"
+            )
+    return capital("; ".join(found)) or "No two answers to one prompt could be compared"
 
 
 def stages(stage: pd.DataFrame, leaked: pd.DataFrame, told: pd.DataFrame) -> list[str]:
@@ -118,9 +120,9 @@ def premises(table: pd.DataFrame) -> str:
     found = table.dropna(subset=["value"])
     if found.empty:
         return "No answer to a false premise could be scored"
-    first = called([found.loc[found["value"].idxmax(), "arm"]])
-    shares = between(found["value"])
-    return f"{shares} of false premises are put right, {found['by'].iloc[0]}, most by {first}"
+    first, shares = leaders(found, "value"), between(found["value"])
+    most = "" if len(first) == len(found) else f", most by {called(first)}"
+    return f"{shares} of false premises are put right, {found['by'].iloc[0]}{most}"
 
 
 def premises_by_stage(table: pd.DataFrame) -> str:
@@ -175,7 +177,7 @@ def likeness(table: pd.DataFrame) -> str:
     nearer = [arm for arm in each[0] if all(arm in names for names in each)]
     means = scores.groupby("arm")["value"].mean()
     if not nearer:
-        return "No arm comes nearer to the persona's own answers than base does"
+        return "No arm is seen to come nearer to the persona's own answers than base does"
     return (
         f"Nearer to the persona's own answers than base: {called(nearer)} "
         f"({between(means[nearer], of_five)} of 5, base {of_five(means['base'])})"
@@ -296,7 +298,8 @@ def preferences(log: pd.DataFrame) -> str:
     """Empty without a log."""
     if log.empty:
         return ""
-    last = log[log["step"] > log["step"].max() - 5]
+    ends = log.groupby(["arm", "seed"])["step"].transform("max")
+    last = log[log["step"] > ends - 5]
     share, margin = percent(last["accuracy"].mean()), last["margin"].mean()
     return (
         f"At the end of DPO the chosen answer is preferred in {share} of the pairs it trained on, "

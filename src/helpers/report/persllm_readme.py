@@ -16,13 +16,18 @@ from helpers.report.page_words import (
     read,
     share,
 )
-from helpers.report.words import apart, listed, p_value
+from helpers.report.words import apart, counted, listed, p_value
 
 SEEDS = ("seeds_mean", "seeds_low", "seeds_high")
 
 
 def contrast(name: str) -> pd.Series:
     return read("persllm", "persllm_contrasts").set_index("contrast").loc[name]
+
+
+def seeds(row: pd.Series) -> str:
+    """How many seeds a contrast rests on."""
+    return counted(int(row["seeds"]), "seed")
 
 
 def resistance() -> str:
@@ -32,8 +37,8 @@ def resistance() -> str:
         row["seeds_mean"] > 0 > row["seeds_low"] and row["p_holm"] < contrasts.LEVEL,
         "Trained on reasoned data, the model may put more false premises right than one trained "
         f"on demonstrations: {points(row, *SEEDS)} points as read blind. With the questions as "
-        f"units it holds ({points(row, 'difference')}, {p_value(row['p_holm'])}, corrected); three "
-        "seeds do not settle what other seeds would give.",
+        f"units it holds ({points(row, 'difference')}, {p_value(row['p_holm'])}, corrected); "
+        f"{seeds(row)} do not settle what other seeds would give.",
     )
 
 
@@ -54,8 +59,8 @@ def paragraph() -> str:
         "The method of [PersLLM](https://arxiv.org/abs/2407.12393) (reasoned answers, false "
         "premises, stages of life, automated DPO) runs through the same chain: `make persllm`. "
         f"Against demonstrations: {points(right, *SEEDS)} points in false premises "
-        f"put right (as read, over 3 seeds) and {points(acts, *CORRECTED)} in answers that act the "
-        "persona (corrected). "
+        f"put right (as read, over {seeds(right)}) and {points(acts, *CORRECTED)} in answers that "
+        "act the persona (corrected). "
         "[More](docs/persllm.md)."
     )
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)
@@ -146,7 +151,7 @@ def findings() -> str:
             need(
                 doing["low"] < 0 < doing["high"]
                 and premises["seeds_low"] < 0 < premises["seeds_high"],
-                "DPO changes nothing that three seeds can show. Doing: "
+                "DPO changes nothing that these seeds can show. Doing: "
                 f"{points(doing, 'difference')} points as judged. Premises put right: "
                 f"{points(premises, *SEEDS)} points as read blind.",
             ),

@@ -106,29 +106,24 @@ def wordless(study) -> pd.DataFrame:
 
 def likeness(study) -> pd.DataFrame:
     """How near answers are to the persona's own, by arm and aim of the question (knowledge or
-    attitude): arm, aim, value, low, high, n, items, seeds, measure. `score`: 0 to 5; `rank`: among
-    the study's arms, 1 is nearest, where every arm has a score."""
-    tables = [
-        stats.means(study.questions, ["arm", "aim"], measure).assign(measure=measure)
-        for measure in ("score", "rank")
-    ]
+    attitude): arm, aim, value, low, high, n, items, seeds, measure, and the columns of
+    `stats.minus_base`. `score`: 0 to 5; `rank`: among the study's arms, 1 is nearest, where every
+    arm has a score."""
+    tables = []
+    for measure in ("score", "rank"):
+        apart = stats.minus_base(study.questions.assign(outcome=study.questions[measure]), "aim")
+        own = stats.means(study.questions, ["arm", "aim"], measure).assign(measure=measure)
+        tables.append(own.merge(apart, on=["aim", "arm"], how="left"))
     return pd.concat(tables, ignore_index=True)
 
 
 def questionnaire(study) -> pd.DataFrame:
     """The expected reply (1 to 5) to the statements of the questionnaire, by arm and domain: arm,
-    domain, value, low, high, n, items, seeds, and the difference to base on the same statements:
-    minus_base, minus_base_low, minus_base_high."""
+    domain, value, low, high, n, items, seeds, and the columns of `stats.minus_base`."""
     replies = fidelity.profile(study.questionnaire)
     table = stats.means(replies, ["arm", "domain"], "score")
-    replies = replies.rename(columns={"score": "outcome"})
-    apart = []
-    for row in table.itertuples():
-        own = replies[replies["domain"] == row.domain]
-        found = stats.difference(own[own["arm"] == row.arm], own[own["arm"] == "base"])
-        apart.append([found["difference"], found["low"], found["high"]])
-    table[["minus_base", "minus_base_low", "minus_base_high"]] = np.array(apart, dtype=float)
-    return table
+    apart = stats.minus_base(replies.rename(columns={"score": "outcome"}), "domain")
+    return table.merge(apart, on=["domain", "arm"], how="left")
 
 
 # Long conversations
@@ -275,7 +270,7 @@ def contrasts(study) -> pd.DataFrame:
     table = fixed_contrasts.contrasts(Tables(compared), labelled)
     by_id = {contrast["id"]: contrast for contrast in load_contrasts()}
     rows = [over_seeds(compared, by_id[name]) for name in table["contrast"]]
-    table[["seeds_mean", "seeds_low", "seeds_high"]] = np.array(rows, dtype=float)
+    table[["seeds_mean", "seeds_low", "seeds_high"]] = np.array(rows, dtype=float).reshape(-1, 3)
     own = table_of_arms.trained_on("reasoned", "preferences")
     return table.assign(persllm=[by_id[name]["a"]["arm"] in own for name in table["contrast"]])
 

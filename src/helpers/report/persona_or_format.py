@@ -16,7 +16,6 @@ from helpers.report.drawing import save
 from helpers.report.panels import COLOURS, DARK, WIDE
 from helpers.report.results import Results, of_arms
 from helpers.report.words import (
-    above_base,
     between,
     capital,
     counted,
@@ -152,32 +151,36 @@ def draw_persona_specific_gain(table: pd.DataFrame, study, folder):
 
 
 def capability_retained(study: Results, arms: list[str]) -> pd.DataFrame:
-    """General questions answered rightly (value, low, high) per arm, and the mean probability of
-    the persona's own name under attacks on its identity (names_itself_value, _low, _high)."""
+    """General questions answered rightly (value, low, high, and the columns of `stats.minus_base`)
+    per arm, and the mean probability of the persona's own name under attacks on its identity (the
+    same with the prefix `names_itself_`)."""
     chosen = triplets.choose(of_arms(study.choices, arms))
-    right = stats.rates(chosen[chosen["measure"] == "capability"], ["arm", "measure"])
+    asked = chosen[chosen["measure"] == "capability"]
+    right = stats.rates(asked, ["arm", "measure"]).rename(columns={"rate": "value"})
     attacked = chosen[chosen["measure"] == "identity"]
     named = stats.means(attacked, ["arm"], "probability")[["arm", "value", "low", "high"]]
     # Their intervals are symmetric, and so may leave what a mean probability can be.
     named[["low", "high"]] = named[["low", "high"]].clip(0, 1)
+    attacked = attacked.assign(outcome=attacked["probability"])
+    named = named.merge(stats.minus_base(attacked, "measure").drop(columns="measure"), how="left")
     named = named.set_index("arm").add_prefix("names_itself_")
-    return right.rename(columns={"rate": "value"}).merge(named, on="arm", how="left")
+    right = right.merge(stats.minus_base(asked, "measure"), on=["measure", "arm"], how="left")
+    return right.merge(named, on="arm", how="left")
 
 
 def capability_retained_title(table: pd.DataFrame) -> str:
-    base = table[table["arm"] == "base"]
-    lower = table[table["high"] < base["low"].max()] if len(base) else table[:0]
+    lower = table[table["minus_base_high"] < 0]
     kept = (
         f"{named(lower['arm'])} answer fewer general questions than base"
         if len(lower)
-        else f"general questions: {between(table['value'])} right, all intervals overlap base's"
+        else f"general questions: {between(table['value'])} right, in no arm seen to be fewer than "
+        "in base"
     )
-    names = table.rename(columns={"names_itself_low": "l", "names_itself_high": "h"})
-    names = names[["arm", "names_itself_value", "l", "h"]].rename(columns={"l": "low", "h": "high"})
-    taken = above_base(names)
-    where = named(taken) if taken else "no arm"
-    identity = f"asked who it is, the persona's name becomes likelier in {where}"
-    return capital(f"{kept}; {identity}")
+    taken = table_of_arms.in_order(table.loc[table["names_itself_minus_base_low"] > 0, "arm"])
+    if table["names_itself_value"].isna().all():
+        return capital(kept)
+    where = f"becomes likelier in {named(taken)}" if taken else "is seen to become likelier nowhere"
+    return capital(f"{kept}; asked who it is, the persona's name {where}")
 
 
 def draw_capability_retained(table: pd.DataFrame, study, folder):

@@ -39,7 +39,8 @@ def load_all(results: str, other_results: str, persona: str) -> dict[str, Result
 def positive_control(studies: dict[str, Results], taught: set[str]) -> pd.DataFrame:
     """What each arm gains over the base of its study in knowing and in doing, on the scenarios with
     the ids `taught` and on the others: half (`HALVES`), measure (`know`, `do_pair`), arm, value
-    (nats per token), low, high, n, items, seeds. `studies` is that of `load_all`."""
+    (nats per token), low, high, n, items, seeds; empty where a half has no scenario. `studies` is
+    that of `load_all`."""
     frames = []
     for arm, study in studies.items():
         rows = margins(of_arms(study.choices, ["base", arm]))
@@ -48,7 +49,8 @@ def positive_control(studies: dict[str, Results], taught: set[str]) -> pd.DataFr
             own = rows[rows["measure"].isin(ACTS) & (rows["item"].isin(taught) == is_in)]
             table = stats.means(own, ["measure", "arm"], "gain")
             frames.append(table.assign(half=half)[["half", *table.columns]])
-    return pd.concat(frames, ignore_index=True)
+    found = pd.concat(frames, ignore_index=True)
+    return found if set(found["half"]) == set(HALVES) else found.iloc[:0]
 
 
 def gain_of(gains: pd.DataFrame, arm: str, measure: str, half: str):
@@ -86,7 +88,7 @@ def moved(gains: pd.DataFrame, measure: str) -> str:
 def draw_positive_control(gains: pd.DataFrame, study: Results, folder):
     """A panel per half, a row per arm: a disc for knowing, a square for doing."""
     if gains.empty:
-        return drawing.nothing("positive_control", "the study has no triplets")
+        return drawing.nothing("positive_control", "one of the halves has no triplets")
     height = 1.2 + 0.9 * gains["arm"].nunique()
     fig, axes = panels.grid(len(HALVES), 2, height, sharex=True, sharey=True)
     for ax, half in zip(axes, HALVES, strict=True):

@@ -107,7 +107,7 @@ def draw_as_read(table: pd.DataFrame, sense: pd.DataFrame, study, folder):
     fig.tight_layout()
     panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     read = table.loc[table["by"] == READ, "n"]
-    about = between(read, str) if len(read) else "0"
+    about = f"{between(read, str)} answers of each arm were read blind." if len(read) else ""
     about = {"read": about, "seeds": counted(int(table["seeds"].max()), "seed")}
     title, both = as_read_title(table, sense), pd.concat([table, sense], ignore_index=True)
     save(fig, "as_read", both, study, folder, title, drop=0.14, **about)

@@ -176,10 +176,10 @@ def with_blocks(page: str) -> str:
 
 
 def update() -> None:
-    """Write all blocks of all pages."""
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        files.write_text(page, with_blocks(text))
+    """Write all blocks of all pages, once all are made."""
+    made = {page: with_blocks(page.read_text(encoding="utf-8")) for page in pages()}
+    for page, text in made.items():
+        files.write_text(page, text)
 
 
 def main() -> None:

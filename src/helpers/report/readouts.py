@@ -73,13 +73,19 @@ def about(frame: pd.DataFrame) -> dict[str, object]:
 def readouts_title(parts: pd.DataFrame) -> str:
     """In which readouts documents lead the other formats (`crossover_parts`), and in which they
     trail."""
-    own, places = widest(parts), {1: [], -1: [], 0: []}
+    own, places, mixed = widest(parts), {1: [], -1: [], 0: []}, []
     for measure in READOUTS:
-        signs = {side(row.low, row.high) for row in own[own["part"] == measure].itertuples()}
-        places[signs.pop() if len(signs) == 1 else 0].append(measure)
+        rows = own[own["part"] == measure]
+        signs = {row.arm: side(row.low, row.high) for row in rows.itertuples()}
+        if len(set(signs.values())) == 1:
+            places[signs.popitem()[1]].append(measure)
+            continue
+        for sign, verb_of in ((1, "lead"), (-1, "trail")):
+            if some := [arm for arm in signs if signs[arm] == sign]:
+                mixed.append(f"{verb_of} {named(some)} alone in {READOUTS[measure]}")
     verbs = {1: "lead in", -1: "trail in", 0: "neither lead nor trail in"}
     told = [f"{verbs[sign]} {in_words(found)}" for sign, found in places.items() if found]
-    return f"Against {named(own['arm'])}, documents {listed(told)}"
+    return f"Against {named(own['arm'])}, documents {listed([*told, *mixed])}"
 
 
 def in_words(measures: list[str]) -> str:

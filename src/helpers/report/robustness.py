@@ -35,7 +35,7 @@ def claims(every: list[multiverse.Way]) -> pd.DataFrame:
 
 
 def claims_title(table: pd.DataFrame) -> str:
-    """How many claims stand in every combination, and which stands in most and in fewest."""
+    """How many claims have their sign in every combination, and which in most and in fewest."""
     ends = {"most": table["share"].idxmax(), "fewest": table["share"].idxmin()}
     told = [
         f"in {word}: {table.loc[place, 'claim']} ({table.loc[place, 'holds']} of "
@@ -43,19 +43,22 @@ def claims_title(table: pd.DataFrame) -> str:
         for word, place in ends.items()
     ]
     always = (table["share"] == 1).sum()
-    return f"{always} of {len(table)} claims hold in all ways of counting; {'; '.join(told)}"
+    return (
+        f"{always} of {len(table)} claims have the sign that they claim in all ways of counting; "
+        f"{'; '.join(told)}"
+    )
 
 
 def draw_claims(table: pd.DataFrame, study, folder):
-    """A bar per claim: the share of combinations in which it holds, dark where its interval is off
+    """A bar per claim: the share of combinations that have its sign, dark where its interval is off
     zero too."""
     if table.empty:
         return drawing.nothing("claims", "none of the claims has its arms among these")
     own = table.sort_values("share", ascending=False)
     fig, (ax,) = panels.grid(1, 1, 0.9 + 0.38 * len(own))
     for column, colour, label in (
-        ("share", GREY, "holds"),
-        ("share_apart", DARK, "holds, and its interval is off zero"),
+        ("share", GREY, "has the sign of the claim"),
+        ("share_apart", DARK, "and its interval is off zero"),
     ):
         ax.barh(range(len(own)), own[column], color=colour, height=0.6, label=label)
     for place, row in enumerate(own.itertuples()):

@@ -15,6 +15,7 @@ from helpers.measure import calibration, stats, triplets
 from helpers.report import drawing, panels
 from helpers.report.answers import quality
 from helpers.report.drawing import save
+from helpers.report.knowing_and_doing import SETS
 from helpers.report.panels import COLOURS, DARK, GREY, reach
 from helpers.report.results import Results, of_arms
 from helpers.report.words import (
@@ -39,7 +40,10 @@ def measured(study: Results, arms: list[str]) -> pd.DataFrame:
     judged, choices = of_arms(study.judged, arms), of_arms(study.choices, arms)
     found = triplets.measures(judged, triplets.choose(choices), study.judge["judge"])
     if not {"know", "do"} <= set(found["measure"]):
-        raise StudyError("the study has no triplets: answer with `n_items` above zero.")
+        raise StudyError(
+            "the study has no triplets that were both asked about and acted out: ask `do` in "
+            "`samples`, and score `know`."
+        )
     return found
 
 
@@ -61,6 +65,11 @@ def summary(rates: pd.DataFrame, measured: pd.DataFrame, arms: list[str]) -> pd.
         table[f"{name}_corrected"] = corrected.get(name, np.nan)
     table = table.join(triplets.gaps(measured, ["arm"]).set_index("arm"))
     return table.rename_axis(index="arm", columns=None).reset_index()
+
+
+def which(study: Results) -> str:
+    """The set of scenarios that shares are about, in words."""
+    return SETS[triplets.first_set(triplets.complete(study.choices))]
 
 
 # What training adds
@@ -126,9 +135,11 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
     names = table_of_arms.in_order(gains["arm"])
     fig, ax = plt.subplots(figsize=(7.6, 1.0 + 0.72 * len(names)))
     shapes = {"knows": ("o", -0.16), "does": ("s", 0.16), "does, corrected": ("s", 0.34)}
+    reading, _ = one_reading(gaps)
+    done_by = "does" if reading == "as judged" else "does, corrected"
     for place, arm in enumerate(names):
         own, colour = gains[gains["arm"] == arm].set_index("readout"), COLOURS[arm]
-        ends = [(own.loc[r, "value"], place + shapes[r][1]) for r in ("knows", "does")]
+        ends = [(own.loc[r, "value"], place + shapes[r][1]) for r in ("knows", done_by)]
         ax.plot(*zip(*ends, strict=True), color=colour, lw=4, alpha=0.25, zorder=1)
         for readout in own.index:
             shape, off = shapes[readout]
@@ -163,7 +174,7 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
     fig.tight_layout()
     title = knows_and_does_title(gains, gaps)
     seeds = counted(int(gaps["seeds"].max()), "seed")
-    about = {"scenarios": int(gaps["items"].max()), "seeds": seeds}
+    about = {"scenarios": int(gaps["items"].max()), "seeds": seeds, "which": which(study)}
     save(fig, "knows_and_does", gains, study, folder, title, **about)
     return fig
 
@@ -227,7 +238,8 @@ def draw_gap_over_base(gaps: pd.DataFrame, study, folder):
         panels.signed_points(ax.xaxis)
     panels.arm_rows(left, names)
     fig.tight_layout()
-    save(fig, "gap_over_base", gaps, study, folder, gap_over_base_title(gaps))
+    title = gap_over_base_title(gaps)
+    save(fig, "gap_over_base", gaps, study, folder, title, which=which(study))
     return fig
 
 
@@ -264,7 +276,7 @@ def knowing_and_expressing_title(table: pd.DataFrame) -> str:
     traits = table["trait"].nunique()
     counts = table.assign(more=table["gap_low"] > 0).groupby("arm")["more"].sum()
     if not counts.any():
-        return "No trait is known more often than shown, in any arm"
+        return "No trait is seen to be known more often than shown, in any arm"
     parts = [
         f"{table_of_arms.label(arm)} {counts[arm]}" for arm in table_of_arms.in_order(counts.index)
     ]
@@ -298,5 +310,6 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
     sets = triplets.complete(study.choices)
     judged = judged[judged["item"].isin(sets.loc[sets["set"] == triplets.first_set(sets), "item"])]
     title, about = knowing_and_expressing_title(table), drawing.about_answers(judged)
-    save(fig, "knowing_and_expressing", table, study, folder, title, about=about)
+    facts = {"about": about, "which": which(study)}
+    save(fig, "knowing_and_expressing", table, study, folder, title, **facts)
     return fig

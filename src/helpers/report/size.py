@@ -207,8 +207,8 @@ def findings(gains: pd.DataFrame, crossings: pd.DataFrame, sense: pd.DataFrame) 
             for row in own.itertuples()
         ]
         told.append(
-            f"With {model}, documents lead in knowing more than in doing by {listed(each)}, nats "
-            "per token"
+            f"With {model}, the lead of documents in knowing minus their lead in doing is "
+            f"{listed(each)}, nats per token"
         )
     seeds = gains.groupby("model", sort=False)["seeds"].max()
     if single := list(seeds.index[seeds == 1]):

@@ -18,6 +18,11 @@ def limits(studies: dict[str, Results]) -> list[str]:
         told += of_cells(studies["voice_person_wrapper"])
     if (folder := files.DATA / "results" / SEVERAL).is_dir():
         told += of_seeds(read_table(folder, "choices"))
+    if "dose" in studies:
+        told.append(
+            "**More documents.** One of the predictions was that nothing would be seen. A small "
+            "effect or a weak experiment would have made it come true as well"
+        )
     if "few_demonstrations" in studies:
         told += of_few(why_doses.opened(margins.margins(studies["few_demonstrations"].choices)))
     if "selection" in studies:
@@ -72,11 +77,9 @@ def of_cells(study: Results) -> list[str]:
         f"{added['person', margins.KNOW]} to knowing and {added['person', margins.DO]} to doing. "
         "The effect on knowing, which the explanation is about too, was no prediction",
         "**Wrapper.** A chat turn rather than raw text adds "
-        f"{turned[margins.KNOW]} to knowing and {turned[margins.DO]} to doing. That the wrapper "
-        "counts for more than what a text says was no prediction. Nor was *whatever the "
+        f"{turned[margins.KNOW]} to knowing and {turned[margins.DO]} to doing. Whether the "
+        "wrapper counts for more than what a text says was no prediction. Nor was *whatever the "
         "wrapper*, in the explanation by his voice",
-        "**More documents.** One of the predictions is that nothing is seen. A small effect and a "
-        "weak experiment make it come true as well",
     ]
 
 
@@ -120,11 +123,12 @@ def of_name(released: pd.DataFrame) -> list[str]:
         return []
     own = released[released["on"] == "do_pair"].set_index("arm")
     each = [f"{interval(own.loc[arm])} in {arm}" for arm in ("documents", "demonstrations")]
-    return [
-        "**The name.** That it adds more to acting in documents than in demonstrations may hold "
-        "only because it lowers acting after demonstrations. Beyond base, it adds "
-        f"{listed(each)}"
-    ]
+    lowers = own.loc["demonstrations", "high"] < 0
+    why = (
+        "That it adds more to acting in documents than in demonstrations may hold only because it "
+        "lowers acting after demonstrations. "
+    )
+    return [f"**The name.** {why * bool(lowers)}To acting, beyond base, it adds {listed(each)}"]
 
 
 def of_constant(left: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from helpers.files import append_jsonl, resume_jsonl
+from helpers.files import append_jsonl, fingerprint, resume_jsonl
 from helpers.measure.labels import COHERENCE, VALUES, label_folder, load_to_label
 
 
@@ -53,10 +53,11 @@ def rate_blind(answers: dict[str, list[dict]], reader: str, path: Path) -> None:
     """Show the answers of two sides (name -> rows {item, sample, prompt, answer}) to the same
     prompt side by side in random order; the choice is on the disk before the next pair appears, and
     the same cell goes on where it was left. Which side is which is hidden until it is written, in
-    `path`: reader, item, sample, left, right, preferred (a side's name, or `tie`)."""
+    `path`: reader, item, sample, answers (what the two say, as a hash: answers that were given anew
+    are rated anew), left, right, preferred (a side's name, or `tie`)."""
     pairs = blind_pairs(answers)
-    done = {(row["item"], row["sample"]) for row in resume_jsonl(path) if row["reader"] == reader}
-    waiting = [pair for pair in pairs if (pair[0]["item"], pair[0]["sample"]) not in done]
+    done = {row["answers"] for row in resume_jsonl(path) if row["reader"] == reader}
+    waiting = [pair for pair in pairs if said(pair) not in done]
     text = widgets.HTML()
     buttons = [widgets.Button(description=name) for name in ("left", "tie", "right")]
 
@@ -66,9 +67,10 @@ def rate_blind(answers: dict[str, list[dict]], reader: str, path: Path) -> None:
             button.disabled = not waiting
 
     def keep(button) -> None:
-        left, right = waiting.pop(0)
+        left, right = pair = waiting.pop(0)
         chosen = {"left": left["side"], "right": right["side"], "tie": "tie"}[button.description]
         rated = {"reader": reader, "item": left["item"], "sample": left["sample"]}
+        rated |= {"answers": said(pair)}
         sides = {"left": left["side"], "right": right["side"], "preferred": chosen}
         append_jsonl(path, [rated | sides])
         show()
@@ -77,6 +79,11 @@ def rate_blind(answers: dict[str, list[dict]], reader: str, path: Path) -> None:
         button.on_click(keep)
     show()
     display(widgets.VBox([text, widgets.HBox(buttons)]))
+
+
+def said(pair: tuple[dict, dict]) -> str:
+    """A hash of a message and its two answers, whichever is left."""
+    return fingerprint([pair[0]["prompt"], *sorted(row["answer"] for row in pair)])
 
 
 def blind_pairs(answers: dict[str, list[dict]]) -> list[tuple[dict, dict]]:

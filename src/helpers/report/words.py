@@ -116,9 +116,8 @@ def leaders(table: pd.DataFrame, value: str = "rate") -> list[str]:
 
 
 def above_base(table: pd.DataFrame) -> list[str]:
-    """The arms whose interval (low, high) is above the one of `base`; [] without `base`."""
-    floor = table.loc[table["arm"] == "base", "high"]
-    return arms.in_order(table.loc[table["low"] > floor.max(), "arm"]) if len(floor) else []
+    """The arms of `stats.minus_base` whose difference to `base` is above zero."""
+    return arms.in_order(table.loc[table["minus_base_low"] > 0, "arm"])
 
 
 # Lists
