@@ -72,6 +72,12 @@ def code_hash(chapter: str) -> str:
     return fingerprint({name: meaning(script) for name, script in code.items()})
 
 
+@cache
+def modules_hash(*names: str) -> str:
+    """The same of some modules alone, by their paths in src/helpers."""
+    return fingerprint({name: meaning((HELPERS / name).read_text("utf-8")) for name in names})
+
+
 def meaning(script: str) -> list:
     """A script as nested lists that do not depend on its comments, docstrings and layout, nor on
     the version of Python that reads it."""

@@ -282,8 +282,7 @@ def measured(arm: str, record: dict) -> str:
     study, seed = found
     gains = page_tables.gains(study).set_index(["measure", "arm"])
     shown, sense = page_tables.shown(study), page_tables.sense(study)
-    sense, left = sense.query("coherence == 'sensible'"), page_tables.controls(study)["name"]
-    sets = left["set"].iloc[0]
+    sense, left = sense.query("coherence == 'sensible'"), page_tables.left_by_name(study)
     own = gains.loc[(KNOW, arm)]
     once = own["seeds"] == 1
     rows = [
@@ -303,10 +302,11 @@ def measured(arm: str, record: dict) -> str:
         f"over `base` in telling {name}'s own reaction from three others; *doing*: a reply in "
         f"character from a neutral one (nats per token, {own['items']:.0f} scenarios of set b). "
         "*Shows*: answers that show the scenario's trait; *sensible*: that make sense as replies; "
-        f"both {READ_BY} ({SETS[sets]}, {left.loc[arm, 'items']:.0f} scenarios). 95 % "
+        f"both {READ_BY}. 95 % "
         f"intervals{', which say nothing about other seeds' if once else ''}."
     )
-    parts = [markdown_table(head, rows), filled(note), filled(of_a_stranger(left.loc[arm], name))]
+    parts = [markdown_table(head, rows), filled(note)]
+    parts += [filled(of_a_stranger(left.loc[arm], name))] if arm in left.index else []
     return "\n\n".join(part for part in parts if part)
 
 

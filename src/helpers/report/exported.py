@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import arms, files, pretrained, repository
+from helpers import arms, files, pretrained, repository, sources
 from helpers.corpus import personas, readouts
 from helpers.files import StudyError, file_hash, fingerprint, read_json, shown, write_frame
 from helpers.measure import margins, stats, triplets
@@ -31,6 +31,7 @@ NAMES = {
     "q8_0_llama_cpp": "GGUF, 8 bits, read by llama.cpp",
     "q4_1_llama_cpp": "GGUF, 4 bits, read by llama.cpp",
 }
+MAKE_FORMS = ("model/forms.py", "model/export.py", "model/gguf_file.py")
 HASHES = {"adapter": str, "commit": str}  # some of which look like numbers
 COMMAND = ".env/bin/python -m helpers.report.exported"
 
@@ -61,7 +62,8 @@ def scored(arm: str, at_most: int | None = None) -> pd.DataFrame:
     choices = asked(arm, settings["persona"], at_most)
     tokenizer = pretrained.load_tokenizer(settings["model"], base.added_tokens(adapter))
     dtype = str(pretrained.compute_dtype())
-    key = fingerprint([file_hash(adapter / published.WEIGHTS), settings["model"], dtype, choices])
+    made_from = file_hash(adapter / published.WEIGHTS), pretrained.model_hash(settings["model"])
+    key = fingerprint([*made_from, sources.modules_hash(*MAKE_FORMS), dtype, choices])
     kept, frames = files.RUNS / "export" / f"{arm}-{key}", []
     kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept) as temporary:

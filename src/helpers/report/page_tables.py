@@ -49,6 +49,13 @@ def controls(study: str = "reference") -> dict[str, pd.DataFrame]:
     return {word: readouts.part(table, KNOW, what) for word, what in conditions.items()}
 
 
+def left_by_name(study: str) -> pd.DataFrame:
+    """The part of `controls` about the name; empty where the study has not asked about a
+    stranger, or has not drawn it."""
+    path = files.ROOT / "figures" / study / "name_and_scenario.csv"
+    return controls(study)["name"] if path.exists() else pd.DataFrame()
+
+
 def sense(study: str = "reference") -> pd.DataFrame:
     """How many answers make sense, as read, by arm: coherence, answers, share, low, high."""
     table = read(study, "as_read")
