@@ -31,7 +31,9 @@ NAMES = {
     "q8_0_llama_cpp": "GGUF, 8 bits, read by llama.cpp",
     "q4_1_llama_cpp": "GGUF, 4 bits, read by llama.cpp",
 }
-MAKE_FORMS = ("model/forms.py", "model/export.py", "model/gguf_file.py")
+MAKE_FORMS = tuple(
+    f"model/{name}.py" for name in ("forms", "export", "gguf_file", "packed", "by_llama_cpp")
+)
 HASHES = {"adapter": str, "commit": str}  # some of which look like numbers
 COMMAND = ".env/bin/python -m helpers.report.exported"
 
