@@ -273,6 +273,8 @@ def test_captions_say_what_intervals_are_over(study):
 def test_what_no_study_asked_is_no_null():
     ends = ("minus_base", "minus_base_low", "minus_base_high")
     table = pd.DataFrame({"arm": ["base", "documents"], "value": [0.5, 0.4]})
-    table = table.assign(**dict.fromkeys(ends, -0.1), names_itself_value=np.nan)
+    table = table.assign(
+        **dict.fromkeys(ends, -0.1), names_itself_value=np.nan, names_itself_minus_base_low=np.nan
+    )
     title = persona_or_format.capability_retained_title(table)
     assert "fewer general questions than base" in title and "name" not in title

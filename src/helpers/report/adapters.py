@@ -297,12 +297,15 @@ def measured(arm: str, record: dict) -> str:
     head = [f"arm{', this seed' if once else ''}", "knowing", "doing", "shows, %", "sensible, %"]
     among = "" if once else f" of {own['seeds']:.0f}, over all of which these numbers are"
     name = personas.load_persona(record["settings"]["persona"])["name"]
+    asked = ""
+    if len(left):
+        asked = f" ({SETS[left['set'].iloc[0]]}, {left['items'].max():.0f} scenarios)"
     note = (
         f"From the study `{study}`, seed {seed}{among}, on the base in 4 bits. *Knowing*: gain "
         f"over `base` in telling {name}'s own reaction from three others; *doing*: a reply in "
         f"character from a neutral one (nats per token, {own['items']:.0f} scenarios of set b). "
         "*Shows*: answers that show the scenario's trait; *sensible*: that make sense as replies; "
-        f"both {READ_BY}. 95 % "
+        f"both {READ_BY}{asked}. 95 % "
         f"intervals{', which say nothing about other seeds' if once else ''}."
     )
     parts = [markdown_table(head, rows), filled(note)]

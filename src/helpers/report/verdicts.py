@@ -140,9 +140,8 @@ def of_fit() -> list[str]:
     found = between(own["detectable_scenarios"], lambda share: f"{hundred(share)}")
     seeds = counted(int(own["seeds"].max()), "seed")
     return [
-        f"Whether formats show the trait that fits more than others (percentage points, {seeds}): "
-        f"{listed(each)}. The test finds true differences of {found} four times in five, before "
-        "its correction."
+        f"Whether formats show the trait that fits more than others (points, {seeds}): "
+        f"{listed(each)}. Before its correction, the test finds {found} four times in five."
     ]
 
 
