@@ -161,7 +161,7 @@ def test_where_nobody_read_what_a_model_judged_is_told_as_such(study):
     other = unread(study)
     table = persllm_tables.premises(other)
     assert set(table["by"]) == {"as judged"}
-    assert "put right, as judged, most by" in persllm_findings.premises(table)
+    assert "put right, as judged; the highest share is that of" in persllm_findings.premises(table)
 
 
 # Figures

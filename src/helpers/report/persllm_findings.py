@@ -120,9 +120,10 @@ def premises(table: pd.DataFrame) -> str:
     found = table.dropna(subset=["value"])
     if found.empty:
         return "No answer to a false premise could be scored"
-    first, shares = leaders(found, "value"), between(found["value"])
-    most = "" if len(first) == len(found) else f", most by {called(first)}"
-    return f"{shares} of false premises are put right, {found['by'].iloc[0]}{most}"
+    first, shares = called([found.loc[found["value"].idxmax(), "arm"]]), between(found["value"])
+    apart = len(leaders(found, "value")) == 1
+    most = f"most by {first}" if apart else f"the highest share is that of {first}"
+    return f"{shares} of false premises are put right, {found['by'].iloc[0]}; {most}"
 
 
 def premises_by_stage(table: pd.DataFrame) -> str:
