@@ -17,7 +17,7 @@ from helpers.persllm import asking, interlocutor
 # Tokens a second, trained or generated, by model on two cores with bfloat16 units (half of it
 # without): the estimate for a step of a run that has not measured one like it yet.
 TOKENS_PER_SECOND = {"embedded": 220}
-TYPICAL = "two cores with bfloat16 units; twice as long without"
+TYPICAL = "two cores with AMX; about twice as long without"
 START_UP = 12  # seconds that every step takes before its work begins
 TOKENS_PER_TEXT = 103  # trained tokens of a text of the shipped corpus, on average
 TOKENS_PER_EXAMPLE = 150  # of a reasoned example
