@@ -14,7 +14,7 @@ from helpers.corpus.personas import load_persona
 from helpers.files import RUNS, scan_jsonl
 from helpers.persllm import asking, interlocutor
 
-# Tokens a second, trained or generated, by model on two cores with bfloat16 units (half of it
+# Tokens a second, trained or generated, by model on two cores with AMX (about half of it
 # without): the estimate for a step of a run that has not measured one like it yet.
 TOKENS_PER_SECOND = {"embedded": 220}
 TYPICAL = "two cores with AMX; about twice as long without"
