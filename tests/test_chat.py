@@ -13,8 +13,8 @@ from helpers import arms, files
 from helpers.files import StudyError, read_jsonl
 from helpers.model import chat, published
 from helpers.persllm import life_stages
-from helpers.report import adapters as cards
 from helpers.report import (
+    adapter_measured,
     drawing,
     expression,
     knowing_and_doing,
@@ -24,6 +24,7 @@ from helpers.report import (
     talk,
     widgets,
 )
+from helpers.report import adapters as cards
 
 SAMPLING = {"temperature": 0.7, "top_p": 0.9, "max_new_tokens": 6}
 SHIPPED = files.DATA
@@ -395,7 +396,7 @@ def test_a_card_says_that_a_gain_is_about_anybody_where_it_is_seen(
 ):
     ends = {"low": value - half, "high": value + half, "gain_low": gain - 0.05}
     row = pd.Series(ends | {"value": value, "gain": gain, "set": "both"})
-    said = cards.of_a_stranger(row, "C-3PO")
+    said = adapter_measured.of_a_stranger(row, "C-3PO")
     assert told in said and bool(told) == bool(said)
     assert ("not shown to be knowledge of C-3PO" in said) == anybody
 
@@ -403,7 +404,10 @@ def test_a_card_says_that_a_gain_is_about_anybody_where_it_is_seen(
 @pytest.mark.parametrize("arm", ["demonstrations", "first_person", "documents"])
 def test_the_committed_cards_have_the_gains_of_the_reference_study(arm, study):
     record = files.read_json(published.find(arm) / "record.json")
-    assert cards.measured_in(record["trained"]) == ("reference", record["settings"]["seed"])
+    assert adapter_measured.measured_in(record["trained"]) == (
+        "reference",
+        record["settings"]["seed"],
+    )
     text = (published.find(arm) / "README.md").read_text()
     know, do = (gain_on_set_b(study.choices, arm, m) for m in ("know", "do_pair"))
     row = next(line for line in text.splitlines() if line.startswith(f"| {arms.label(arm)} |"))

@@ -17,7 +17,7 @@ import pandas as pd
 from helpers import arms, files
 from helpers.files import StudyError
 from helpers.report import (
-    adapters,
+    adapter_measured,
     exported,
     headline,
     larger_judges,
@@ -158,7 +158,7 @@ BLOCKS = {
     "export": exported.block,
     "larger_judges": larger_judges.block,
     "control": positive_control.block,
-    "measured": adapters.block,
+    "measured": adapter_measured.block,
 }
 BLOCK = re.compile(r"(?<=<!-- )(?!end )(\w+)( \w+)?( -->\n)(.*?)(?=<!-- end -->)", re.DOTALL)
 
