@@ -16,11 +16,11 @@ from helpers.measure import margins
 from helpers.measure.contrasts import load_contrasts
 from helpers.report import (
     why,
+    why_answers,
     why_cells,
     why_doses,
     why_explanations,
     why_limits,
-    why_readme,
     why_selection,
     why_weights,
 )
@@ -405,13 +405,13 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
             {"effect": "voice", "reply": reply, "value": value} for reply, value in halves
         ),
     }
-    monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
-    told = why_readme.factors()
+    monkeypatch.setattr(why_answers, "read", lambda _, name: tables[name])
+    told = why_answers.factors()
     assert "Neutral prose instead of his voice changes knowing by +0.00 (-0.10 to 0.10) and" in told
     assert "doing by -0.20 (-0.30 to -0.10)" in told and "9" not in told
     tables["cell_effects"] = pd.DataFrame(rows).assign(low=-1, high=1)
     with pytest.raises(StudyError, match="no longer bear"):
-        why_readme.factors()
+        why_answers.factors()
 
 
 @pytest.mark.parametrize(
@@ -425,8 +425,8 @@ def test_readme_tells_what_documents_make_of_few_demonstrations(monkeypatch, mor
         for traits, sign in (("shown", -1), ("other", 1))
         for where, value in ((where, sign * value) for where, value in values.items())
     )
-    monkeypatch.setattr(why_readme, "read", lambda *_: table)
-    text = why_readme.few()
+    monkeypatch.setattr(why_answers, "read", lambda *_: table)
+    text = why_answers.few()
     assert f"{told} of the *other* four after documents than on top of `base` ({more:+.2f}" in text
 
 
@@ -443,8 +443,8 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
         for arm, value in zip(("demonstrations", "mixed_50", "documents"), values, strict=True)
     ]
     tables = {"doses": pd.DataFrame(doses), "mixtures": pd.DataFrame(mixtures)}
-    monkeypatch.setattr(why_readme, "read", lambda _, name: tables[name])
-    assert why_readme.dose() == (
+    monkeypatch.setattr(why_answers, "read", lambda _, name: tables[name])
+    assert why_answers.dose() == (
         "**How many texts?** Of the gain with 400 situations, 100 and 250 documents have 25 % and "
         "40 % in knowing, and 100 and 250 demonstrations 50 % and 80 % in doing. Half of "
         "each format gains +0.30 in knowing and +0.60 in doing."
@@ -452,7 +452,17 @@ def test_readme_tells_what_a_dose_and_a_mixture_teach(monkeypatch):
 
 
 def test_readme_leaves_out_an_experiment_that_has_not_run(monkeypatch):
-    monkeypatch.setattr(why_readme, "has", lambda study, _: study == "reference")
-    told = why_readme.block()
+    monkeypatch.setattr(why_answers, "has", lambda study, _: study == "reference")
+    told = why_answers.block()
     assert told.startswith("- **Does his name call him up") and "eight cells" not in told
     assert "![" not in told
+
+
+def test_readme_tells_how_many_seeds_each_answer_rests_on(monkeypatch):
+    asked = [("one", "a", None), ("two", "a", None), ("three", "a", None)]
+    seeds = {"one": [1, 2], "two": [2, 2], "three": [1, 1]}
+    monkeypatch.setattr(why_answers, "has", lambda *_: True)
+    monkeypatch.setattr(why_answers, "read", lambda name, _: pd.DataFrame({"seeds": seeds[name]}))
+    assert why_answers.seeds_of(asked) == "on 2, 2 and 1 seeds in turn"
+    assert why_answers.seeds_of(asked[:2]) == "2 seeds each"
+    assert why_answers.seeds_of(asked[2:]) == "1 seed each"

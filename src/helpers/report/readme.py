@@ -27,7 +27,7 @@ from helpers.report import (
     results,
     size_readme,
     verdicts,
-    why_readme,
+    why_answers,
 )
 from helpers.report.page_words import WIDTH, bullets, markdown_table
 from helpers.report.words import counted
@@ -148,7 +148,7 @@ BLOCKS = {
     "claims": verdicts.claims,
     "otherwise": headline.counted_otherwise,
     "parts": verdicts.of_parts,
-    "why": why_readme.block,
+    "why": why_answers.block,
     "persllm": persllm_readme.paragraph,
     "persllm_scenarios": persllm_readme.scenarios,
     "persllm_second": persllm_readme.second,

@@ -13,7 +13,7 @@ from helpers import files
 from helpers.files import StudyError, shown
 from helpers.measure import margins
 from helpers.measure.contrasts import load_contrasts
-from helpers.report import why, why_limits, why_readme, why_weights
+from helpers.report import why, why_answers, why_limits, why_weights
 from helpers.report.page_words import markdown_table
 from helpers.report.results import Results
 from helpers.report.words import bullets, capital, counted, listed
@@ -163,7 +163,7 @@ def page(studies: dict[str, Results]) -> str:
     few, most = int(seen["seeds"].min()), int(seen["seeds"].max())
     seeds = counted(most, "seed") if few == most else f"{few} to {most} seeds"
     once = "With one seed, intervals are about *this seed* alone. " if few == 1 else ""
-    short = why_readme.answers([*why_readme.IN_SHORT, *why_readme.FURTHER])
+    short = why_answers.answers([*why_answers.IN_SHORT, *why_answers.FURTHER])
     lines = [
         "# What separates knowing from doing",
         "",

@@ -8,7 +8,7 @@ from helpers.arms import FEW
 from helpers.report import why_doses
 from helpers.report.page_words import WIDTH, bullets, need, read
 from helpers.report.why import READOUTS
-from helpers.report.words import interval, nats, percent, side
+from helpers.report.words import counted, interval, listed, nats, percent, side
 
 FACTORS = ("voice", "person", "wrapper")
 DOSES = (100, 250)  # units
@@ -81,14 +81,6 @@ def name() -> str:
     )
 
 
-def of_name() -> str:
-    """How many seeds the answer about his name rests on, where there are several."""
-    if not has("reference", "contrasts_selection"):
-        return ""
-    seeds = int(read("reference", "contrasts_selection")["seeds"].max())
-    return f" ({seeds} where he is named)" if seeds > 1 else ""
-
-
 def shift() -> str:
     """How much of a gain a constant shift of each layer keeps."""
     changes = read("reference", "changes").set_index(["arm", "on", "change"])["kept"]
@@ -117,9 +109,18 @@ def answers(asked: list[tuple]) -> str:
     return bullets([answer() for study, figure, answer in asked if has(study, figure)])
 
 
+def seeds_of(asked: list[tuple]) -> str:
+    """How many seeds the answers rest on, in turn."""
+    tables = [read(study, figure) for study, figure, _ in asked if has(study, figure)]
+    counts = [int(table["seeds"].max()) for table in tables]
+    if len(set(counts)) == 1:
+        return f"{counted(counts[0], 'seed')} each"
+    return f"on {listed(counts)} seeds in turn"
+
+
 def block() -> str:
     """README: a figure, and the answers in short."""
     drawn = [picture("why-cells", "cell_effects")] * has("why-cells", "cell_effects")
-    more = f"Nats per token, set b, one seed each{of_name()}. [What else was asked](docs/why.md)."
+    more = f"Nats per token, set b, {seeds_of(IN_SHORT)}. [What else was asked](docs/why.md)."
     text = textwrap.fill(more, WIDTH, break_on_hyphens=False)
     return "\n\n".join([*drawn, answers(IN_SHORT), text])
