@@ -174,7 +174,7 @@ def test_the_voice_is_found_to_put_knowing_ahead_and_the_chat_doing(gained, resu
     rows = gained["why-cells"]
     chosen = why.load(results["why-cells"], "c3po").choices
     effects = why_cells.experiments.effects(rows)
-    title = why_cells.effects_title(effects)
+    title = why_cells.effects_title(why.contrasts(rows, "voice_person_wrapper"))
     assert title == (
         "What puts knowing ahead of doing: neutral prose rather than his voice (+0.20) and raw "
         "text rather than a chat turn (+0.30)"
@@ -208,9 +208,14 @@ def test_other_traits_open_after_documents_alone(gained):
     own = few[(few["panel"] == "doing: other traits") & (few["x"] == 100)].set_index("line")
     assert own.loc["documents", "value"] == pytest.approx(0.35, abs=0.02)
     assert own.loc["base", "value"] == pytest.approx(0, abs=0.02)
-    assert "+0.35" in why_doses.few_title(few)
+    title, more = (
+        why_doses.few_title(why_doses.opened(rows)),
+        0.35 - of_arm("documents", "do_pair", "anxiety", "own"),
+    )
+    assert float(
+        re.search(r"(\+\d.\d\d) nats per token after documents", title)[1]
+    ) == pytest.approx(more, abs=0.02)
     opened = why_doses.opened(rows).set_index(["traits", "where"])["value"]
-    more = 0.35 - of_arm("documents", "do_pair", "anxiety", "own")
     assert opened["other", "after documents"] == pytest.approx(more, abs=0.02)
     assert opened["other", "on top of base"] == pytest.approx(0, abs=0.02)
     assert opened["other", "difference"] == pytest.approx(more, abs=0.02)
@@ -352,17 +357,21 @@ def test_the_page_has_every_explanation_and_every_contrast(results):
 
 def test_what_the_predictions_leave_open_has_its_numbers(results):
     studies = why_explanations.load(results, "c3po")
-    told = [one for one in why_limits.limits(studies) if "**One seed.**" not in one]
-    voice, person, wrapper, _, few, whole, name, constant, turned = told
+    told = [one for one in why_limits.limits(studies) if "**Few seeds.**" not in one]
+    voice, person, wrapper, more, few, brought, whole, name, constant, turned = told
+    assert re.search(r"It did not come true: more documents add \+0.1\d \(.* to knowing", more)
+    assert "(anxiety)" in few and "not over traits" in few
+    assert re.search(r"they add \+0.25 after documents and \+0.15 on top of base", brought)
+    assert whole.count("make the reply in character likelier by") == 2
     assert re.search(r"add \+0.2\d \(.* after documents and [+-]0.0\d \(", few)
     assert "There the reply in character makes the larger part" in whole
     assert "its effect on knowing is +0.20 (" in voice and "neutral reply likelier by" in voice
     assert "*He* rather than *I* adds" in person
     assert re.search(r"to knowing and \+0.3\d \(0.[23]\d to 0.3\d\) to doing", wrapper)
     assert re.search(r"beyond base, it adds [+-]0.0\d \(.*in documents and [+-]0.0\d", name)
-    for act in ("documents gain in knowing", "demonstrations gain in doing"):
-        share = re.search(rf"(\d\d) % of what {act}", constant)[1]
-        assert int(share) == pytest.approx(100 * KEPT["shift"], abs=6)
+    for arm in ("documents", "demonstrations"):
+        shares = re.search(rf"for {arm} (\d\d) % in knowing and (\d\d) % in doing", constant)
+        assert list(map(int, shares.groups())) == pytest.approx([100 * KEPT["shift"]] * 2, abs=6)
     planted_back = -of_arm("documents", "know", "", "own")
     found = re.search(r"-1 is ([+-]\d.\d\d) \(.* for documents in knowing", turned)[1]
     assert float(found) == pytest.approx(planted_back, abs=0.03)
@@ -398,8 +407,14 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
         for name, own in values.items()
         for on, value in zip(("know", "do_pair", "crossover"), own, strict=True)
     ]
-    halves = [("in character", -0.04), ("neutral", 0.16)]
+    halves, fixed = [("in character", -0.04), ("neutral", 0.16)], "contrasts_voice_person_wrapper"
+
+    def seen(*verdicts):
+        ids = [f"{factor}_in_the_crossover" for factor in ("voice", "person", "wrapper")]
+        return pd.DataFrame({"contrast": ids, "verdict": verdicts})
+
     tables = {
+        fixed: seen("holds", "open", "open"),
         "cell_effects": pd.DataFrame(rows),
         "effects_on_replies": pd.DataFrame(
             {"effect": "voice", "reply": reply, "value": value} for reply, value in halves
@@ -407,9 +422,12 @@ def test_readme_tells_what_each_factor_of_the_cells_adds(monkeypatch):
     }
     monkeypatch.setattr(why_answers, "read", lambda _, name: tables[name])
     told = why_answers.factors()
+    assert "By itself, only his voice is seen to set knowing apart" in told
     assert "Neutral prose instead of his voice changes knowing by +0.00 (-0.10 to 0.10) and" in told
     assert "doing by -0.20 (-0.30 to -0.10)" in told and "9" not in told
-    tables["cell_effects"] = pd.DataFrame(rows).assign(low=-1, high=1)
+    tables[fixed] = seen("holds", "open", "reversed")
+    assert "By itself, his voice and the wrapper are seen to set" in why_answers.factors()
+    tables[fixed] = seen("open", "open", "open")
     with pytest.raises(StudyError, match="no longer bear"):
         why_answers.factors()
 

@@ -31,11 +31,10 @@ def readout(margins: pd.DataFrame, arm: str, on: str) -> pd.DataFrame:
 
 
 def mean_of(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """The mean of tables of one layout; a cell that one of them lacks is missing."""
-    total = tables[0]
-    for table in tables[1:]:
-        total = paired(total, -table)
-    return total / len(tables)
+    """The mean of tables over the seeds and scenarios that all of them have; a cell that one of
+    them lacks is missing."""
+    total = sum(tables)
+    return total.dropna(how="all").dropna(axis=1, how="all") / len(tables)
 
 
 def combined(

@@ -53,9 +53,11 @@ def sense(table: pd.DataFrame, arms: list[str]) -> str:
         for found in ("sensible", "in character")
     )
     both = table[table["found"] == "both"]
+    most = both.loc[both["value"].idxmax()]
+    reach = f"{100 * most['low']:.0f} to {100 * most['high']:.0f}"
     return (
-        f"Everyday answers with {largest}, read blind: {made} make sense; {shows} show a trait. "
-        f"No arm of any size does both in more than {percent(both['value'].max())}."
+        f"Everyday answers with {largest}, read blind: {made} make sense; {shows} show any of his "
+        f"traits. No arm of any size does both in more than {percent(most['value'])} ({reach} %)."
     )
 
 

@@ -20,6 +20,7 @@ from helpers.report.panels import DARK, reach
 from helpers.report.results import Results
 from helpers.report.words import counted, listed, nats, side
 
+SIGNS = {"holds": 1, "open": 0, "reversed": -1}  # of the verdicts on contrasts
 READOUTS = {"know": "knowing", "do_pair": "doing", "crossover": "knowing minus doing"}
 
 
@@ -48,7 +49,8 @@ def load(results: str | Path, persona: str, sets: tuple[str, ...] = ("b",)) -> R
 
 def about(frame: pd.DataFrame) -> dict[str, object]:
     """How many scenarios and seeds a frame rests on, for captions."""
-    return {"scenarios": int(frame["items"].max()), "seeds": int(frame["seeds"].max())}
+    seeds = counted(int(frame["seeds"].max()), "seed")
+    return {"scenarios": int(frame["items"].max()), "seeds": seeds}
 
 
 # The contrasts fixed in advance
@@ -108,7 +110,7 @@ def answered(table: pd.DataFrame) -> list[str]:
     yes = {"holds": "Yes", "reversed": "No, the reverse", "open": "Not told apart from zero"}
     return [
         f"{row.question} {yes[row.verdict]}: {nats(row.value, row.low, row.high)} nats per token, "
-        f"p = {row.p_holm:.3g} (Holm)"
+        f"p = {row.p_holm:.3g} over scenarios (Holm)"
         for row in table.itertuples()
     ]
 

@@ -5,12 +5,12 @@ import textwrap
 
 from helpers import files
 from helpers.arms import FEW
-from helpers.report import why_doses
+from helpers.report import why_cells, why_doses
 from helpers.report.page_words import WIDTH, bullets, need, read
 from helpers.report.why import READOUTS
 from helpers.report.words import counted, interval, listed, nats, percent, side
 
-FACTORS = ("voice", "person", "wrapper")
+FACTORS = {"person": "the person", "wrapper": "the wrapper"}
 DOSES = (100, 250)  # units
 PICTURE = "![What voice, person and wrapper add to knowing and to doing]({})"
 
@@ -27,15 +27,16 @@ def factors() -> str:
     """Which of voice, person and wrapper puts knowing ahead of doing, and by which reply."""
     table = read("why-cells", "cell_effects").set_index(["effect", "on"])
     replies = read("why-cells", "effects_on_replies").set_index(["effect", "reply"])
-    crossed = {name: table.loc[(name, "crossover")] for name in FACTORS}
-    moves = {name: side(row["low"], row["high"]) for name, row in crossed.items()}
+    moves = why_cells.crossed(read("why-cells", "contrasts_voice_person_wrapper"))
     neutral, own = (replies.loc[("voice", reply), "value"] for reply in ("neutral", "in character"))
     know, do = (interval(table.loc[("voice", on)]) for on in ("know", "do_pair"))
+    further = [FACTORS[factor] for factor, sign in moves.items() if sign and factor != "voice"]
+    sets = f"{listed(['his voice', *further])} are" if further else "only his voice is"
     return need(
-        moves == {"voice": 1, "person": 0, "wrapper": 0} and neutral > -own > 0,
-        "**Voice, person (I, he) or wrapper (chat turn, raw text)?** By itself, only his voice is "
-        "seen to set knowing apart from doing (with a quarter of the situations). Neutral prose "
-        f"instead of his voice changes knowing by {know} and doing by {do}, mostly because the "
+        moves["voice"] == 1 and neutral > -own > 0,
+        f"**Voice, person (I, he) or wrapper (chat turn, raw text)?** By itself, {sets} seen "
+        "to set knowing apart from doing (with a quarter of the situations). Neutral prose instead "
+        f"of his voice changes knowing by {know} and doing by {do}, mostly because the "
         "neutral reply becomes likelier: this can be a match of sound.",
     )
 
@@ -90,8 +91,8 @@ def shift() -> str:
     ]
     return (
         "**Is it a constant push?** With the adapter replaced by its mean shift of each layer, the "
-        f"same for every prompt, {kept[0]} of documents' gain in knowing and {kept[1]} of "
-        "demonstrations' gain in doing are left."
+        f"same for every prompt, the model of documents gains {kept[0]} as much in knowing, and "
+        f"that of demonstrations {kept[1]} as much in doing."
     )
 
 

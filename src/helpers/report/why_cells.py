@@ -10,7 +10,7 @@ from helpers.measure import experiments
 from helpers.report import panels
 from helpers.report.drawing import save
 from helpers.report.results import Results
-from helpers.report.why import READOUTS, about, told_apart
+from helpers.report.why import READOUTS, SIGNS, about, told_apart
 from helpers.report.words import capital, interval, listed, nats
 
 BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
@@ -56,9 +56,9 @@ def cell_gains_title(table: pd.DataFrame) -> str:
     return f"The cells that gain most over base: {'; '.join(parts)}"
 
 
-def draw_effects(table: pd.DataFrame, study: Results, folder: Path):
+def draw_effects(table: pd.DataFrame, contrasts: pd.DataFrame, study: Results, folder: Path):
     """A panel per readout, a row per factor and product of factors; pale where the interval
-    includes zero."""
+    includes zero. `contrasts` (`why.contrasts`) say what the title says."""
     fig, axes = panels.grid(3, 3, 3.4, sharex=True, sharey=True)
     names = list(dict.fromkeys(table["effect"]))
     for ax, (on, title) in zip(axes, READOUTS.items(), strict=True):
@@ -68,22 +68,30 @@ def draw_effects(table: pd.DataFrame, study: Results, folder: Path):
         ax.set(title=title, xlabel="effect (nats per token)")
         panels.signed(ax.xaxis)
     fig.tight_layout()
-    save(fig, "cell_effects", table, study, folder, effects_title(table), **about(table))
+    save(fig, "cell_effects", table, study, folder, effects_title(contrasts), **about(table))
     return fig
 
 
-def effects_title(table: pd.DataFrame) -> str:
+def crossed(contrasts: pd.DataFrame) -> dict[str, int]:
+    """Whether a factor puts knowing ahead of doing (1) or behind it (-1), or neither is seen (0),
+    by the contrasts that were fixed in advance."""
+    verdicts = contrasts.set_index("contrast")["verdict"]
+    return {factor: SIGNS[verdicts[f"{factor}_in_the_crossover"]] for factor in MAIN}
+
+
+def effects_title(contrasts: pd.DataFrame) -> str:
     """Which factors put knowing ahead of doing."""
-    own = table[(table["on"] == "crossover") & table["effect"].isin(MAIN)]
-    seen = told_apart(own)
-    if seen.empty:
+    values, parts = contrasts.set_index("contrast")["value"], []
+    for where, sign in (("ahead of doing", 1), ("behind", -1)):
+        told = [
+            f"{TURNED[factor]} ({nats(values[f'{factor}_in_the_crossover'])})"
+            for factor, found in crossed(contrasts).items()
+            if found == sign
+        ]
+        if told:
+            parts.append(f"{where}: {listed(told)}")
+    if not parts:
         return "No factor by itself is seen to put knowing ahead of doing, or behind it"
-    sides = {"ahead of doing": seen[seen["value"] > 0], "behind": seen[seen["value"] < 0]}
-    parts = [
-        f"{where}: {listed(f'{TURNED[r.effect]} ({nats(r.value)})' for r in own.itertuples())}"
-        for where, own in sides.items()
-        if len(own)
-    ]
     return f"What puts knowing {'; '.join(parts)}"
 
 

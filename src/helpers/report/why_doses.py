@@ -81,14 +81,13 @@ def by_trait(margins: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
     return table.sort_values(["shown", "trait"], ascending=[False, True]).reset_index(drop=True)
 
 
-def few_title(table: pd.DataFrame) -> str:
-    """What most demonstrations make of the other traits, with documents and without."""
-    most = max(table_of_arms.FEW)
-    own = table[(table["panel"] == "doing: other traits") & (table["x"] == most)]
-    own = own.set_index("line")["value"]
+def few_title(opened: pd.DataFrame) -> str:
+    """What most demonstrations add to doing the other traits, after documents and without."""
+    own = opened[opened["traits"] == "other"].set_index("where")["value"]
+    after, alone = (nats(own[where]) for where in WHERE[:2])
     return (
-        f"With {most} demonstrations of four traits, the other four gain {nats(own['documents'])} "
-        f"nats per token in doing after documents, {nats(own['base'])} on top of base"
+        f"To doing the other four traits, {table_of_arms.FEW[-1]} demonstrations of four add "
+        f"{after} nats per token after documents, {alone} on top of base"
     )
 
 

@@ -180,7 +180,9 @@ def page(studies: dict[str, Results]) -> str:
         "predict the same. Knowing and doing are [gains](reading_the_numbers.md#margin-and-gain) "
         f"over `base`, in nats per token, on at most {seen['items'].max():.0f} scenarios of set b, "
         f"from {seeds} (see the table below). {once}The 95 % intervals are over "
-        f"scenarios{', and over seeds where there are several' if most > 1 else ''}.",
+        f"scenarios{', and over seeds where there are several' if most > 1 else ''}. A contrast "
+        "*holds*, or is *reversed*, where the test over scenarios says so (p below .05 after "
+        "Holm's correction). That test is about the seeds that were run.",
         "",
     ]
     lines += ["| explanation | predicted | seen | verdict |", "|---|---|---|---|"]
@@ -212,7 +214,11 @@ def main() -> None:
     folders = results()
     if not folders:
         sys.exit(f"error: none of {', '.join(sorted(set(STUDIES.values())))} has results.")
-    files.write_text(files.ROOT / PAGE, page(load(folders, "c3po")))
+    try:
+        text = page(load(folders, "c3po"))
+    except StudyError as error:
+        sys.exit(f"error: {error}")
+    files.write_text(files.ROOT / PAGE, text)
     print(f"written: {PAGE}")
 
 
