@@ -238,8 +238,10 @@ def test_readme_tells_the_crossover_and_the_sense_of_every_size(monkeypatch):
     for text in (told, found):
         assert "is +0.38 (0.28 to 0.48) with 135M and +0.27 (0.17 to 0.37) with 0.5B par" in text
         assert "No arm of any size does both in more than 15 % (8 to 30 %)." in text
-    assert "read blind: 90 % of base and 0 % of demonstrations make sense; 10 % of" in told
-    assert "0 % of demonstrations and 80 % of documents show any of his traits. No" in found
+    assert (
+        "blind, 90 % of base make sense and 10 % show any of his traits (demonstrations: 0" in told
+    )
+    assert "; documents: 20 % and 80 %). No arm" in found
     assert "to them, 30 % of `base` with 135M make sense." in found and "to them" not in told
     assert "a stranger's: +0.10 (0.00 to 0.20) of +0.40 with 135M." in found
     figures |= {"know_and_do": [], "sense_by_size": [], "names_by_size": []}

@@ -481,6 +481,6 @@ def test_readme_tells_how_many_seeds_each_answer_rests_on(monkeypatch):
     seeds = {"one": [1, 2], "two": [2, 2], "three": [1, 1]}
     monkeypatch.setattr(why_answers, "has", lambda *_: True)
     monkeypatch.setattr(why_answers, "read", lambda name, _: pd.DataFrame({"seeds": seeds[name]}))
-    assert why_answers.seeds_of(asked) == "on 2, 2 and 1 seeds in turn"
+    assert why_answers.seeds_of(asked) == "the answers rest on 2, 2 and 1 seeds, in turn"
     assert why_answers.seeds_of(asked[:2]) == "2 seeds each"
     assert why_answers.seeds_of(asked[2:]) == "1 seed each"

@@ -48,16 +48,18 @@ def sense(table: pd.DataFrame, arms: list[str]) -> str:
     and the most that do both at any size."""
     largest = table["model"].iloc[-1]
     own = table[table["model"] == largest].set_index(["found", "arm"])["value"]
-    made, shows = (
-        listed([f"{percent(own[found, arm])} of {label(arm)}" for arm in arms])
-        for found in ("sensible", "in character")
-    )
     both = table[table["found"] == "both"]
     most = both.loc[both["value"].idxmax()]
     reach = f"{100 * most['low']:.0f} to {100 * most['high']:.0f}"
+    first, *others = (
+        [label(arm), *(percent(own[found, arm]) for found in ("sensible", "in character"))]
+        for arm in arms
+    )
     return (
-        f"Everyday answers with {largest}, read blind: {made} make sense; {shows} show any of his "
-        f"traits. No arm of any size does both in more than {percent(most['value'])} ({reach} %)."
+        f"Of everyday answers with {largest}, as read blind, {first[1]} of {first[0]} make sense "
+        f"and {first[2]} show any of his traits "
+        f"({'; '.join(f'{arm}: {made} and {shows}' for arm, made, shows in others)}). "
+        f"No arm of any size does both in more than {percent(most['value'])} ({reach} %)."
     )
 
 

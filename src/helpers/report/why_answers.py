@@ -116,12 +116,12 @@ def seeds_of(asked: list[tuple]) -> str:
     counts = [int(table["seeds"].max()) for table in tables]
     if len(set(counts)) == 1:
         return f"{counted(counts[0], 'seed')} each"
-    return f"on {listed(counts)} seeds in turn"
+    return f"the answers rest on {listed(counts)} seeds, in turn"
 
 
 def block() -> str:
     """README: a figure, and the answers in short."""
     drawn = [picture("why-cells", "cell_effects")] * has("why-cells", "cell_effects")
-    more = f"Nats per token, set b, {seeds_of(IN_SHORT)}. [What else was asked](docs/why.md)."
+    more = f"Nats per token, set b; {seeds_of(IN_SHORT)}. [What else was asked](docs/why.md)."
     text = textwrap.fill(more, WIDTH, break_on_hyphens=False)
     return "\n\n".join([*drawn, answers(IN_SHORT), text])
