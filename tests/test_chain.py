@@ -6,22 +6,19 @@ It runs in a copy, once: killed in the middle of training, then to its end.
 import json
 import os
 import signal
-import sys
 import time
 
+import chain as steps
+import chapters
 import copies
 import pandas as pd
 import pytest
+import study
 
 from helpers import records
-from helpers.files import ROOT, file_hash, read_json, read_jsonl
+from helpers.files import file_hash, read_json, read_jsonl
 from helpers.measure import triplets
 from helpers.report.results import read_table
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chain as steps
-import chapters
-import study
 
 pytestmark = pytest.mark.check
 SMOKE = ("smoke", "--profile", "test")

@@ -6,18 +6,16 @@ import subprocess
 import sys
 import time
 
+import chapters
 import copies
+import inputs
 import pytest
+import study
 import yaml
 
 from helpers import parameters, writing
 from helpers.corpus import formats
 from helpers.files import ROOT, StudyError
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chapters
-import inputs
-import study
 
 DEFAULTS = {chapter: chapters.defaults(chapter) for chapter in chapters.CHAPTERS}
 DECLARED = {name for own in DEFAULTS.values() for name in own}

@@ -7,16 +7,14 @@ import subprocess
 import sys
 import tomllib
 
+import chain
+import chapters
 import pytest
+import redraw
 import yaml
 
 from helpers import parameters
 from helpers.files import ROOT
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chain
-import chapters
-import redraw
 
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 PUBLISHED = sorted((ROOT / "docs").rglob("*.ipynb"))
