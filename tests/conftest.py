@@ -1,17 +1,25 @@
 """Shared fixtures: the embedded model's tokenizer, a tiny random model where only the mechanics
 matter, and adapters of it; a published and a made study; a copy of the project; a chat server."""
 
+import atexit
 import json
 import os
 import shutil
+import tempfile
 import threading
 import time
 from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may need the hub
+# Nothing here may need the hub, ask a proxy for a test's own server, hang on somebody's settings of
+# git, or leave anything in a cache that outlives the tests.
+os.environ.update(HF_HUB_OFFLINE="1", NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+os.environ.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many tests as cores run at once
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+else:  # workers have the folder of the process that started them
+    os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp(prefix="datasets-")
+    atexit.register(shutil.rmtree, os.environ["HF_DATASETS_CACHE"], ignore_errors=True)
 
 import helpers  # before torch: it sets how OpenMP's idle threads wait  # noqa: F401
 

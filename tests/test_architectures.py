@@ -55,9 +55,9 @@ def brought(tmp_path_factory):
 def plain_losses(model, ids, labels):
     """What transformers itself makes of one row."""
     base.use_attention(model, "sdpa")
+    ids, wanted = (torch.tensor(row, device=model.device) for row in (ids, labels[1:]))
     with torch.no_grad():
-        logits = base.bare(model)(torch.tensor([ids]), use_cache=False).logits[0, :-1].float()
-    wanted = torch.tensor(labels)[1:]
+        logits = base.bare(model)(ids[None], use_cache=False).logits[0, :-1].float()
     losses = F.cross_entropy(logits, wanted, reduction="none", ignore_index=-100)
     return losses[wanted != -100]
 
@@ -95,7 +95,7 @@ def test_packed_losses_are_those_of_transformers(brought, name, float32):
     model, tokenizer = base.load_base(brought(name)), pretrained.load_tokenizer(brought(name))
     assert model.config.model_type in packed.TRIED
     examples = [encode.encode(row, tokenizer, 200) for row in ROWS]
-    got = packed.packed_loss(model, packed.pack(examples, "cpu"))
+    got = packed.packed_loss(model, packed.pack(examples, str(model.device)))
     wanted = [plain_losses(model, e["input_ids"], e["labels"]) for e in examples]
     torch.testing.assert_close(got, torch.cat(wanted), rtol=1e-4, atol=1e-4)
 
@@ -114,8 +114,8 @@ def test_it_is_trained_answered_and_scored(brought, name, float32, tmp_path):
     assert len({tuple(ids) for ids in got}) > 1
     for ids, prompt in zip(got, prompts, strict=True):
         alone = model.generate(
-            torch.tensor([prompt]),
-            attention_mask=torch.ones(1, len(prompt)),
+            torch.tensor([prompt], device=model.device),
+            attention_mask=torch.ones(1, len(prompt), device=model.device),
             do_sample=False,
             max_new_tokens=8,
             eos_token_id=sorted(ends),
@@ -144,7 +144,8 @@ def test_it_is_exported_and_answers_alike(brought, name, float32, tmp_path, monk
     loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
     prompt = torch.tensor([answer.prompt_ids(QUESTIONS[1], None, tokenizer)])
     own = base.load_for_inference(brought(name), adapter)
-    torch.testing.assert_close(model(prompt).logits, own(prompt).logits, rtol=0.05, atol=0.3)
+    logits = own(prompt.to(own.device)).logits.cpu()
+    torch.testing.assert_close(model(prompt).logits, logits, rtol=0.05, atol=0.3)
     assert loaded.get_chat_template() == tokenizer.get_chat_template()
     named = model.generation_config.eos_token_id
     named = {named} if isinstance(named, int) else set(named)

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import chapters
 import copies
 import pytest
 import spoiling
+import study
 
 from helpers import embedded, files, parameters, rows
 from helpers.corpus import formats, ingest, items, kinds, personas, readouts
@@ -22,10 +24,6 @@ from helpers.measure import batches, contrasts, encoder_judge, labels, markers
 from helpers.persllm import interlocutor, life_stages, premises, reasoned
 from helpers.report import why_explanations
 from helpers.yaml_files import read_yaml
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chapters
-import study
 
 DATA = ROOT / "data"
 CARD = personas.load_persona("c3po")

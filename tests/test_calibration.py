@@ -61,7 +61,7 @@ def test_the_correction_undoes_the_errors(true, sensitivity, specificity):
 
 @given(st.floats(0, 1), st.integers(1, 400), st.integers(1, 100), st.integers(1, 100), st.data())
 def test_a_corrected_rate_lies_in_its_interval(rate, n, m1, m0, data):
-    """`corrected(.5, 300, 1, 1, 1, 99)` was .50 (.56 to 1)."""
+    """Also with few labels of one kind, which move the ends of the interval far."""
     q1, q0 = (data.draw(st.integers(0, m)) / m for m in (m1, m0))
     found = calibration.corrected(rate, n, q1, m1, q0, m0)
     low, value, high = (found[f"corrected{end}"] for end in ("_low", "", "_high"))
@@ -224,8 +224,8 @@ def test_rates_read_in_several_seeds_cover_the_truth(studies):
 
 
 def test_a_poor_judge_is_no_worse_than_none():
-    """One that answers at random made the interval wider than the labels alone have it; a good one
-    makes it narrower."""
+    """One that answers at random leaves the interval as wide as the labels alone have it; a good
+    one makes it narrower."""
     rng = np.random.default_rng(4)
     for quality, most in ((0.5, 1.01), (0.95, 0.75)):
         drawn = [judged_study(rng, 0.4, quality, quality) for _ in range(200)]

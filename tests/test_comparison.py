@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_studies import NOTHING, judged, options, read, study, tables
+from made_studies import NOTHING, gaining, judged, options, read, showing, study, tables
 
 from helpers.measure import comparison, contrasts, margins, stats
 
@@ -133,9 +133,29 @@ def test_without_an_effect_contrasts_are_rarely_found():
     assert (np.abs(covered / n - 0.95) <= 3 * np.sqrt(0.05 * 0.95 / n)).all()
 
 
+def whole(arms):
+    """The tables of a study of these arms in which everything was scored, judged and read."""
+    gains = {arm: {"know": 0.3, "do_pair": 0.1} for arm in arms}
+    choices = gaining(gains, items=6)
+    answers, labelled = showing(dict.fromkeys(["base", *arms], 0.5), choices)
+    own = comparison.tables(choices, answers, labelled, "markers")
+    premises = own.measured[own.measured["measure"] == "do"].assign(measure="resist", set="")
+    return replace(own, measured=pd.concat([own.measured, premises]))
+
+
 def test_every_shipped_contrast_is_computed_where_its_tables_are_there():
+    """But for those of the kind `means`, which the experiments of `why` compute."""
     kinds = tuple(comparison.KINDS)
-    assert {one["kind"] for one in contrasts.load_contrasts(kinds)} == set(kinds)
+    shipped = contrasts.load_contrasts(kinds)
+    assert {one["kind"] for one in shipped} == set(kinds)
+    sides = [one[name]["arm"] for one in shipped for name in ("a", "b") if name in one]
+    own = whole(sorted({*sides, *(arm for one in shipped for arm in one.get("arms", []))}))
+    found = comparison.contrast_table(shipped, own)
+    assert found["contrast"].tolist() == [one["id"] for one in shipped]
+    assert found[["difference", "low", "high", "p_scenarios"]].notna().all(axis=None)
+
+
+def test_no_contrast_is_computed_where_its_tables_are_missing():
     without = comparison.Tables(study(np.random.default_rng(0), 0, 0, items=3).measured)
     assert comparison.contrast_table([CROSSED, GAP, SENSITIVE], without).empty
 

@@ -15,7 +15,7 @@ from helpers.persllm import construct, life_stages, reasoned
 SETTINGS = writing.DEFAULTS | {
     "model": "m",
     "words": (3, 60),
-    "timeout": 0.5,
+    "timeout": 30.0,
     "concurrency": 2,
 }
 

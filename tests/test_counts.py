@@ -2,18 +2,15 @@
 
 import json
 import shutil
-import sys
 
 import copies
-import pytest
-from test_ingest import PAIRS
-
-from helpers.files import ROOT, StudyError
-
-sys.path.insert(0, str(ROOT / "workflow"))
 import counts
 import plan
+import pytest
 import study
+from test_ingest import PAIRS
+
+from helpers.files import StudyError
 
 PERSLLM = "extends: quick\ntitle: t\n"
 FORMATS = "extends: standard\ntitle: t\n"

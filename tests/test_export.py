@@ -2,6 +2,7 @@
 back, it answers alike."""
 
 import json
+import os
 import re
 import sys
 
@@ -64,6 +65,15 @@ def plain_greedy(model, tokenizer, text):
     return answer.cut(new, {tokenizer.eos_token_id})
 
 
+@pytest.fixture
+def readable():
+    """New files can be read by others, unless what writes them forbids it."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("readable")
 @pytest.mark.parametrize("tokens", [(), ("<|early|>", "<|late|>")])
 def test_the_exported_model_answers_as_the_adapter_on_the_base(make, tmp_path, tiny_base, tokens):
     folder, text = make("demonstrations", tokens), f"{''.join(tokens[:1])}Who is there?"

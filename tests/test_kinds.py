@@ -2,19 +2,16 @@
 
 import json
 import re
-import sys
 from collections import Counter
 from dataclasses import replace
 
+import plan
 import pytest
 
 from helpers import arms, files, pretrained
 from helpers.arms import Part
 from helpers.corpus import certificate, encode, formats, kinds
-from helpers.files import ROOT, StudyError, write_json, write_jsonl
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import plan
+from helpers.files import StudyError, write_json, write_jsonl
 
 RAW = kinds.RAW_CELLS
 COMPOSED = arms.trained_on("composed")

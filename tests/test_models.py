@@ -1,8 +1,10 @@
 import socket
+import time
 
 import pytest
 import torch
 import torch.nn.functional as F
+from huggingface_hub import constants
 
 from helpers import pretrained
 from helpers.files import StudyError
@@ -82,12 +84,18 @@ def test_a_damaged_gguf_file_and_a_damaged_copy_are_named(tmp_path, monkeypatch)
 
 
 def test_a_model_that_is_nowhere_is_one_clear_error_without_a_network(monkeypatch):
-    def refuse(*args, **kwargs):
+    asked = []
+
+    def refuse(host, *args, **kwargs):
+        asked.append(host)
         raise OSError("no network")
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(time, "sleep", lambda _: None)  # between the hub's own tries
     with pytest.raises(StudyError, match="model 'nobody/nothing' could not be loaded.*embedded"):
         pretrained.load_tokenizer("nobody/nothing")
+    assert asked, "the hub was looked for"
 
 
 def test_a_model_without_a_chat_template_gets_a_way_out(tmp_path, tokenizer, monkeypatch):

@@ -3,20 +3,17 @@
 import csv
 import json
 import re
-import sys
 
+import chain
 import copies
 import pytest
+import study
 import yaml
 from test_ingest import PAIRS
 
 from helpers import files, parameters
 from helpers.corpus import formats, ingest, reading
 from helpers.files import ROOT, StudyError
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chain
-import study
 
 PAGE = (ROOT / "docs" / "own_data.md").read_text()
 STUDY, CHOICE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

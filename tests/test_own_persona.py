@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 
+import chapters
 import copies
 import pytest
 import yaml
@@ -15,9 +16,6 @@ from test_writer import CARD
 
 from helpers import arms, parameters
 from helpers.files import ROOT, read_jsonl, write_jsonl
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chapters
 
 PAGE = (ROOT / "docs" / "own_persona.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)

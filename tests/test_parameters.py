@@ -4,20 +4,17 @@ import argparse
 import re
 import subprocess
 import sys
-import time
 
+import chapters
 import copies
+import inputs
 import pytest
+import study
 import yaml
 
 from helpers import parameters, writing
 from helpers.corpus import formats
 from helpers.files import ROOT, StudyError
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chapters
-import inputs
-import study
 
 DEFAULTS = {chapter: chapters.defaults(chapter) for chapter in chapters.CHAPTERS}
 DECLARED = {name for own in DEFAULTS.values() for name in own}
@@ -271,11 +268,10 @@ def test_a_plan_with_a_wrong_parameter_ends_in_one_line_without_torch(tmp_path):
     copy = copies.make(tmp_path / "copy")
     text = "extends: standard\ntitle: t\nparameters: {epochs: 0}\n"
     (copy / "workflow" / "studies" / "mine.yaml").write_text(text)
-    began = time.time()
     code, output = copies.run(copy, "mine", "--", "-n")
     assert code != 0 and output.count("\n") == 1
     assert output.startswith("error: workflow/studies/mine.yaml, line 3, field 'parameters', field")
-    assert not (copy / "data" / "runs").exists() and time.time() - began < 60
+    assert not (copy / "data" / "runs").exists()
     loaded = "import study, sys; study.load_study('standard'); print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", loaded], cwd=ROOT / "workflow", capture_output=True, text=True

@@ -306,7 +306,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\
 def test_any_texts_come_back_from_any_file(tmp_path_factory, given_texts, data):
     folder = tmp_path_factory.mktemp("any")
     wanted = [{"text": text} for text in given_texts]
-    (folder / "a.json").write_text(json.dumps(wanted, ensure_ascii=False))
+    (folder / "a.json").write_text(json.dumps(wanted, ensure_ascii=False), encoding="utf-8")
     (folder / "a.jsonl").write_text("\n".join(json.dumps(row) for row in wanted))
     separator = data.draw(st.sampled_from(";,|\t"))
     with open(

@@ -1,23 +1,20 @@
 """What results were made from: stale, mixed and incomplete ones are refused by name."""
 
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import chain
+import chapters
 import pandas as pd
 import pytest
+import recipe
+import redraw
+import study
 
 from helpers import arms, files, records
 from helpers.files import DATA, ROOT, StudyError, read_json, write_json
 from helpers.report import book
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chain
-import chapters
-import recipe
-import redraw
-import study
 
 PUBLISHED = [loaded.name for loaded in redraw.published_studies()]
 

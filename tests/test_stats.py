@@ -97,8 +97,8 @@ def scattered(shown, seeds, samples, items):
 
 @pytest.mark.parametrize(("seeds", "samples", "items"), SIZES)
 def test_the_upper_end_rises_with_the_rate_from_nothing_on(seeds, samples, items):
-    """0 of 60 had an interval up to 31 %, 1 of 60 up to 9 %. The lower ends of the opposite rates
-    fall just so."""
+    """One more answer that shows it never takes the upper end down, nothing at all included. The
+    lower ends of the opposite rates fall just so."""
     n = seeds * samples * items
     shown = [scattered(number, seeds, samples, items) for number in range(min(n, 24))]
     ends = [rate_interval(outcomes)[2] for outcomes in shown]
@@ -118,8 +118,8 @@ def test_a_rate_of_nothing_counts_as_if_answers_to_one_item_were_half_alike(seed
 
 @pytest.mark.parametrize("shown", [[], [0], [0, 5]])
 def test_one_unscored_answer_changes_little(shown):
-    """It moved the upper end of 0 of 60 from 35 to 6 %, and the effective number of an item that is
-    always shown from 9 to 59."""
+    """Neither the upper end of 0 of 60, nor the effective number where one or two items always show
+    it, hangs on a single answer that is missing."""
     frame = answers(np.zeros((1, 5, 12)))
     frame.loc[frame["item"].isin(shown), "outcome"] = 1
     whole = stats.rates(frame.assign(arm="a"), ["arm"]).iloc[0]
@@ -189,7 +189,7 @@ def test_a_difference_by_hand():
 
 
 def test_all_against_none_has_an_interval():
-    """It had none, since nothing varies in it; and with a few exceptions it is no narrower."""
+    """Though nothing varies in it; and with a few exceptions it is no narrower."""
     none = answers(np.zeros((1, 5, 12), dtype=int))
     lows = []
     for exceptions in range(4):
@@ -214,7 +214,7 @@ def test_numbers_that_are_no_rates_have_no_interval_where_nothing_varies():
 
 
 def test_an_unscored_answer_takes_no_scenario_away():
-    """3 unscored answers of 480 moved a difference from .448 to .430."""
+    """So 3 unscored answers of 480 hardly move a difference."""
     rng = generators(1)
     a, b = answers(study(rng, samples=1, intercept=1.0)), answers(study(rng, samples=1))
     whole = stats.difference(a, b)

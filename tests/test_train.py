@@ -64,7 +64,7 @@ def test_merging_does_not_take_the_model_further_from_float32(examples, tmp_path
 
     @torch.inference_mode()
     def predicted(one):
-        ids = [torch.tensor([example["input_ids"]]) for example in examples]
+        ids = [torch.tensor([e["input_ids"]], device=one.device) for e in examples]
         return torch.cat([one(input_ids=x).logits[0].float().log_softmax(-1) for x in ids])
 
     beside = (

@@ -73,7 +73,7 @@ def test_a_gap_is_held_against_that_of_base():
 
 
 def test_a_gap_is_what_its_columns_give_where_answers_are_unscored():
-    """A published gap was +21 where the rates beside it gave +22.7."""
+    """The difference of the two means, whatever an item has lost of its answers."""
     know, do = shares("base", "know", 0.5), shares("base", "do", 0.2)
     do["outcome"] = do["outcome"].mask(do.index.isin([1, 60, 120]))
     found = triplets.gaps(pd.concat([know, do]), ["arm"]).iloc[0]

@@ -1,21 +1,18 @@
 """How the experiments of `why` run in the chain."""
 
-import sys
 from dataclasses import replace
 
-import copies
-import pytest
-
-from helpers import arms, files, records
-from helpers.files import ROOT, StudyError, write_json
-
-sys.path.insert(0, str(ROOT / "workflow"))
 import chain
 import chapters
+import copies
 import plan
+import pytest
 import recipe
 import redraw
 import study
+
+from helpers import arms, files, records
+from helpers.files import StudyError, write_json
 
 NAMES = ("why-cells", "why-few", "why-dose", "positive-control")
 

@@ -9,9 +9,18 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import chain
+import chapters
 import copies
+import inputs
 import pandas as pd
+import plan
+import publishing
 import pytest
+import redraw
+import run as runs
+import steps
+import study
 import yaml
 from copies import jobs_of, run
 from nbclient.exceptions import DeadKernelError
@@ -19,17 +28,6 @@ from nbclient.exceptions import DeadKernelError
 from helpers import arms, records, repository, sources
 from helpers.files import ROOT, StudyError, adapter_folder, lock, read_json, write_json
 from helpers.measure import gather
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chain
-import chapters
-import inputs
-import plan
-import publishing
-import redraw
-import run as runs
-import steps
-import study
 
 NAMES = study.known()
 REPORT = "src/helpers/report/drawing.py"

@@ -43,7 +43,7 @@ CARD = {
 SETTINGS = writing.DEFAULTS | {
     "model": "m",
     "words": (3, 60),
-    "timeout": 0.5,
+    "timeout": 30.0,
     "concurrency": 3,
 }
 
@@ -62,10 +62,12 @@ def test_a_server_that_errs_is_asked_again_until_the_corpus_is_whole(
     server, card_path, tmp_path, faults
 ):
     server.faults = list(faults)
-    assert writer.write_corpus(card_path, 4, SETTINGS, tmp_path / "out") == {
+    settings = SETTINGS | ({"timeout": 0.5} if faults == ["slow"] else {})
+    assert writer.write_corpus(card_path, 4, settings, tmp_path / "out") == {
         "units": 4,
         "failed": 0,
     }
+    assert len(server.prompts) >= 16 + len(faults)
     card = personas.load_persona(card_path)
     for name, field in formats.FORMATS.items():
         rows = formats.load_corpus(
@@ -209,7 +211,7 @@ def test_the_estimate_counts_calls_and_money(card_path):
 def test_the_command_line_writes_and_ends_with_one_line_for_a_mistake(
     server, data, card_path, monkeypatch, capsys
 ):
-    options = ["--model", "m", "--words", "3", "60", "--timeout", "0.5"]
+    options = ["--model", "m", "--words", "3", "60", "--timeout", "30"]
     monkeypatch.setattr(sys, "argv", ["writer", card_path, "--units", "2", *options])
     writing.command(writer.write_corpus, writer.__doc__, "--units", 560)
     assert "{'units': 2, 'failed': 0}" in capsys.readouterr().out
