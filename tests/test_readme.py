@@ -15,16 +15,8 @@ NAMES = [page.relative_to(files.ROOT).as_posix() for page in PAGES]
 FORMATS = ("demonstrations", "first_person", "documents")
 
 
-def has_set_b() -> bool:
-    """Whether results of set b, which README is about, are published here."""
-    path = files.ROOT / "figures" / "reference" / "know_and_do.csv"
-    return path.exists() and "b" in set(pd.read_csv(path)["set"])
-
-
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_the_blocks_are_what_the_tables_give(page):
-    if page.name == "README.md" and not has_set_b():
-        pytest.skip("no results of set b are committed yet")
     text = page.read_text(encoding="utf-8")
     assert readme.with_blocks(text) == text, "run `make figures`"
 
@@ -350,7 +342,6 @@ def test_the_gap_is_told_where_it_holds(published):
     assert "gap of documents" not in headline.counted_otherwise()
 
 
-@pytest.mark.skipif(not has_set_b(), reason="no results of set b are published")
 def test_the_gap_counted_otherwise_is_that_of_the_tables():
     """Recomputed here from the options and the readings alone."""
     options = pd.read_parquet(readme.RESULTS / "choices.parquet")
