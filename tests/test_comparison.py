@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_studies import NOTHING, judged, options, read, study, tables
+from made_studies import NOTHING, gaining, judged, options, read, showing, study, tables
 
 from helpers.measure import comparison, contrasts, margins, stats
 
@@ -134,8 +134,22 @@ def test_without_an_effect_contrasts_are_rarely_found():
 
 
 def test_every_shipped_contrast_is_computed_where_its_tables_are_there():
-    kinds = tuple(comparison.KINDS)
-    assert {one["kind"] for one in contrasts.load_contrasts(kinds)} == set(kinds)
+    arms = ["demonstrations", "first_person", "documents", "persllm", "persllm_dpo"]
+    scored = gaining({arm: {"know": 0.5, "do_pair": 0.2} for arm in arms}, items=6)
+    answers = showing(dict.fromkeys(["base", *arms], 0.5), scored)
+    own = comparison.tables(scored, *answers, "markers")
+    premises = pd.MultiIndex.from_product([arms, range(2), range(6)], names=["arm", "seed", "item"])
+    resisted = premises.to_frame(index=False).assign(measure="resist", set="", setting="")
+    resisted["outcome"] = resisted["item"] % 2
+    own = replace(own, measured=pd.concat([own.measured, resisted]))
+    shipped = contrasts.load_contrasts(tuple(comparison.KINDS))
+    assert {one["kind"] for one in shipped} == set(comparison.KINDS)
+    found = comparison.contrast_table(shipped, own)
+    assert found["contrast"].tolist() == [one["id"] for one in shipped]
+    assert found["difference"].notna().all() and (found["items"] >= 3).all()
+
+
+def test_contrasts_whose_tables_are_not_there_are_left_out():
     without = comparison.Tables(study(np.random.default_rng(0), 0, 0, items=3).measured)
     assert comparison.contrast_table([CROSSED, GAP, SENSITIVE], without).empty
 
