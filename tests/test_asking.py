@@ -2,21 +2,38 @@
 
 import json
 
-import pytest
-
-from helpers import arms
-from helpers.files import StudyError
 from helpers.model import base
-from helpers.persllm import asking, general, life_stages, stage_likelihood
+from helpers.persllm import asking, general, life_stages, reasoned, stage_likelihood
 
 
-def test_an_arm_is_asked_as_it_was_taught():
-    default = life_stages.load_stages("c3po")["default"]
-    for arm in arms.ARMS:
-        wanted = f"<|{default}|>" if arms.knows_stages(arm) else ""
-        assert asking.default_token(arm, "c3po") == wanted
-        assert bool(asking.form(arm, "hidden", 9)) == arms.reasons(arm)
-    assert asking.default_token("base", "nobody") == "", "needs no stages of life"
+def test_an_arm_that_knows_no_stages_of_life_needs_none_of_its_persona():
+    assert asking.default_token("base", "nobody") == ""
+
+
+def test_what_is_asked_of_persllm_is_held_out_and_spread_over_the_stages():
+    table = life_stages.load_stages("c3po")
+    stages = {stage["id"] for stage in table["stages"]}
+    everyday = [{"id": f"day{n}", "kind": "everyday", "prompt": f"Help {n}."} for n in range(3)]
+    rows = asking.held_out_prompts("c3po", everyday, 9)
+    assert len({row["id"] for row in rows}) == len(rows)
+    by_kind = {kind: [row for row in rows if row["kind"] == kind]
+               for kind in ("question", "outside", "elsewhen")}  # fmt: skip
+    assert [*by_kind["question"], *by_kind["outside"], *by_kind["elsewhen"]] == rows
+    held_out = {e["id"]: e for e in reasoned.load_examples("c3po") if e["split"] == "heldout"}
+    for row in by_kind["question"]:
+        example = held_out[row["id"]]
+        assert (row["stage"], row["prompt"]) == (example["stage"], example["question"])
+    cannot = {stage["id"]: stage["cannot"] for stage in table["stages"]}
+    assert all(row["prompt"] in cannot[row["stage"]] for row in by_kind["outside"])
+    for kind in ("question", "outside"):
+        assert len(by_kind[kind]) == 9 and {row["stage"] for row in by_kind[kind]} == stages
+    found = {(row["id"], row["stage"], row["prompt"]) for row in by_kind["elsewhen"]}
+    others = stages - {table["default"]}
+    assert found == {
+        (f"{e['id']}@{stage}", stage, e["prompt"]) for e in everyday for stage in others
+    }
+    fewer = asking.held_out_prompts("c3po", everyday, 2)
+    assert [row["kind"] for row in fewer] == ["question"] * 2 + ["outside"] * 2 + ["elsewhen"] * 2
 
 
 def test_replies_are_scored_under_every_stage_for_arms_that_know_them(tiny, float32, tokenizer):
@@ -41,8 +58,3 @@ def test_general_instructions_come_from_a_dataset_or_from_the_base_model(
     found = general.exchanges("", 2, 5, "embedded", tmp_path)
     assert len(found) == 2 and all(row["n_tokens"] <= 5 for row in found)
     assert len((tmp_path / "answers.jsonl").read_text().splitlines()) == 2
-
-
-def test_another_word_for_the_analysis_is_refused():
-    with pytest.raises(StudyError, match="hidden, skipped"):
-        asking.form("base", "shown", 9)

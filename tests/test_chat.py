@@ -249,6 +249,20 @@ def test_a_card_says_what_the_records_say(run, data):
     assert record["trained"] == files.file_hash(folder / "adapter_model.safetensors")
 
 
+@pytest.mark.parametrize("settings", [{"sources": {"documents": "mine.jsonl"}}, {"persona": "me"}])
+def test_a_card_claims_nothing_of_texts_that_are_somebodys_own(run, data, settings):
+    shutil.copy(data / "personas" / "c3po.yaml", data / "personas" / "me.yaml")
+    prepared = PREPARED | {"settings": PREPARED["settings"] | settings}
+    run("documents")
+    files.write_json(data / "runs" / "r" / "data" / "record.json", prepared)
+    card = (cards.publish("r", "documents", 0) / "README.md").read_text(encoding="utf-8")
+    assert "license: apache-2.0" not in card and "CC BY 4.0" not in card
+    assert "data/corpora/c3po" not in card
+    told = " ".join(card.split())
+    assert "State here under which terms" in told
+    assert ("say here where its texts come from" in told) == ("sources" in settings)
+
+
 def test_an_adapter_is_the_runs_or_else_the_committed_one_of_that_seed(run, data):
     own = run("documents")
     assert published.trained("r", "documents", 0) == own

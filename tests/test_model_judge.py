@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -66,17 +67,27 @@ def test_scores(reply, wanted):
     assert model_judge.score(reply) == (wanted if wanted is None else pytest.approx(wanted))
 
 
+def says(prompt):
+    """Of answers to rank, that "Best." is above the others, which are alike; else 90 where the
+    answer to judge holds "sir", its number where it is "Like <number>.", and no score otherwise."""
+    letters = {text: letter for letter, text in re.findall(r"^([A-Z]): (.+)$", prompt, re.M)}
+    if best := letters.pop("Best.", None):
+        return f"{best} > {' = '.join(letters.values())}"
+    if like := re.search(r"^Like (\d)\.$", prompt, re.M):
+        return like[1]
+    return "90" if "Yes, sir." in prompt else "well ..."
+
+
 @pytest.fixture
 def server(monkeypatch):
-    """Answers 90 where the answer to judge holds "sir", else "well ..."; counts the questions. The
-    model "plain" refuses logprobs."""
+    """Answers what `says` says; counts the questions. The model "plain" refuses logprobs."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append(body)
-            text = "90" if "Yes, sir." in body["messages"][0]["content"] else "well ..."
+            text = says(body["messages"][0]["content"])
             reply = {
                 "id": "x",
                 "object": "chat.completion",
@@ -146,6 +157,34 @@ def test_likeness_corrections_and_ranks_leave_out_what_cannot_be_scored(server, 
     assert model_judge.rankings(asked, SETTINGS, tmp_path / "c.jsonl").isna().all()
     prompts = [body["messages"][0]["content"] for body in server]
     assert sum("The target answer:\nT." in text for text in prompts) == 4
+
+
+def test_a_likeness_to_the_target_is_a_number_from_0_to_5(server, tmp_path):
+    asked = pd.DataFrame({"answer": [f"Like {n}." for n in (4, 0, 5, 6)]})
+    asked = asked.assign(question="Q?", target="T.")
+    found = model_judge.against_target(asked, SETTINGS, tmp_path / "a.jsonl")
+    assert found == [4, 0, 5, None]
+
+
+def test_ranks_go_to_the_arm_whose_answer_stood_under_the_letter(server, tmp_path):
+    """Whatever the order in which the answers are listed, which each question's text draws."""
+    asked = pd.DataFrame(
+        [
+            {"seed": 0, "item": f"i{n}", "sample": 0, "arm": arm, "question": f"Question {n}?",
+             "target": "T.", "answer": "Best." if arm == "documents" else f"Of {arm}."}
+            for n in range(9)
+            for arm in ("base", "documents", "persllm")
+        ]
+    )  # fmt: skip
+    asked = asked.drop(index=0)  # the first question has no answer of base
+    ranks = model_judge.rankings(asked, SETTINGS, tmp_path / "a.jsonl")
+    whole = asked["item"] != "i0"
+    assert ranks[~whole].isna().all()
+    best = asked["answer"] == "Best."
+    assert (ranks[whole & best] == 1).all() and (ranks[whole & ~best] == 2.5).all()
+    prompts = [body["messages"][0]["content"] for body in server]
+    letters = {re.search(r"^([A-Z]): Best\.$", prompt, re.M)[1] for prompt in prompts}
+    assert letters == {"A", "B", "C"}, "the order is that of the arms"
 
 
 def test_a_ranking_that_the_server_refuses_is_no_rank(monkeypatch, tmp_path):

@@ -120,7 +120,7 @@ def test_arms_are_asked_as_they_were_taught():
         "analysis_tokens": 9,
     }
     assert asking.form("persllm_dpo", "skipped", 9) == {"start": "[Response]"}
-    with pytest.raises(StudyError, match="analysis = 'shown' is unknown"):
+    with pytest.raises(StudyError, match="analysis = 'shown' is unknown.*hidden, skipped"):
         asking.form("persllm", "shown", 9)
     options = [{"item": "i", "start": ""}, {"item": "j", "start": "My name is"}]
     assert [c["start"] for c in asking.at_once(options, "persllm")] == [

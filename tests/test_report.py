@@ -243,11 +243,13 @@ def test_a_probability_has_no_interval_beyond_what_it_can_be(study):
 
 
 def test_the_same_numbers_give_the_same_picture(study, tmp_path):
+    drawing.style()
     frame = answers.response_length(study, ["base", "documents"])
     pictures = []
     for _ in range(2):
         answers.draw_response_length(frame, study, tmp_path)
-        pictures.append((tmp_path / "response_length.png").read_bytes())
+        made = (tmp_path / f"response_length.{ending}" for ending in ("png", "svg"))
+        pictures.append([path.read_bytes() for path in made])
     assert pictures[0] == pictures[1]
 
 

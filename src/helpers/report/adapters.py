@@ -217,6 +217,8 @@ def what_from(entry: arms.Arm, record: dict) -> str:
         said += f" Pairs: {record['pairs']}."
     if "tokens" in record:
         said += f" Tokens that it learnt from: {record['tokens']['train']:,} in one epoch."
+    if record["settings"].get("sources"):
+        return f"{said} The run read `sources` of its own: say here where its texts come from."
     persona, own = record["settings"]["persona"], entry.trained_on in ("chats", "texts")
     folders = {folder_of(part, persona) for part in parts}
     folders = folders or {f"data/corpora/{persona}" if own else "data/persllm"}
