@@ -259,12 +259,15 @@ def test_a_name_is_drawn_as_what_it_adds_beyond_base(gained, results, tmp_path):
     table = why_selection.released(gained["reference"]).assign(low=-0.1, high=0.1)
     title = why_selection.released_title(table)
     assert title == (
-        "Beyond what it adds to base, the name alone adds to knowing in no arm; to doing in no arm"
+        f"With the name alone as system prompt, {same.format('knowing')}; {same.format('doing')}"
     )
     own = (table["on"] == "do_pair") & (table["arm"] == "demonstrations")
     table.loc[own, ["value", "low", "high"]] = (-0.2, -0.3, -0.1)
-    assert why_selection.released_title(table) == f"{title}, and takes from it in demonstrations"
+    assert why_selection.released_title(table) == title.replace(
+        "doing is not seen to change in any arm", "doing falls in demonstrations"
+    )
     fig = why_selection.draw_released(table, why.load(results["reference"], "c3po"), tmp_path)
+    same = "the gain over base in {} is not seen to change in any arm"
     for ax, on in zip(fig.axes, ("know", "do_pair"), strict=True):
         drawn = [bars[0].get_xdata()[0] for bars in ax.containers]
         assert drawn == list(table.loc[table["on"] == on, "value"])  # a dot per arm, and no gain
