@@ -58,9 +58,17 @@ def test_how_many_answers_make_sense(made, study, tmp_path):
     assert reading.coherence(unread, ARMS).empty
     table = reading.as_read(made, expression.do_answers(made, ARMS))
     title = reading.as_read_title(table, sense)
-    assert "As read, the trait is shown most by demonstrations" in title
+    assert title.startswith("As read, which arm shows the trait most is not told apart (")
+    clear = table.assign(low=table["rate"], high=table["rate"])
+    told = "As read, the trait is shown most by demonstrations ("
+    assert reading.as_read_title(clear, sense).startswith(told)
     most = sense[sense["coherence"] == "sensible"]["share"].max()
     assert title.endswith(f"at most {100 * most:.0f} % of an arm's answers make sense")
+    wide = table.assign(low=0.1, high=table["high"].where(table["arm"] == "base", 1.0))
+    wide.loc[wide["arm"] == "base", ["rate", "low", "high"]] = (0.02, 0.01, 0.05)
+    told = reading.as_read_title(wide, sense.iloc[:0])
+    assert told.startswith("As read, which arm shows the trait most is not told apart (")
+    assert told.endswith("; base 2 %)")
     fig = reading.draw_as_read(table, sense, made, tmp_path)
     assert len(fig.axes) == 2
 
@@ -171,6 +179,11 @@ def test_the_title_of_places_tells_where_the_persona_goes(study):
     )
     assert answers.generalisation_title(place("neutral", documents=-0.01)) == (
         "No arm is seen to show the persona more than base on neutral prompts"
+    )
+    inside = pd.concat([place("do, everyday", documents=0.1), place("everyday", documents=-0.1)])
+    assert answers.generalisation_title(inside) == (
+        "Documents show the persona more than base in everyday scenarios; "
+        "no arm is seen to show the persona more than base on everyday prompts"
     )
     table = answers.generalisation(study, ["base", "documents"])
     rate = table.set_index(["place", "arm"])["rate"].unstack()

@@ -133,6 +133,11 @@ def test_titles_say_what_was_made(gains, crossings, scored, parts):
         "person), trail in doing in the first person and trail first person alone in doing in "
         "the third person"
     )
+    assert readouts.readouts_title(parts.assign(low=-0.1, high=0.1)) == (
+        "Against demonstrations and first person, documents are not seen to lead or trail in "
+        "describing in the third person, describing in the first person, doing in the third person "
+        "and doing in the first person"
+    )
     assert readouts.name_and_scenario_title(readouts.name_and_scenario(scored)).startswith(
         "Over both sets, of what documents gain in knowing (+0."
     )
@@ -198,14 +203,22 @@ def test_other_names_stand_in_flat_columns_and_in_words(scored):
     assert len(nameless) == len(strange) == 4
 
 
-def test_the_arms_to_which_the_name_alone_adds_are_named():
+def test_the_arms_in_which_the_name_alone_changes_a_margin_are_named():
     rows = [("know", "base", -0.1, -0.2, -0.05), ("know", "documents", 0.1, -0.1, 0.3)]
     rows += [("do_pair", "base", 0.01, 0.005, 0.02), ("do_pair", "documents", 0.02, 0.01, 0.03)]
     table = pd.DataFrame(rows, columns=["measure", "arm", "value", "low", "high"])
-    assert readouts.named_alone_title(table) == (
-        "The name alone as system prompt adds to knowing in no arm, and takes from it in base; "
-        "to doing in base and documents, most in documents (+0.02)"
+    told = (
+        "With the name alone as system prompt, the margin in knowing falls in base; the margin in "
     )
+    assert readouts.named_alone_title(table) == f"{told}doing rises in base and documents"
+    prompted = table.assign(arm=["base", "prompted", "base", "prompted"], low=-0.3)
+    prompted["high"] = [0.1, -0.1, 0.1, -0.1]  # it has lost its own prompt
+    assert readouts.named_alone_title(prompted) == (
+        "With the name alone as system prompt, the margin in knowing is not seen to change in any "
+        "arm; the margin in doing is not seen to change in any arm"
+    )
+    both = table.assign(low=[0.1, -0.3] * 2, high=[0.3, -0.1] * 2)
+    assert "rises in base, and falls in documents" in readouts.named_alone_title(both)
 
 
 # Figures

@@ -39,7 +39,16 @@ def test_planted_shares_come_back_corrected_from_a_judge_that_errs():
         assert (own["covered"] > 0.9).all()
         assert (own["low"] < shares).all() and (own["high"] > shares).all()
     # 10 %: limited by the 200 answers of base, 50 %: by the 120 that show it
-    assert found[planted.JUDGED]["n"].tolist() == [222, 266, 240]
+    assert found[planted.JUDGED]["n"].tolist() == [220, 264, 240]
+
+
+def test_the_share_is_planted_exactly_however_few_answers_there_are():
+    for shows, none in ((20, 20), (27, 41), (240, 400)):
+        shown, silent = np.ones(shows), np.zeros(none)
+        for share in planted.SHARES:
+            table = planted.mixed(shown, silent, share, np.random.default_rng(0))
+            judged = table[table["method"] == planted.JUDGED]["value"]  # by a judge without errors
+            assert judged.to_list() == [share]
 
 
 def test_a_perfect_judge_needs_no_correction():

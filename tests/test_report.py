@@ -108,6 +108,16 @@ def test_titles_of_held_out_text_are_true_of_the_numbers():
     )
     other = matrix.assign(nats=matrix["nats"].iloc[::-1].to_numpy())
     assert persona_or_format.perplexity_matrix_title(other).startswith("0 of 1 kinds of text")
+    more = pd.DataFrame([("documents", "first_person", 4.5)], columns=matrix.columns)
+    others = pd.concat([matrix, more], ignore_index=True)
+    assert persona_or_format.perplexity_matrix_title(others) == (
+        "Every kind of text but first person, on which no arm here was trained, is predicted best "
+        "by the arm that was trained on it"
+    )
+    others = pd.concat([other, more], ignore_index=True)
+    assert persona_or_format.perplexity_matrix_title(others).endswith(
+        "trained on them; no arm here was trained on first person"
+    )
     untaught = matrix.assign(arm=["base", "prompted"])
     assert "no arm was trained" in persona_or_format.perplexity_matrix_title(untaught)
     specific = pd.DataFrame({"low": [0.1, -0.1], "value": [0.2, 0.0]})
@@ -203,7 +213,7 @@ def test_every_caption_is_of_a_figure_that_can_be_drawn():
 def test_intervals_of_one_seed_are_dashed_and_called_so(study, tmp_path):
     """They cover too little over seeds, so nobody shall take them for the others'."""
     frame = pd.DataFrame({"arm": ["base", "documents"], "seeds": [5, 1], "place": "everyday"})
-    frame = frame.assign(rate=[0.2, 0.4], low=0.1, high=0.5, n=10)
+    frame = frame.assign(rate=[0.2, 0.4], low=0.1, high=0.5, n=10, minus_base_low=[np.nan, -0.1])
     captions, styles = [], []
     for rows in (frame, frame.assign(seeds=5)):
         fig = answers.draw_generalisation(rows, study, tmp_path)
@@ -279,4 +289,20 @@ def test_what_no_study_asked_is_no_null():
         **dict.fromkeys(ends, -0.1), names_itself_value=np.nan, names_itself_minus_base_low=np.nan
     )
     title = persona_or_format.capability_retained_title(table)
-    assert "fewer general questions than base" in title and "name" not in title
+    assert "fewer general questions rightly than base" in title and "name" not in title
+
+
+def test_what_was_kept_is_said_of_the_arms_in_which_it_is_seen(study):
+    table = pd.DataFrame({"arm": ["base", "documents"], "value": [0.5, 0.4]}).assign(
+        minus_base_high=[np.nan, 0.1], names_itself_value=0.5, names_itself_minus_base_low=-0.1
+    )
+    title = persona_or_format.capability_retained_title
+    assert title(table) == (
+        "No arm is seen to answer fewer general questions rightly than base (40 % to 50 %); under "
+        "attacks on identity, the persona's name is not seen to become likelier in any arm"
+    )
+    assert title(table.assign(names_itself_minus_base_low=[np.nan, 0.1])).endswith(
+        "the persona's name becomes likelier in documents"
+    )
+    kept = persona_or_format.capability_retained(study, ARMS).set_index("arm")["seeds"]
+    assert kept["base"] == kept["prompted"] == 0 and kept["documents"] > 0  # no seed is missing

@@ -80,7 +80,7 @@ def test_documents_know_without_doing_only_where_it_is_so():
         "other gap is told apart from it"
     )
     assert shares.gap_of_base(gaps) == (
-        "Base has a gap, too (20 points as judged; one in four is known by guessing)"
+        "Base has a gap, too (20 points as judged; guessing alone would know one in four)"
     )
     tie = gaps.assign(corrected_low=-0.1, corrected_high=0.1)
     assert shares.knows_and_does_title(gains, tie) == (

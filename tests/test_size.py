@@ -106,18 +106,24 @@ def test_sense_and_character_are_counted_apart_and_together(read):
     assert found["embedded"].tolist() == [0.2, 0.9, 0.1]
     assert found["embedded-1.5b"].tolist() == [0.8, 0.6, 0.4]
     assert ((sense["low"] < sense["value"]) & (sense["value"] < sense["high"])).all()
-    assert size.sense_by_size_title(sense).endswith(
-        "10 % of base, prompted, demonstrations, first person and documents with embedded; 40 % of "
-        "base, prompted, demonstrations, first person and documents with embedded-1.5b"
+    title = size.sense_by_size_title(sense.assign(low=0.0, high=0.5))
+    assert title == (
+        "Of an arm's everyday answers, at most 10 % (0 % to 50 %) with embedded and 40 % (0 % to "
+        "50 %) with embedded-1.5b make sense and show a trait"
     )
+    sense.loc[sense["arm"] == "demonstrations", ["value", "low", "high"]] = (0.6, 0.3, 0.9)
+    assert "at most 60 % (30 % to 90 %) with embedded and" in size.sense_by_size_title(sense)
 
 
-def test_the_title_holds_the_most_against_base(read):
-    sense = size.sense_by_size({"embedded": read[0]["embedded"]}, ARMS, read[1])
-    sense.loc[sense["arm"] == "demonstrations", "value"] = 0.5
-    told = size.sense_by_size_title(sense)
-    assert told.endswith("50 % of demonstrations (base 10 %) with embedded")
-    assert size.sense_by_size_title(sense.assign(value=0.0)).endswith("none with embedded")
+def test_captions_name_families_of_models_and_arms_that_a_model_lacks():
+    rows = [("135M", "base"), ("135M", "first_person"), ("0.5B", "base"), ("1.5B", "base")]
+    table = pd.DataFrame(rows, columns=["model", "arm"])
+    assert size.about_models(table) == (
+        "The models are of 2 families: SmolLM2 (135M) and Qwen2.5-Coder (0.5B and 1.5B). Not asked "
+        "with 0.5B: first person. Not asked with 1.5B: first person."
+    )
+    assert size.about_models(table[2:]) == ""
+    assert size.about_models(table[:2].replace("135M", "another")) == ""
 
 
 def test_readings_come_from_batches_and_count_where_all_traits_were_read(tmp_path):

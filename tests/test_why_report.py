@@ -181,6 +181,13 @@ def test_the_voice_is_found_to_put_knowing_ahead_and_the_chat_doing(gained, resu
     )
     cells = why_cells.cell_gains(rows)
     assert set(cells["arm"]) == {*arms.CELLS, "demonstrations", "replies"}
+    told = "In knowing, the intervals of all cells overlap (+"
+    assert why_cells.cell_gains_title(cells.assign(low=-1.0, high=1.0)).startswith(told)
+    clear = cells.assign(low=cells["value"], high=cells["value"])
+    top = clear[(clear["on"] == "know") & clear["arm"].isin(list(arms.CELLS))].nlargest(1, "value")
+    label, gain = arms.label(top["arm"].item()), f"{top['value'].item():+.2f}"
+    told = f'In knowing, "{label}" gains most ({gain}); in doing, "'
+    assert why_cells.cell_gains_title(clear).startswith(told)
     verdicts = why.contrasts(rows, "voice_person_wrapper").set_index("contrast")["verdict"]
     assert verdicts["voice_in_the_crossover"] == verdicts["wrapper_in_doing"] == "holds"
     assert verdicts["person_in_doing"] == "open"
@@ -258,12 +265,15 @@ def test_a_name_that_releases_nothing_is_told_so(gained):
 def test_a_name_is_drawn_as_what_it_adds_beyond_base(gained, results, tmp_path):
     table = why_selection.released(gained["reference"]).assign(low=-0.1, high=0.1)
     title = why_selection.released_title(table)
+    same = "the gain over base in {} is not seen to change in any arm"
     assert title == (
-        "Beyond what it adds to base, the name alone adds to knowing in no arm; to doing in no arm"
+        f"With the name alone as system prompt, {same.format('knowing')}; {same.format('doing')}"
     )
     own = (table["on"] == "do_pair") & (table["arm"] == "demonstrations")
     table.loc[own, ["value", "low", "high"]] = (-0.2, -0.3, -0.1)
-    assert why_selection.released_title(table) == f"{title}, and takes from it in demonstrations"
+    assert why_selection.released_title(table) == title.replace(
+        "doing is not seen to change in any arm", "doing falls in demonstrations"
+    )
     fig = why_selection.draw_released(table, why.load(results["reference"], "c3po"), tmp_path)
     for ax, on in zip(fig.axes, ("know", "do_pair"), strict=True):
         drawn = [bars[0].get_xdata()[0] for bars in ax.containers]
@@ -274,11 +284,11 @@ def test_the_title_of_contrasts_tells_what_holds_and_what_is_open():
     ids = ["voice_in_doing", "person_in_doing", "wrapper_in_doing", "voice_in_the_crossover"]
     table = pd.DataFrame({"contrast": ids, "verdict": ["holds", "reversed", "open", "holds"]})
     assert why.contrasts_title(table) == (
-        "Of 4 contrasts fixed in advance, 2 hold (voice in doing, voice in the crossover), "
-        "1 is reversed (person in doing) and 1 is open (wrapper in doing)"
+        'Of 4 contrasts fixed in advance, 2 hold ("voice in doing", "voice in the crossover"), '
+        '1 is reversed ("person in doing") and 1 is open ("wrapper in doing")'
     )
     assert why.contrasts_title(table[:1]) == (
-        "Of 1 contrast fixed in advance, 1 holds (voice in doing)"
+        'Of 1 contrast fixed in advance, 1 holds ("voice in doing")'
     )
 
 

@@ -9,7 +9,7 @@ from helpers.measure.calibration import corrected, powered
 from helpers.measure.judges import by_the_rule
 from helpers.measure.stats import wilson
 
-SHARES = (0.1, 0.25, 0.5)
+SHARES = (0.1, 0.25, 0.5)  # one answer in ten, in four, in two
 LEAST = 10  # with fewer answers of a sort there is nothing to mix
 JUDGED, BY_ERRORS, BY_LABELS = "as judged", "corrected by errors", "corrected by labels"
 COLUMNS = ["judge", "planted", "method", "n", "value", "low", "high", "covered"]
@@ -31,11 +31,11 @@ def planted(labelled: pd.DataFrame, judges: list[str], draws: int = 400) -> pd.D
     95 % interval holds the planted share). A draw in which a method gives no value, as
     `calibration.corrected` where the judge tells too little, counts in none of the three.
 
-    In every draw both sorts of answers are halved: one half is mixed, as many as the share allows
-    without taking an answer twice, the other tells the judge's errors. Methods: the judge alone;
-    corrected by these errors (`calibration.corrected`); by the labels of a third of the mixed
-    answers (`calibration.powered`). `labelled` are the rows of `judges.beside_labels`. A judge that
-    has judged fewer than `LEAST` answers of a sort has no rows.
+    In every draw both sorts of answers are halved: one half is mixed, at exactly the share and as
+    many as can be without taking an answer twice, the other tells the judge's errors. Methods: the
+    judge alone; corrected by these errors (`calibration.corrected`); by the labels of a third of
+    the mixed answers (`calibration.powered`). `labelled` are the rows of `judges.beside_labels`. A
+    judge that has judged fewer than `LEAST` answers of a sort has no rows.
     """
     rng, rows = np.random.default_rng(0), []
     for judge in judges:
@@ -57,12 +57,14 @@ def planted(labelled: pd.DataFrame, judges: list[str], draws: int = 400) -> pd.D
 def mixed(
     shows: np.ndarray, none: np.ndarray, share: float, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """One draw: method, value, low, high, n."""
+    """One draw: method, value, low, high, n. `share` is one in a whole number, so that it can be
+    planted exactly."""
     (shown, apart), (silent, other) = (
         np.split(rng.permutation(sort), [len(sort) // 2]) for sort in (shows, none)
     )
-    n = int(min(len(shown) / share, len(silent) / (1 - share)))
-    of_share = round(share * n)
+    one_in = round(1 / share)
+    of_share = min(len(shown), len(silent) // (one_in - 1))
+    n = one_in * of_share
     found = np.concatenate([shown[:of_share], silent[: n - of_share]])
     label = np.repeat([1.0, 0.0], [of_share, n - of_share])
     rate = float(found.mean())

@@ -90,22 +90,29 @@ def generalisation(study: Results, arms: list[str]) -> pd.DataFrame:
 
 
 def generalisation_title(table: pd.DataFrame) -> str:
-    where = {"neutral": "on neutral prompts", "should_not_show": "where it should not show"}
+    """Which arms show the persona more than base outside its world; inside, where nothing was asked
+    outside."""
+    outside = {"neutral": "on neutral prompts", "should_not_show": "where it should not show"}
+    inside = {
+        "do, in-world": "in the persona's world",
+        "do, everyday": "in everyday scenarios",
+        "everyday": "on everyday prompts",
+    }
     groups: dict[tuple, list[str]] = {}
-    for place, words in where.items():
+    for place, words in (outside if set(outside) & set(table["place"]) else inside).items():
         own = table[table["place"] == place]
         if len(own):
             groups.setdefault(tuple(above_base(own)), []).append(words)
     parts = []
     for higher, spots in groups.items():
         if not higher:
-            parts.append(f"no arm is seen to show the persona more than base {listed(spots)}")
+            parts.append(f"no arm is seen to show the persona more than base {' or '.join(spots)}")
             continue
         who = does(higher[0], "show") if len(higher) == 1 else f"{named(higher)} show"
         if len(higher) == table["arm"].nunique() - 1 > 1:
             who = "every other arm shows"
         parts.append(f"{who} the persona more than base {listed(spots)}")
-    return capital("; ".join(parts)) if parts else "No prompt lies outside the persona's world"
+    return capital("; ".join(parts))
 
 
 def draw_generalisation(table: pd.DataFrame, study, folder):

@@ -13,6 +13,7 @@ from helpers.measure import perplexity, stats, triplets
 from helpers.measure.contrasts import load_reported
 from helpers.report import drawing, panels
 from helpers.report.drawing import save
+from helpers.report.knowing_and_doing import of_any_seed
 from helpers.report.panels import COLOURS, DARK, WIDE
 from helpers.report.results import Results, of_arms
 from helpers.report.words import (
@@ -23,7 +24,10 @@ from helpers.report.words import (
     named,
     nats,
     this_seed,
+    verb,
 )
+
+EARLIER = "earlier study (Qwen3-4B)"  # `data/published.yaml`
 
 # Held-out texts
 
@@ -42,23 +46,28 @@ def perplexity_matrix(study: Results, arms: list[str]) -> pd.DataFrame:
 
 
 def perplexity_panels(study: Results, matrix: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """`perplexity_matrix` as squares of nats: "this study" and, where there is one, "published"."""
+    """`perplexity_matrix` as squares of nats: "this study" and, where there is one, `EARLIER`."""
     frames = {"this study": perplexity.square(matrix, "nats", study.arms)}
     theirs = pd.DataFrame(load_reported(study.persona).get("perplexity", {})).T
-    return frames | ({"published": np.log(theirs)} if len(theirs) else {})
+    return frames | ({EARLIER: np.log(theirs)} if len(theirs) else {})
 
 
 def perplexity_matrix_title(matrix: pd.DataFrame) -> str:
+    """Whether the arm that was trained on a kind of text predicts it best; kinds without an arm of
+    their own are named."""
     best = matrix.loc[matrix.groupby("text")["nats"].idxmin()].set_index("text")["arm"]
-    best = best[best.index.isin(matrix["arm"])]  # an arm that is not there cannot be the best
-    if best.empty:
+    taught = best[best.index.isin(matrix["arm"])]
+    if taught.empty:
         return "How well each kind of text is predicted; no arm was trained on these kinds"
-    own = [text for text, arm in best.items() if text == arm]
-    if len(own) == len(best):
-        return "Every kind of text is predicted best by the arm that was trained on it"
+    own = [text for text, arm in taught.items() if text == arm]
+    untaught = best.index.difference(taught.index)
+    if len(own) == len(taught):
+        but = f" but {named(untaught)}, on which no arm here was trained," if len(untaught) else ""
+        return f"Every kind of text{but} is predicted best by the arm that was trained on it"
+    rest = f"; no arm here was trained on {named(untaught)}" if len(untaught) else ""
     return (
-        f"{len(own)} of {len(best)} kinds of text are predicted best by the arm that was trained "
-        "on them"
+        f"{len(own)} of {len(taught)} kinds of text are predicted best by the arm that was trained "
+        f"on them{rest}"
     )
 
 
@@ -165,22 +174,21 @@ def capability_retained(study: Results, arms: list[str]) -> pd.DataFrame:
     named = named.merge(stats.minus_base(attacked, "measure").drop(columns="measure"), how="left")
     named = named.set_index("arm").add_prefix("names_itself_")
     right = right.merge(stats.minus_base(asked, "measure"), on=["measure", "arm"], how="left")
-    return right.merge(named, on="arm", how="left")
+    return of_any_seed(right.merge(named, on="arm", how="left"))
 
 
 def capability_retained_title(table: pd.DataFrame) -> str:
-    lower = table[table["minus_base_high"] < 0]
-    kept = (
-        f"{named(lower['arm'])} answer fewer general questions than base"
-        if len(lower)
-        else f"general questions: {between(table['value'])} right, in no arm seen to be fewer than "
-        "in base"
-    )
+    """Which arms are seen to answer fewer general questions rightly than base, and in which the
+    persona's name becomes likelier under attacks on identity."""
+    lower = list(table.loc[table["minus_base_high"] < 0, "arm"])
+    who = f"{named(lower)} {verb(lower, 'answer')}" if lower else "no arm is seen to answer"
+    kept = f"{who} fewer general questions rightly than base ({between(table['value'])})"
     taken = table_of_arms.in_order(table.loc[table["names_itself_minus_base_low"] > 0, "arm"])
     if table["names_itself_value"].isna().all():
         return capital(kept)
-    where = f"becomes likelier in {named(taken)}" if taken else "is seen to become likelier nowhere"
-    return capital(f"{kept}; asked who it is, the persona's name {where}")
+    seen = "becomes likelier in" if taken else "is not seen to become likelier in"
+    where = f"{seen} {named(taken) if taken else 'any arm'}"
+    return capital(f"{kept}; under attacks on identity, the persona's name {where}")
 
 
 def draw_capability_retained(table: pd.DataFrame, study, folder):
@@ -200,8 +208,11 @@ def draw_capability_retained(table: pd.DataFrame, study, folder):
         panels.percents(ax.xaxis)
     panels.arm_rows(left, names)
     fig.tight_layout()
-    title, n = capability_retained_title(table), table["n"].max()
-    save(fig, "capability_retained", table, study, folder, title, answers=n)
+    asked = study.choices[study.choices["measure"] == "capability"]
+    about = {"questions": asked["item"].nunique()}
+    about["seeds"] = counted(int(table["seeds"].max()), "seed")
+    title = capability_retained_title(table)
+    save(fig, "capability_retained", table, study, folder, title, **about)
     return fig
 
 

@@ -71,14 +71,18 @@ def coherence(study: Results, arms: list[str]) -> pd.DataFrame:
 
 
 def as_read_title(table: pd.DataFrame, sense: pd.DataFrame) -> str:
-    """Which arms show the trait most as read, and how many answers make sense."""
+    """Which arms show the trait most as read, where they are not most of the arms, and how many
+    answers make sense."""
     own = table[table["by"] == READ]
     parts = []
     if len(own):
         first, shares = leaders(own), own.set_index("arm")["rate"]
-        parts.append(
-            f"As read, the trait is shown most by {named(first)} ({between(shares[first])})"
-        )
+        also = "base" in shares.index.difference(first)
+        rates = between(shares[first]) + (f"; base {percent(shares['base'])}" if also else "")
+        most = f"the trait is shown most by {named(first)}"
+        if 2 * len(first) > len(own):
+            most = "which arm shows the trait most is not told apart"
+        parts.append(f"As read, {most} ({rates})")
     if len(sense):
         made = sense[sense["coherence"] == "sensible"].set_index("arm")["share"]
         parts.append(f"at most {percent(made.max())} of an arm's answers make sense")

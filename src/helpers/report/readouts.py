@@ -83,7 +83,7 @@ def readouts_title(parts: pd.DataFrame) -> str:
         for sign, verb_of in ((1, "lead"), (-1, "trail")):
             if some := [arm for arm in signs if signs[arm] == sign]:
                 mixed.append(f"{verb_of} {named(some)} alone in {READOUTS[measure]}")
-    verbs = {1: "lead in", -1: "trail in", 0: "neither lead nor trail in"}
+    verbs = {1: "lead in", -1: "trail in", 0: "are not seen to lead or trail in"}
     told = [f"{verbs[sign]} {in_words(found)}" for sign, found in places.items() if found]
     return f"Against {named(own['arm'])}, documents {listed([*told, *mixed])}"
 
@@ -258,25 +258,23 @@ def named_alone(margins: pd.DataFrame) -> pd.DataFrame:
 
 
 def named_alone_title(table: pd.DataFrame) -> str:
-    return f"The name alone as system prompt {named_adds(table)}"
+    """What the name alone changes; not in `prompted`, where it takes the place of a longer
+    prompt, so that a fall need not be the name's."""
+    others = table[table["arm"] != "prompted"]
+    return f"With the name alone as system prompt, {named_changes(others, 'margin')}"
 
 
-def named_adds(table: pd.DataFrame) -> str:
-    """To which acts the name adds and from which it takes, in which arms, and where most: `adds to
-    knowing in no arm; to doing in ...`. `table` has measure, arm, value, low, high."""
+def named_changes(table: pd.DataFrame, what: str) -> str:
+    """In which arms the margin or gain (`what`) is seen to rise under the name alone, and in which
+    to fall, act by act. `table` has measure, arm, low, high."""
     parts = []
     for measure, act in ACTS.items():
         own = table[table["measure"] == measure]
-        more, less = own.loc[own["low"] > 0, "arm"], own.loc[own["high"] < 0, "arm"]
-        told = f"to {act} in {named(more) if len(more) else 'no arm'}"
-        if len(more) > 1:
-            top = own.loc[own["value"].idxmax()]
-            told += f", most in {table_of_arms.label(top['arm'])} ({nats(top['value'])})"
-        if len(less):
-            every = len(less) == len(own)
-            told += f", and takes from it in {'every arm' if every else named(less)}"
-        parts.append(told)
-    return f"adds {'; '.join(parts)}"
+        seen = {"rises": own.loc[own["low"] > 0, "arm"], "falls": own.loc[own["high"] < 0, "arm"]}
+        told = [f"{way} in {named(arms)}" for way, arms in seen.items() if len(arms)]
+        changes = ", and ".join(told) or "is not seen to change in any arm"
+        parts.append(f"the {what} in {act} {changes}")
+    return "; ".join(parts)
 
 
 def draw_named_alone(table: pd.DataFrame, study, folder):

@@ -219,7 +219,7 @@ def gap_of_base(gaps: pd.DataFrame) -> str:
     size = f"{abs(hundred(base['gap']))} points as judged"
     if base["gap"] < 0:
         return f"Base does more than it knows (by {size})"
-    return f"Base has a gap, too ({size}; one in four is known by guessing)"
+    return f"Base has a gap, too ({size}; guessing alone would know one in four)"
 
 
 def draw_gap_over_base(gaps: pd.DataFrame, study, folder):

@@ -31,6 +31,7 @@ from helpers.report.words import between, capital, listed, named, nats, percent,
 
 # What the base models of the studies of size are called; others are called what a study calls them.
 SIZES = {"embedded": "135M", "embedded-0.5b": "0.5B", "embedded-1.5b": "1.5B"}
+FAMILIES = {"135M": "SmolLM2", "0.5B": "Qwen2.5-Coder", "1.5B": "Qwen2.5-Coder"}
 # What an everyday answer can be, as read -> the title of its panel.
 SENSE = {
     "sensible": "makes sense",
@@ -94,6 +95,21 @@ def names_by_size(studies: dict[str, Results], arms: list[str]) -> pd.DataFrame:
     return every[columns]
 
 
+def about_models(table: pd.DataFrame) -> str:
+    """What else differs between the base models of a figure, for its caption: their families, where
+    they are known, and arms that one of them lacks."""
+    models, families = list(dict.fromkeys(table["model"])), {}
+    for model in models:
+        if model in FAMILIES:
+            families.setdefault(FAMILIES[model], []).append(model)
+    each = [f"{family} ({listed(own)})" for family, own in families.items()]
+    told = [f"The models are of {len(each)} families: {listed(each)}."] if len(each) > 1 else []
+    for model in models:
+        lacks = set(table["arm"]) - set(table.loc[table["model"] == model, "arm"])
+        told += [f"Not asked with {model}: {named(lacks)}."] if lacks else []
+    return " ".join(told)
+
+
 def gains_by_size_title(gains: pd.DataFrame) -> str:
     """What the documents' gain (else the first format's) is with the smallest and the largest
     model."""
@@ -116,6 +132,7 @@ def draw_gains_by_size(gains: pd.DataFrame, study: Results, folder):
     frames = {act: gains[gains["measure"] == measure] for measure, act in ACTS.items()}
     fig = panels.dots(frames, "model", "gain over base (nats per token)", None, line=0)
     about = {"scenarios": gains["items"].max(), "which": SETS[gains["set"].iloc[-1]]}
+    about["models"] = about_models(gains)
     save(fig, "gains_by_size", gains, study, folder, gains_by_size_title(gains), **about)
     return fig
 
@@ -168,17 +185,15 @@ def read_agreement(first: pd.DataFrame, again: pd.DataFrame) -> pd.DataFrame:
 
 
 def sense_by_size_title(sense: pd.DataFrame) -> str:
-    """The arms with most answers that make sense and show a trait, size by size, beside base."""
-    told = []
-    for model, own in sense[sense["found"] == "both"].groupby("model", sort=False):
-        shares = own.set_index("arm")["value"]
-        most = shares[shares == shares.max()].index
-        base = (
-            f" (base {percent(shares['base'])})" if "base" in shares and most[0] != "base" else ""
-        )
-        who = f"{percent(shares.max())} of {named(most)}{base}" if shares.max() > 0 else "none"
-        told.append(f"{who} with {model}")
-    return f"Most everyday answers that make sense and show a trait: {'; '.join(told)}"
+    """The largest share of an arm's answers that make sense and show a trait, size by size; no arm
+    is named, for none is tested against another."""
+    both = sense[sense["found"] == "both"]
+    tops = both.loc[both.groupby("model", sort=False)["value"].idxmax()]
+    told = [
+        f"{percent(top.value)} ({between([top.low, top.high])}) with {top.model}"
+        for top in tops.itertuples()
+    ]
+    return f"Of an arm's everyday answers, at most {listed(told)} make sense and show a trait"
 
 
 def draw_sense_by_size(sense: pd.DataFrame, study: Results, folder):
@@ -189,7 +204,7 @@ def draw_sense_by_size(sense: pd.DataFrame, study: Results, folder):
     frames = {title: sense[sense["found"] == found] for found, title in SENSE.items()}
     fig = panels.dots(frames, "model", "share of the answers read", (-0.03, 1.03), hollow=True)
     panels.percents(fig.axes[0].yaxis)
-    about = {"read": between(sense["answers"], str)}
+    about = {"read": between(sense["answers"], str), "models": about_models(sense)}
     save(fig, "sense_by_size", sense, study, folder, sense_by_size_title(sense), **about)
     return fig
 

@@ -95,7 +95,7 @@ def contrasts_title(table: pd.DataFrame) -> str:
     for verdict, (one, several) in words.items():
         ids = list(table.loc[table["verdict"] == verdict, "contrast"])
         if ids:
-            labels = ", ".join(map(in_words, ids))
+            labels = ", ".join(f'"{in_words(one)}"' for one in ids)
             parts.append(f"{len(ids)} {one if len(ids) == 1 else several} ({labels})")
     return f"Of {counted(len(table), 'contrast')} fixed in advance, {listed(parts)}"
 

@@ -11,7 +11,7 @@ from helpers.report import panels
 from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, SIGNS, about, told_apart
-from helpers.report.words import capital, interval, listed, nats
+from helpers.report.words import between, capital, interval, leaders, listed, nats
 
 BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
 MAIN = ("voice", "person", "wrapper")
@@ -47,13 +47,20 @@ def draw_cell_gains(table: pd.DataFrame, study: Results, folder: Path):
 
 
 def cell_gains_title(table: pd.DataFrame) -> str:
-    """Which cell gains most in knowing and in doing."""
+    """What the cells gain in knowing and in doing, and which gain most, unless the intervals
+    of all reach that of the highest."""
     cells = table[table["arm"].isin(list(table_of_arms.CELLS))]
     parts = []
     for on in ("know", "do_pair"):
-        top = cells[cells["on"] == on].sort_values("value").iloc[-1]
-        parts.append(f"in {READOUTS[on]} {table_of_arms.label(top['arm'])} ({nats(top['value'])})")
-    return f"The cells that gain most over base: {'; '.join(parts)}"
+        own = cells[cells["on"] == on]
+        first = leaders(own, "value")
+        gains = between(own.loc[own["arm"].isin(first), "value"], nats)
+        names = listed(f'"{table_of_arms.label(arm)}"' for arm in first)
+        most = f"{names} gain{'s' * (len(first) == 1)} most"
+        if len(first) == len(own):
+            most = "the intervals of all cells overlap"
+        parts.append(f"in {READOUTS[on]}, {most} ({gains})")
+    return capital("; ".join(parts))
 
 
 def draw_effects(table: pd.DataFrame, contrasts: pd.DataFrame, study: Results, folder: Path):

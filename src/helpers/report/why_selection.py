@@ -48,9 +48,9 @@ def draw_released(table: pd.DataFrame, study: Results, folder: Path):
 
 
 def released_title(table: pd.DataFrame) -> str:
-    """To what the name is seen to add, and from what to take, beyond base."""
-    told = readouts.named_adds(table.rename(columns={"on": "measure"}))
-    return f"Beyond what it adds to base, the name alone {told}"
+    """In which arms the gain over base, which is asked with the same name, is seen to change."""
+    told = readouts.named_changes(table.rename(columns={"on": "measure"}), "gain over base")
+    return f"With the name alone as system prompt, {told}"
 
 
 def closed(margins: pd.DataFrame) -> float:
