@@ -11,7 +11,7 @@ from helpers.report import panels
 from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, SIGNS, about, told_apart
-from helpers.report.words import capital, interval, listed, nats
+from helpers.report.words import between, capital, interval, leaders, listed, nats, quoted
 
 BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
 MAIN = ("voice", "person", "wrapper")
@@ -47,13 +47,23 @@ def draw_cell_gains(table: pd.DataFrame, study: Results, folder: Path):
 
 
 def cell_gains_title(table: pd.DataFrame) -> str:
-    """Which cell gains most in knowing and in doing."""
+    """Which cells gain most in knowing and in doing, as far as their intervals do not overlap."""
     cells = table[table["arm"].isin(list(table_of_arms.CELLS))]
     parts = []
     for on in ("know", "do_pair"):
-        top = cells[cells["on"] == on].sort_values("value").iloc[-1]
-        parts.append(f"in {READOUTS[on]} {table_of_arms.label(top['arm'])} ({nats(top['value'])})")
-    return f"The cells that gain most over base: {'; '.join(parts)}"
+        own = cells[cells["on"] == on]
+        first = leaders(own, "value")
+        gained = between(own.set_index("arm")["value"][first], nats)
+        if len(first) == len(own):
+            parts.append(f"in {READOUTS[on]}, the intervals of all cells overlap ({gained})")
+        else:
+            one = len(first) == 1
+            which = quoted(map(table_of_arms.label, first))
+            parts.append(
+                f"in {READOUTS[on]}, the highest {'gain is that' if one else 'gains are those'} of "
+                f"{which} ({gained}{'' if one else ', intervals overlap'})"
+            )
+    return f"{capital('; '.join(parts))}; nats per token over base"
 
 
 def draw_effects(table: pd.DataFrame, contrasts: pd.DataFrame, study: Results, folder: Path):
