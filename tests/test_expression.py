@@ -70,7 +70,24 @@ def test_how_many_answers_make_sense(made, study, tmp_path):
     assert told.startswith("As read, which arm shows the trait most is not told apart (")
     assert told.endswith("; base 2 %)")
     fig = reading.draw_as_read(table, sense, made, tmp_path)
-    assert len(fig.axes) == 2
+    assert len(fig.axes) == 2 and "Right: whether" in told(fig)
+
+
+def told(fig):
+    """Title and caption of a figure, in one line."""
+    return " ".join(" ".join(text.get_text() for text in fig.texts).split())
+
+
+def test_what_nobody_has_read_is_told_and_drawn_as_judged_alone(made, tmp_path):
+    table = reading.as_read(made, expression.do_answers(made, ARMS))
+    table, none = table[table["by"] == made.judge["judge"]], reading.coherence(made, ARMS).iloc[:0]
+    title = reading.as_read_title(table, none)
+    assert title.startswith("As judged, ") and title.endswith("show the trait; no answer was read")
+    fig = reading.draw_as_read(table, none, made, tmp_path)
+    assert not any(word in told(fig) for word in ("Left:", "Right:", "Diamonds", "hollow"))
+    rows = [line.get_ydata()[0] for line in fig.axes[0].lines if line.get_marker() == "o"]
+    assert rows == list(range(len(rows)))  # a dot stands on the line of its arm's name
+    assert fig.axes[0].get_xlim()[0] < 0
 
 
 # Titles: a case that is clear, one that is not, and a tie
@@ -100,6 +117,10 @@ def test_the_title_of_rates_names_the_highest_arm_and_those_that_reach_it():
         "Which arm shows odds most is not told apart (10 % as judged)"
     )
     assert "do not suffice" in expression.corrected_rates(alike, "odds")
+    never = rates(base=(0, 0.0, 0.2), documents=(0, 0.0, 0.2)).assign(trait="plain_talk")
+    assert expression.expression_rate_title(never, MARKS, "plain_talk") == (
+        "No answer is judged to show plain talk"
+    )
 
 
 def test_the_title_of_rates_begins_with_the_claim_of_the_earlier_study():

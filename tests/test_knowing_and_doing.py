@@ -151,8 +151,14 @@ def test_a_single_format_is_not_said_to_gain_most(gains):
         f"Documents gain {known:+.2f} in knowing and {done:+.2f} in doing, "
         "in nats per token over base"
     )
-    none = knowing_and_doing.know_and_do_title(one[one["arm"] == "prompted"])
-    assert none == "What each arm gains, in nats per token over base"
+    other = one[one["arm"] == "prompted"].assign(value=0.1, low=0.05)
+    assert knowing_and_doing.know_and_do_title(other) == (
+        "Prompted gains in knowing (+0.10) and in doing (+0.10), in nats per token over base"
+    )
+    other = other.assign(low=other["low"].where(other["measure"] == "know", -0.1))
+    assert knowing_and_doing.know_and_do_title(other).startswith(
+        "Prompted gains in knowing (+0.10) and no arm is seen to gain in doing"
+    )
 
 
 def test_arms_that_are_not_told_apart_share_the_first_place():
@@ -314,6 +320,13 @@ def test_without_set_b_no_contrast_is_said_to_hold(fixed):
     assert contrasts.contrasts_title(first).endswith("set b has no results here")
 
 
+def test_the_legend_and_the_caption_name_the_sets_that_are_drawn(fixed, made, tmp_path):
+    fig = contrasts.draw_contrasts(fixed[fixed["set"] == "a"], made, tmp_path)
+    marks = [text.get_text() for legend in fig.legends for text in legend.get_texts()]
+    assert "set a, found after the fact" in marks and not any("set b" in text for text in marks)
+    assert "(discs)" not in " ".join(text.get_text() for text in fig.texts)
+
+
 def test_a_study_without_the_arms_of_a_contrast_draws_none(made, tmp_path, capsys):
     table = contrasts.contrasts(
         contrasts.tables_of(made, ["base"]), answers.labelled_triplets(made, ["base"])
@@ -331,8 +344,11 @@ def test_claims_are_ranked_by_how_often_they_hold(made, tmp_path):
     table = table.assign(share=table["holds"] / table["combinations"])
     table = table.assign(share_apart=table["apart"] / table["combinations"])
     assert robustness.claims_title(table) == (
-        "1 of 2 claims have the sign that they claim in all ways of counting; in most: documents "
-        "do least (8 of 8); in fewest: documents know most (1 of 4)"
+        "In sign, 1 of 2 claims hold in every way of counting; in the fewest: "
+        '"documents know most" (1 of 4)'
+    )
+    assert robustness.claims_title(table[1:]).endswith(
+        "1 of 1 claims hold in every way of counting"
     )
     fig = robustness.draw_claims(table, made, tmp_path)
     rows = [label.get_text() for label in fig.axes[0].get_yticklabels()]

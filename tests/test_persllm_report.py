@@ -8,7 +8,7 @@ import pytest
 
 from helpers import arms as table_of_arms
 from helpers.files import DATA, read_json
-from helpers.report import drawing, persllm_figures, persllm_findings, persllm_tables
+from helpers.report import drawing, panels, persllm_figures, persllm_findings, persllm_tables
 from helpers.report import results as study_results
 
 MAIN = ["base", "prompted", "demonstrations", "documents", "persllm", "persllm_dpo"]
@@ -62,6 +62,23 @@ def test_what_nobody_judges_is_neither_judged_nor_corrected(contrasts):
     (one,) = scored.itertuples()
     assert persllm_findings.difference(one).endswith("as scored.")
     assert not persllm_findings.judged(scored).any()
+
+
+def test_what_was_all_read_is_told_once_and_what_was_corrected_as_corrected(contrasts, nell):
+    """The sign of doing after DPO turns with the labels; neither way is it told apart from zero."""
+    own = contrasts[contrasts["persllm"]]
+    read = set(own.loc[persllm_findings.all_read(own), "contrast"])
+    assert read == {"reasoning_for_resistance", "preference_for_resistance"}
+    assert persllm_findings.contrasts(own) == (
+        "2 of 5 contrasts leave out zero (1 with the seeds as units, too): persllm shows the trait "
+        "less often than demonstrations (-16 points) and persllm puts premises right more often "
+        "than demonstrations (+10 points)"
+    )
+    one = own[own["contrast"] == "reasoning_for_resistance"]
+    assert persllm_findings.contrasts(one).startswith("1 of 1 contrast leaves out zero (0 with")
+    assert persllm_findings.contrasts(persllm_tables.contrasts(nell)) == (
+        "No contrast is told apart from zero; no answer was read"
+    )
 
 
 def test_an_interval_over_seeds_is_students_over_one_difference_a_seed():
@@ -166,6 +183,15 @@ def test_where_nobody_read_what_a_model_judged_is_told_as_such(study):
     assert "put right, as judged; the highest share is that of" in persllm_findings.premises(table)
 
 
+def test_premises_of_the_default_stage_name_what_is_put_right_and_no_majority():
+    table = arm_rows(questions="default stage", by="as judged", value=[0.1, 0.4])
+    alike = persllm_findings.premises_by_stage(table.assign(low=0.0, high=0.5))
+    assert "10 % to 40 % of false premises are put right (as judged)" in alike
+    apart = persllm_findings.premises_by_stage(table.assign(low=[0, 0.3], high=[0.2, 0.5]))
+    told = "the highest share is that of persllm: 40 % of false premises put right (as judged)"
+    assert apart.endswith(told)
+
+
 # Figures
 
 
@@ -236,6 +262,21 @@ def test_premises_draw_as_read_and_as_judged(study, folder):
         assert all(by in title for title in titles), titles
 
 
+def test_a_contrast_is_drawn_as_judged_unless_all_was_read(contrasts, nell, folder, study):
+    fig = persllm_figures.persllm_contrasts(contrasts, study, folder)
+    judged, read, seeds = (kind[0].get_xdata() for kind in fig.axes[0].containers)
+    assert list(pd.notna(judged)) == [True, False, True, True, False]
+    assert list(pd.notna(read)) == [True, True, False, True, True] and pd.notna(seeds).all()
+    alone = persllm_figures.persllm_contrasts(persllm_tables.contrasts(nell), nell, folder)
+    assert len(alone.axes[0].containers) == 1
+
+
+def test_scores_and_ranks_each_say_what_they_rest_on(study, folder):
+    fig = persllm_figures.likeness(persllm_tables.likeness(study), study, folder, MAIN)
+    told = " ".join(" ".join(text.get_text() for text in fig.texts).split())
+    assert "Score: n = 311 to 318 per dot; 3 seeds. Rank: n = 92 to 99 per dot; 1 seed." in told
+
+
 def test_where_nothing_could_be_scored_the_titles_say_so():
     table = pd.DataFrame({"arm": ["base", "persllm"], "by": "markers", "value": float("nan")})
     assert persllm_findings.premises(table) == "No answer to a false premise could be scored"
@@ -260,6 +301,18 @@ def test_conversations_draw_formats_apart_from_ablations(study, folder):
     persllm_figures.repetitive_replies(replies, study, folder, MAIN)
     drawn(folder, "repetitive_replies")
     assert len(persllm_findings.wearing_summary(halves, replies)) == 3
+
+
+def test_a_panel_above_an_empty_place_has_its_own_labels(folder):
+    _, axes = panels.grid(5, 3, 2, sharex=True)
+    assert [ax.xaxis.get_tick_params()["labelbottom"] for ax in axes] == [0, 0, 1, 1, 1]
+
+
+def test_a_mark_at_zero_is_drawn_whole_and_no_share_below_it(study, folder):
+    table = persllm_tables.incoherent_replies(study)
+    ax = persllm_figures.repetitive_replies(table, study, folder, MAIN).axes[0]
+    low, high = ax.get_xlim()
+    assert -0.05 * high < low < 0 and all(tick >= 0 for tick in ax.get_xticks() if tick >= low)
 
 
 def test_conversations_draw_where_a_fifth_has_only_one_kind_of_turn(study, folder):

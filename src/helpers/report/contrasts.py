@@ -21,6 +21,12 @@ from helpers.report.words import apart, capital, counted, points
 # Kind -> whether it is in nats per token (else a difference of shares).
 IN_NATS = {"crossover": True, "gap_beyond_base": False, "sensitivity": False}
 LEVEL = 0.05
+# Of a set of scenarios, in a legend and in a caption.
+LEGEND = {"b": "set b, fixed in advance", "a": "set a, found after the fact"}
+WHICH = {
+    "b": "on set b (discs), where they were fixed in advance,",
+    "a": "on set a (triangles), which suggested them",
+}
 
 
 def tables_of(study: Results, arms: list[str]) -> comparison.Tables:
@@ -69,12 +75,13 @@ def contrasts_title(table: pd.DataFrame) -> str:
     if primary.empty:
         above = int((own["low"] > 0).sum())
         return (
-            f"On set a, {above} of {counted(len(own), 'contrast')} are above zero; set b has no "
-            "results here"
+            f"On set a, {above} of {counted(len(own), 'contrast')} {'is' if above == 1 else 'are'} "
+            "above zero; set b has no results here"
         )
     held = list(primary.loc[holds(primary), "about"])
     told = f": {'; '.join(held)}".replace("\n", " ") if held else ""
-    return f"{len(held)} of {counted(len(primary), 'primary contrast')} hold on set b{told}"
+    hold = "holds" if len(held) == 1 else "hold"
+    return f"{len(held)} of {counted(len(primary), 'primary contrast')} {hold} on set b{told}"
 
 
 def draw_contrasts(table: pd.DataFrame, study, folder):
@@ -84,6 +91,7 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
     if own.empty:
         return drawing.nothing("contrasts", "none of the contrasts has its arms among these")
     fig, axes = panels.grid(2, 2, 3.4)
+    sets = sorted(set(own["set"]), reverse=True)
     titles = ("likelihoods (nats per token)", "answers (percentage points)")
     for ax, title, in_nats in zip(axes, titles, (True, False), strict=True):
         rows = own[own["kind"].map(IN_NATS) == in_nats]
@@ -96,7 +104,7 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
             style |= {"color": colour, "mfc": "white" if row.by == comparison.READ else colour}
             style |= {"elinewidth": 0.9 if second else 1.7}
             bars = {"xerr": reach(one, "difference")}
-            at = place + 0.17 * (1 if second else -1)
+            at = place + 0.17 * (1 if second else -1) * (len(sets) > 1)
             panels.dash(ax.errorbar(row.difference, at, **bars, **style), one)
         ax.axvline(0, color=DARK, lw=1)
         if len(rows):
@@ -106,12 +114,11 @@ def draw_contrasts(table: pd.DataFrame, study, folder):
         ax.grid(axis="y", visible=False)
         (panels.signed if in_nats else panels.signed_points)(ax.xaxis)
     fig.tight_layout()
-    handles = {
-        "set b, fixed in advance": panels.mark("o", DARK),
-        "set a, found after the fact": panels.mark("^", DARK),
-    }
+    handles = {LEGEND[name]: panels.mark("o" if name == "b" else "^", DARK) for name in sets}
     panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
-    save(fig, "contrasts", table, study, folder, capital(contrasts_title(table)), drop=0.08)
+    which = " and ".join(WHICH[name] for name in sets)
+    title = capital(contrasts_title(table))
+    save(fig, "contrasts", table, study, folder, title, drop=0.08, sets=which)
     return fig
 
 

@@ -93,8 +93,10 @@ def save(
         dashed = plt.Line2D([], [], color=DARK, lw=1.2, ls=DASHES)
         where = {"loc": "lower right", "bbox_to_anchor": (1, 1), "fontsize": 9}
         legend(fig, {"this seed": dashed}, **where)
-    below = textwrap.fill(told, int(fig.get_figwidth() * 14.5))
-    above = textwrap.fill(title, int(fig.get_figwidth() * 10.5))
+    below, above = (
+        textwrap.fill(text.replace(" %", "\N{NO-BREAK SPACE}%"), int(fig.get_figwidth() * per_inch))
+        for text, per_inch in ((told, 14.5), (title, 10.5))
+    )
     fig.text(0.01, top, above, ha="left", va="bottom", fontsize=11.5, weight="bold")
     fig.text(0.01, -drop, below, ha="left", va="top", fontsize=8.5)
     for ending in ("png", "svg"):

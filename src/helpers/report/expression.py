@@ -25,10 +25,17 @@ from helpers.report.words import (
     listed,
     named,
     percent,
+    spaced,
     this_seed,
 )
 
 RED = "#b00020"  # the earlier study (`data/published.yaml`)
+# Of hollow marks, and of what a title says of the judge; for captions of figures that have them.
+HOLLOW = " and, hollow, corrected for the judge's errors (everyday prompts) or as read (scenarios)"
+WITHOUT = (
+    "Answers without a trait, in the title: answers of any kind in which a blind reader did not "
+    "find it."
+)
 
 
 # Rates
@@ -72,6 +79,9 @@ def expression_rate_title(table: pd.DataFrame, marks: pd.DataFrame, trait: str) 
     own = table[table["trait"] == trait].dropna(subset=["rate"])
     first, shares = leaders(own), own.set_index("arm")["rate"]
     claimed = marks[(marks["trait"] == trait) & marks["arm"].isin(shares.index)]
+    trait = spaced(trait)
+    if not shares.any() and claimed.empty:
+        return f"No answer is judged to show {trait}"
     parts = [
         f"{trait} is shown by {table_of_arms.label(row.arm)} in {percent(shares[row.arm])} of "
         f"answers as judged ({percent(row.rate)} in the earlier study)"
@@ -93,13 +103,13 @@ def expression_rate_title(table: pd.DataFrame, marks: pd.DataFrame, trait: str) 
 def corrected_rates(table: pd.DataFrame, trait: str) -> str:
     own = table[table["trait"] == trait].dropna(subset=["corrected"])
     if own.empty:
-        return f"The blind labels do not suffice to correct the rates of {trait}"
+        return f"The blind labels do not suffice to correct the rates of {spaced(trait)}"
     parts = [
         f"{table_of_arms.label(row.arm)} {percent(row.corrected)} "
         f"({percent(row.corrected_low)} to {percent(row.corrected_high)})"
         for row in own.itertuples()
     ]
-    return f"Corrected for the judge's errors, {trait} stands at: {listed(parts)}"
+    return f"Corrected for the judge's errors, {spaced(trait)} stands at: {listed(parts)}"
 
 
 def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
@@ -110,12 +120,13 @@ def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
     size = (panels.WIDE, 1.3 + 0.5 * len(names))
     shape = {"width_ratios": [2.3, 1, 1, 1]}
     fig, axes = plt.subplots(1, 4, figsize=size, sharey=True, gridspec_kw=shape)
+    read = (fit["by"] == READ).any()
     focus_panel(axes[0], table[table["trait"] == study.focus], study)
     others_panel(axes[1], table[table["trait"].isin(set(study.traits) - {study.focus})], names)
     for ax, value, prefix in ((axes[2], "value", ""), (axes[3], "lean", "lean_")):
         for by, own in widest(fit[fit["by"] != ABOUT]).groupby("by"):
-            own, read = own.set_index("arm").reindex(names), by == READ
-            panels.arm_dots(ax, own, value, prefix, *((0, 0.16) if read else (0.12, 0)), read)
+            own, down = own.set_index("arm").reindex(names), (0.16 if by == READ else -0.12) * read
+            panels.arm_dots(ax, own, value, prefix, down=down, hollow=by == READ)
         ax.axvline(0, color=DARK, lw=1)
         panels.limit(ax, widest(fit), value, prefix)
         panels.signed_points(ax.xaxis)
@@ -123,16 +134,17 @@ def draw_expression_rate(table: pd.DataFrame, fit: pd.DataFrame, study, folder):
     axes[3].set(title="scenarios: other\ntraits minus base", xlabel="points")
     panels.arm_rows(axes[0], names)
     fig.tight_layout()
-    handles = {
-        "as judged": panels.mark("o", DARK),
-        "corrected, or as read": panels.mark("o", DARK, "white"),
-    }
+    hollow = read or table.loc[table["trait"] == study.focus, "corrected"].notna().any()
+    handles = {"as judged": panels.mark("o", DARK)}
+    if hollow:
+        handles["corrected, or as read"] = panels.mark("o", DARK, "white")
     if len(published_rates(study)):
         handles["earlier study (Qwen3-4B)"] = panels.mark("D", RED)
     panels.legend(fig, handles, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0.03))
     title = expression_rate_title(table, published_rates(study), study.focus)
-    about = drawing.about_answers(everyday(study, names))
-    save(fig, "expression_rate", table, study, folder, title, about=about, drop=0.08)
+    about = {"about": drawing.about_answers(everyday(study, names))}
+    about["hollow"] = HOLLOW if hollow else ""
+    save(fig, "expression_rate", table, study, folder, title, drop=0.08, **about)
     return fig
 
 
@@ -152,7 +164,11 @@ def focus_panel(ax, own: pd.DataFrame, study) -> None:
         at = max(row["rate"], 0.04), place - 0.14  # clear of the axis
         ax.annotate(percent(row["rate"]), at, (0, 7), fontsize=9,
                     ha="center", textcoords="offset points", color=COLOURS[arm])  # fmt: skip
-    ax.set(title=f"{study.focus}, everyday prompts", xlim=(-0.02, 1.02), xlabel="share of answers")
+    ax.set(
+        title=f"{spaced(study.focus)}, everyday prompts",
+        xlim=(-0.02, 1.02),
+        xlabel="share of answers",
+    )
     panels.percents(ax.xaxis)
 
 
@@ -163,7 +179,7 @@ def others_panel(ax, others: pd.DataFrame, names: list[str]) -> None:
         ax.plot(own["rate"], [place] * len(own), "|", color=COLOURS[arm], ms=11, mew=1.6)
         if len(own):
             top = own.loc[own["rate"].idxmax()]
-            ax.annotate(top["trait"], (max(top["rate"], 0.22), place), (0, 8), fontsize=7.5,
+            ax.annotate(spaced(top["trait"]), (max(top["rate"], 0.22), place), (0, 8), fontsize=7.5,
                         ha="center",
                         textcoords="offset points", color=COLOURS[arm])  # fmt: skip
     ax.set(title="other traits,\neveryday prompts", xlim=(-0.04, 1.04), xlabel="share of answers")
@@ -216,18 +232,25 @@ def trait_heatmap_title(table: pd.DataFrame) -> str:
         f"; the judge also sees it in {between(wrong)} of answers without it" if len(wrong) else ""
     )
     return (
-        f"The largest rise over base, as judged, is {trait} in {named(names)}: {percent(start)} to "
-        f"{percent(end)} of answers{also}"
+        f"The largest rise over base, as judged, is {spaced(trait)} in {named(names)}: "
+        f"{percent(start)} to {percent(end)} of answers{also}"
     )
 
 
 def draw_trait_heatmap(table: pd.DataFrame, study, folder):
     names = table_of_arms.in_order(table["arm"])
     heat = table.pivot(index="arm", columns="trait", values="rate").loc[names, study.traits]
-    fig = panels.matrices({"": 100 * heat}, ".0f", "% of answers", "Purples")
-    about = drawing.about_answers(everyday(study, names))
-    save(fig, "trait_heatmap", table, study, folder, trait_heatmap_title(table), about=about)
+    heat = 100 * heat.rename(columns=spaced)
+    fig = panels.matrices({"": heat}, ".0f", "% of answers", "Purples")
+    title = trait_heatmap_title(table)
+    about = {"about": drawing.about_answers(everyday(study, names)), "without": of_title(title)}
+    save(fig, "trait_heatmap", table, study, folder, title, **about)
     return fig
+
+
+def of_title(title: str) -> str:
+    """What a caption says of the answers without a trait that a title may speak of."""
+    return WITHOUT if "without it" in title else ""
 
 
 def expression_differences(study: Results, arms: list[str]) -> pd.DataFrame:
@@ -266,7 +289,7 @@ def expression_differences_title(table: pd.DataFrame) -> str:
         known = pd.notna(top["specificity"])
         wrong = f"; {percent(1 - top['specificity'])}" if known else ""
         gain = f"{hundred(top['difference']):+d} points"
-        parts.append(f"{table_of_arms.label(arm)} {gain} ({top['trait']}{wrong})")
+        parts.append(f"{table_of_arms.label(arm)} {gain} ({spaced(top['trait'])}{wrong})")
         checked |= known
     if not parts:
         return "No arm is seen to show any trait more often than base"
@@ -283,6 +306,7 @@ def draw_expression_differences(table: pd.DataFrame, study, folder):
     fig, axes = panels.grid(len(names), 6, 3.4, sharey=True)
     for ax, name in zip(axes, names, strict=True):
         own = table[table["contrast"] == name].set_index("trait").reindex(study.traits)
+        own = own.rename(index=spaced)
         panels.told_dots(ax, own, "difference", COLOURS[name.split(" - ")[0]])
         title = "\nminus ".join(table_of_arms.label(arm) for arm in name.split(" - "))
         ax.set(title=title, xlim=(-1, 1), xticks=[-0.5, 0, 0.5])
@@ -290,9 +314,10 @@ def draw_expression_differences(table: pd.DataFrame, study, folder):
     fig.supxlabel("difference in expression rate (percentage points)", fontsize=10)
     fig.tight_layout()
     arms = {arm for name in names for arm in name.split(" - ")}
-    about = drawing.about_answers(everyday(study, list(arms)))
     title = expression_differences_title(table)
-    save(fig, "expression_differences", table, study, folder, title, about=about)
+    about = {"about": drawing.about_answers(everyday(study, list(arms)))}
+    about["without"] = of_title(title)
+    save(fig, "expression_differences", table, study, folder, title, **about)
     return fig
 
 

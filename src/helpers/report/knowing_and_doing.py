@@ -23,6 +23,7 @@ SHAPES = {KNOW: ("o", -0.17), DO: ("s", 0.17)}
 SETS = {"a": "set a", "b": "set b", "both": "both sets"}
 # The arm whose lead in knowing over other formats is held against its lead in doing.
 LEADER = "documents"
+CROSSOVER = "Crossover: how much further documents lead another format in knowing than in doing."
 
 
 def scored(study: Results, arms: list[str]) -> pd.DataFrame:
@@ -141,8 +142,19 @@ def know_and_do_title(gains: pd.DataFrame) -> str:
             parts.append(f"no format is seen to gain in {act}")
     if len(formats) == 1:
         parts = [f"{named(formats)} {verb(list(formats), 'gain')} {listed(parts)}"]
-    told = capital(", ".join(parts)) or "What each arm gains"
+    told = capital(", ".join(parts) or listed(gains_seen(gains)))
     return f"{told}, in nats per token over base"
+
+
+def gains_seen(gains: pd.DataFrame) -> list[str]:
+    """Which arms are seen to gain in knowing, and which in doing."""
+    acts: dict[str, list[str]] = {}
+    for measure, act in ACTS.items():
+        own = gains[(gains["measure"] == measure) & (gains["low"] > 0)]
+        arms, gained = list(own["arm"]), f" ({between(own['value'], nats)})" if len(own) else ""
+        who = f"{named(arms)} {verb(arms, 'gain')}" if arms else "no arm is seen to gain"
+        acts.setdefault(who, []).append(f"in {act}{gained}")
+    return [f"{who} {listed(told)}" for who, told in acts.items()]
 
 
 def draw_know_and_do(gains: pd.DataFrame, crossings: pd.DataFrame, study, folder):
@@ -160,6 +172,7 @@ def draw_know_and_do(gains: pd.DataFrame, crossings: pd.DataFrame, study, folder
     fig.tight_layout(w_pad=3)
     table = pd.concat([gains, crossings.assign(measure="crossover")], ignore_index=True)
     about = {"scenarios": gains["items"].max(), "seeds": counted(gains["seeds"].max(), "seed")}
+    about["crossover"] = CROSSOVER if len(crossings) else ""
     title = know_and_do_title(gains)
     save(fig, "know_and_do", table, study, folder, title, which=SETS[which], **about)
     return fig

@@ -24,8 +24,9 @@ def grid(n: int, most: int, height: float, width: float = WIDE, **shared):
     rows = -(-n // most)
     columns = -(-n // rows)
     fig, axes = plt.subplots(rows, columns, figsize=(width, height * rows), squeeze=False, **shared)
-    for ax in axes.flat[n:]:
-        ax.remove()
+    for place in range(n, rows * columns):
+        axes.flat[place].remove()
+        axes.flat[place - columns].tick_params(labelbottom=True)  # has none below that names it
     return fig, list(axes.flat[:n])
 
 
@@ -126,6 +127,13 @@ def limit(ax, table: pd.DataFrame, value: str, prefix: str = "", most: float = 0
     ax.set_xlim(min(start, 0) - room, max(end, 0) + room)
 
 
+def from_zero(ax, axis: str) -> None:
+    """Begin an axis (`x` or `y`) of what cannot be below zero at zero, with room for the half of a
+    mark that stands there; `ax` is drawn."""
+    end = getattr(ax, f"get_{axis}lim")()[1]
+    getattr(ax, f"set_{axis}lim")(-0.03 * end, end)
+
+
 def mark(shape: str, colour: str, face: str = ""):
     """A mark for a legend."""
     return plt.Line2D([], [], ls="none", marker=shape, color=colour, mfc=face or colour)
@@ -162,9 +170,10 @@ def dots(
     """Panels side by side (title -> frame), dots with intervals, one colour per arm, over the
     values of the column `x` in the order found.
 
-    Every frame has arm, the column `x`, value, low, high. `limits` are the vertical axis's, shared;
-    None lets every panel have its own. `line` draws a horizontal line (chance, or zero). Dots are
-    pale where a column `pale` says so, and `hollow` where they are as read.
+    Every frame has arm, the column `x`, value, low, high. `limits` are the vertical axis's, shared:
+    an open end (None) fits the values, and None lets every panel have its own. `line` draws a
+    horizontal line (chance, or zero). Dots are pale where a column `pale` says so, and `hollow`
+    where they are as read.
     """
     fig, axes = plt.subplots(
         1, len(panels), figsize=(WIDE, 3.3), sharey=limits is not None, squeeze=False
@@ -190,6 +199,8 @@ def dots(
         names = [str(p).replace("_", " ") for p in places] if len(places) > 1 else [""]
         ax.set(title=title, xticks=range(len(places)), xticklabels=names, ylim=limits)
         ax.grid(axis="x", visible=False)
+    if limits == (0, None):
+        from_zero(axes[0][0], "y")
     axes[0][0].set_ylabel(label)
     ordered = {arms.label(arm): handles[arm] for arm in arms.in_order(handles)}
     legend(axes[0][-1], ordered, loc="upper left", bbox_to_anchor=(1, 1))

@@ -85,7 +85,8 @@ def induction_resistance(frame: pd.DataFrame, study, folder, arms: list[str]):
     panels.arm_dots(ax, own, "value", hollow=read)
     panels.arm_rows(ax, names)
     found = f"false premises put right (share of answers, {rows['by'].iloc[0]})"
-    ax.set(xlim=(0, None), xlabel=found)
+    ax.set_xlabel(found)
+    panels.from_zero(ax, "x")
     panels.percents(ax.xaxis)
     fig.tight_layout()
     title = persllm_findings.premises(rows)
@@ -118,7 +119,8 @@ def likeness(frame: pd.DataFrame, study, folder, arms: list[str]):
     fig = panels.dots(frames, "aim", "mean (the scale is cut)", None)
     fig.axes[1].invert_yaxis()
     title = persllm_findings.likeness(rows)
-    save(fig, "likeness", frame, study, folder, title, about=about(scores))
+    behind = f"Score: {about(scores)} Rank: {about(ranks)}"
+    save(fig, "likeness", frame, study, folder, title, about=behind)
     return fig
 
 
@@ -157,7 +159,7 @@ def expression_over_turns(frame, halves, study, folder, arms: list[str], name: s
         ax.set(title=table_of_arms.label(arm), xticks=range(len(turns)), xticklabels=turns)
         ax.grid(axis="x", visible=False)
         panels.percents(ax.yaxis)
-    axes[0].set_ylim(0, None)
+    panels.from_zero(axes[0], "y")
     fig.supxlabel("turns of the conversation", fontsize=10)
     fig.supylabel("traits shown per reply", fontsize=10)
     fig.tight_layout()
@@ -175,13 +177,14 @@ def repetitive_replies(frame: pd.DataFrame, study, folder, arms: list[str]):
     names = table_of_arms.in_order(rows["arm"])
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.34 * len(names)))
     handles = {}
-    for where, shape in (("conversations", "o"), ("single prompts", "x")):
+    for where, shape, down in (("conversations", "o", -0.14), ("single prompts", "x", 0.14)):
         own = rows[rows["where"] == where].set_index("arm").loc[names, "repetitive"]
         for place, name in enumerate(names):
-            ax.plot(own[name], place, shape, color=COLOURS[name], ms=8, clip_on=False)
+            ax.plot(own[name], place + down, shape, color=COLOURS[name], ms=7)
         handles[where] = panels.mark(shape, DARK)
     panels.arm_rows(ax, names)
-    ax.set(xlim=(0, None), xlabel="replies that repeat themselves")
+    ax.set_xlabel("replies that repeat themselves")
+    panels.from_zero(ax, "x")
     panels.percents(ax.xaxis)
     panels.legend(ax, handles, loc="upper left", bbox_to_anchor=(1, 1))
     fig.tight_layout()
@@ -208,8 +211,7 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
         by = "".join(f"\n({by})" for by in set(own["by"].dropna()) if by)
         ax.set(title=measure.replace("the persona's ", "the\npersona's ") + by, xlim=(-far, far))
         ax.title.set_fontsize(9)
-        if measure != SCORE:
-            panels.signed_points(ax.xaxis)
+        (panels.signed if measure == SCORE else panels.signed_points)(ax.xaxis)
         ax.set_xlabel("points of 0 to 5" if measure == SCORE else "percentage points", fontsize=9)
         panels.arm_rows(ax, names)
     parts = frame.drop_duplicates("arm").set_index("arm")["part"]
@@ -220,15 +222,18 @@ def persllm_ablation(frame: pd.DataFrame, study, folder):
 
 
 def persllm_contrasts(frame: pd.DataFrame, study, folder):
-    """The contrasts about PersLLM; the CSV holds all that the study's arms allow."""
+    """The contrasts about PersLLM; the CSV holds all that the study's arms allow. What was all read
+    has no mark as judged, and what one seed alone answers has none over seeds."""
     rows = frame[frame["persllm"].astype(bool)].reset_index(drop=True)
     if rows.empty:
         return drawing.nothing("persllm_contrasts", "no contrast about PersLLM has its arms here")
     fig, ax = plt.subplots(figsize=(WIDE * 0.85, 1 + 0.65 * len(rows)))
     handles = {}
     read = rows["corrected"].where(persllm_findings.judged(rows))
+    found = rows["difference"].mask(persllm_findings.all_read(rows))
+    seeds = rows["seeds_mean"].where(rows["seeds_low"].notna())
     for by, value, prefix, shift, style in (
-        ("as judged, or scored", rows["difference"], "", -0.2, {"fmt": "o", "lw": 1.6}),
+        ("as judged, or scored", found, "", -0.2, {"fmt": "o", "lw": 1.6}),
         (
             "as read blind, or corrected",
             read,
@@ -236,7 +241,7 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
             0,
             {"fmt": "o", "mfc": "white", "lw": 1},
         ),
-        ("the seeds as units", rows["seeds_mean"], "seeds_", 0.2, {"fmt": "|", "lw": 0.7}),
+        ("the seeds as units", seeds, "seeds_", 0.2, {"fmt": "|", "lw": 0.7}),
     ):
         own = rows.assign(value=value)
         if own["value"].isna().all():
@@ -261,7 +266,11 @@ def persllm_contrasts(frame: pd.DataFrame, study, folder):
 def preference_curves(log: pd.DataFrame, study, folder):
     if log.empty:
         return print("figure 'preference_curves' is not drawn: no arm was trained by DPO.")
-    labels = {"accuracy": "pairs preferred", "margin": "reward margin (nats)", "loss": "loss"}
+    labels = {
+        "accuracy": "pairs preferred",
+        "margin": "reward margin (nats)",
+        "loss": "loss (nats per pair)",
+    }
     fig, axes = panels.grid(3, 3, 2.8)
     for ax, (name, label) in zip(axes, labels.items(), strict=True):
         for (arm, _), run in log.groupby(["arm", "seed"]):
@@ -271,6 +280,6 @@ def preference_curves(log: pd.DataFrame, study, folder):
     panels.percents(axes[0].yaxis)
     fig.tight_layout()
     title = persllm_findings.preferences(log)
-    seeds = counted(log["seed"].nunique(), "seed")
-    save(fig, "preference_curves", log, study, folder, title, seeds=seeds)
+    facts = {"seeds": counted(log["seed"].nunique(), "seed"), "last": persllm_findings.LAST}
+    save(fig, "preference_curves", log, study, folder, title, **facts)
     return fig

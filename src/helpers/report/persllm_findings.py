@@ -4,6 +4,7 @@ Every function takes the tables of `helpers.report.persllm_tables` and returns a
 or a list of sentences (a summary); all numbers in them are computed.
 """
 
+import numpy as np
 import pandas as pd
 
 from helpers import arms
@@ -15,6 +16,7 @@ from helpers.report.words import (
     between,
     capital,
     counted,
+    hundred,
     leaders,
     listed,
     percent,
@@ -22,6 +24,8 @@ from helpers.report.words import (
 )
 
 MEASURES = {"know": "knows", "do": "does", "resist": "puts premises right"}
+OFTEN = {"know": "knows the reaction", "do": "shows the trait"}  # before "more often than"
+LAST = 5  # steps of DPO that count as its end
 
 
 def called(names) -> str:
@@ -134,13 +138,14 @@ def premises_by_stage(table: pd.DataFrame) -> str:
     by = alike["by"].iloc[0]
     if len(first) == len(alike):
         return (
-            f"Where all arms are asked alike (default stage), {between(alike['value'])} are put "
-            f"right ({by}), intervals overlap"
+            f"Where all arms are asked alike (default stage), {between(alike['value'])} of false "
+            f"premises are put right ({by}), and the arms' intervals overlap"
         )
-    shares = alike.set_index("arm")["value"]
+    highest = "share is that" if len(first) == 1 else "shares are those"
+    shares = between(alike.set_index("arm")["value"][first])
     return (
-        f"Where all arms are asked alike (default stage), {called(first)} put most premises right: "
-        f"{between(shares[first])} ({by})"
+        "Where all arms are asked alike (default stage), the highest "
+        f"{highest} of {called(first)}: {shares} of false premises put right ({by})"
     )
 
 
@@ -196,7 +201,7 @@ def questionnaire(table: pd.DataFrame) -> str:
         return f"No arm is seen to describe itself otherwise than base ({len(others)} comparisons)"
     widest = off["minus_base"].abs().max()
     return (
-        f"In {len(others) - len(off)} of {len(others)} cases no difference to base is seen; in "
+        f"In {len(others) - len(off)} of {len(others)} cases no difference from base is seen; in "
         f"{len(off)} an arm describes itself otherwise, by {widest:.1f} points at most"
     )
 
@@ -280,19 +285,44 @@ def judged(table: pd.DataFrame) -> pd.Series:
     return table["a"].str.split(", ").str[1].map(is_judged).astype(bool)
 
 
+def all_read(table: pd.DataFrame) -> pd.Series:
+    """Which contrasts are of answers that were all read, so that the reading is what was counted
+    and no judgement stands beside it."""
+    ends = table[["low", "high"]].to_numpy(float)
+    read = table[["corrected_low", "corrected_high"]].to_numpy(float)
+    return judged(table) & np.isclose(ends, read).all(axis=1)
+
+
+def as_known(table: pd.DataFrame) -> pd.DataFrame:
+    """The contrasts with difference, low and high as read or corrected, where answers were judged
+    and some were read, else as judged or scored."""
+    known = judged(table) & table["corrected"].notna()
+    pairs = {"difference": "corrected", "low": "corrected_low", "high": "corrected_high"}
+    return table.assign(**{own: table[own].mask(known, table[by]) for own, by in pairs.items()})
+
+
 def contrasts(table: pd.DataFrame) -> str:
-    known = table[judged(table)].dropna(subset=["corrected"])
-    if known.empty:
-        off = [row for row in table.itertuples() if apart(row.low, row.high)]
-        return (
-            f"{len(off)} of {counted(len(table), 'contrast')} leave out zero, as judged; "
-            "no answer was read"
-        )
-    turned = known[known["difference"] * known["corrected"] < 0]
-    return (
-        f"Judges and blind labels disagree on the sign of {len(turned)} of "
-        f"{counted(len(known), 'judged contrast')}"
-    )
+    """Which contrasts leave out zero (`as_known`), and how many of them with the seeds as units."""
+    own = as_known(table)
+    off = own[(own["low"] > 0) | (own["high"] < 0)]
+    answered = table[judged(table)]
+    none_read = len(answered) and answered["corrected"].isna().all()
+    unread = "; no answer was read" if none_read else ""
+    if off.empty:
+        return f"No contrast is told apart from zero{unread}"
+    told = listed(leading(row) for row in off.itertuples())
+    seeds = sum(apart(row.seeds_low, row.seeds_high) for row in off.itertuples())
+    also = f" ({seeds} with the seeds as units, too)" if off["seeds_low"].notna().any() else ""
+    leave = "leaves" if len(off) == 1 else "leave"
+    return f"{len(off)} of {counted(len(own), 'contrast')} {leave} out zero{also}: {told}{unread}"
+
+
+def leading(row) -> str:
+    """A contrast in a title: `persllm puts premises right more often than base (+10 points)`."""
+    (a, measure), (b, _) = (side.split(", ") for side in (row.a, row.b))
+    what = OFTEN.get(measure) or MEASURES.get(measure, measure)
+    often = f"{'more' if row.difference > 0 else 'less'} often than {arms.label(b)}"
+    return f"{arms.label(a)} {what} {often} ({hundred(row.difference):+d} points)"
 
 
 def preferences(log: pd.DataFrame) -> str:
@@ -300,7 +330,7 @@ def preferences(log: pd.DataFrame) -> str:
     if log.empty:
         return ""
     ends = log.groupby(["arm", "seed"])["step"].transform("max")
-    last = log[log["step"] > ends - 5]
+    last = log[log["step"] > ends - LAST]
     share, margin = percent(last["accuracy"].mean()), last["margin"].mean()
     return (
         f"At the end of DPO the chosen answer is preferred in {share} of the pairs it trained on, "

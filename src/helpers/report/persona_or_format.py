@@ -98,7 +98,8 @@ def by_kind(gain: pd.DataFrame) -> tuple[list[float], list[float]]:
 def perplexity_gain_title(gain: pd.DataFrame) -> str:
     own, others = by_kind(gain)
     if not own or not others:
-        return "Gain over base in nats per token"
+        gained = between(own + others, nats) if own or others else "no"
+        return f"Over base, an arm gains {gained} nats per token on held-out text"
     return (
         f"An arm gains {between(own, nats)} nats per token on its own kind of text, "
         f"and {between(others, nats)} on other kinds"
@@ -148,8 +149,8 @@ def draw_persona_specific_gain(table: pd.DataFrame, study, folder):
         )
     texts = {text: f"scored on\n{table_of_arms.label(text)}" for text in table["text"]}
     shown = table.assign(scored=table["text"].map(texts))
-    fig = panels.dots({"": shown}, "scored", "gain on the persona's texts\nminus control's (nats)",
-                       None, 0)  # fmt: skip
+    label = "gain on the persona's texts minus\ncontrol's (nats per token)"
+    fig = panels.dots({"": shown}, "scored", label, None, 0)
     save_of_texts(
         fig, "persona_specific_gain", table, study, folder, persona_specific_gain_title(table)
     )

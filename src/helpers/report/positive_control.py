@@ -69,8 +69,8 @@ def on_both(gains: pd.DataFrame, arm: str, measure: str) -> str:
 def positive_control_title(gains: pd.DataFrame) -> str:
     """Whether doing and knowing rise in the taught arm, on both halves."""
     return (
-        f"Taught by replies to half the scenarios, doing {moved(gains, DO)}; knowing, which they "
-        f"do not teach, {moved(gains, KNOW)}, in nats per token"
+        f"After training on replies to half the scenarios, doing {moved(gains, DO)}; knowing, "
+        f"which they do not teach, {moved(gains, KNOW)}, in nats per token"
     )
 
 

@@ -18,12 +18,12 @@ from helpers.report.results import Results, of_arms
 from helpers.report.words import between, counted, leaders, named, percent
 
 CORRECTED = "corrected"
-# Way of judging -> in a legend, mark, place in the row, hollow.
+# Way of judging -> in a legend, mark, hollow.
 WAYS = {
-    "judge": ("as judged", "o", -0.24, False),
-    CORRECTED: ("corrected for judge error", "o", -0.08, True),
-    READ: ("as read", "s", 0.1, True),
-    ABOUT: ("as read, telling of the persona counts", "D", 0.26, True),
+    "judge": ("as judged", "o", False),
+    CORRECTED: ("corrected for judge error", "o", True),
+    READ: ("as read", "s", True),
+    ABOUT: ("as read, telling of the persona counts", "D", True),
 }
 COHERENCE = {"sensible": "#4d4d4d", "off": "#a6a6a6", "salad": "#e0e0e0"}
 MEANS = {
@@ -86,7 +86,10 @@ def as_read_title(table: pd.DataFrame, sense: pd.DataFrame) -> str:
     if len(sense):
         made = sense[sense["coherence"] == "sensible"].set_index("arm")["share"]
         parts.append(f"at most {percent(made.max())} of an arm's answers make sense")
-    return "; ".join(parts) or "Nobody has read these answers: shares as judged"
+    if not parts:
+        shown = between(table.loc[table["by"] != CORRECTED, "rate"])
+        return f"As judged, {shown} of an arm's answers show the trait; no answer was read"
+    return "; ".join(parts)
 
 
 def draw_as_read(table: pd.DataFrame, sense: pd.DataFrame, study, folder):
@@ -97,25 +100,40 @@ def draw_as_read(table: pd.DataFrame, sense: pd.DataFrame, study, folder):
     width = panels.WIDE if number > 1 else panels.NARROW
     fig, axes = panels.grid(number, 2, 1.2 + 0.55 * len(names), width=width, sharey=True)
     handles = {}
-    for way, (label, shape, down, hollow) in WAYS.items():
-        own = table[table["by"] == (study.judge["judge"] if way == "judge" else way)]
-        if len(own):
-            rows = own.set_index("arm").reindex(names)
-            panels.arm_dots(axes[0], rows, "rate", down=down, hollow=hollow, shape=shape)
-            handles[label] = panels.mark(shape, DARK, "white" if hollow else "")
-    axes[0].set(title="answers that show the scenario's trait", xlim=(-0.02, None))
+    by = table["by"].replace(study.judge["judge"], "judge")
+    ways = [way for way in WAYS if way in set(by)]
+    for number, way in enumerate(ways):
+        label, shape, hollow = WAYS[way]
+        rows, down = table[by == way].set_index("arm").reindex(names), 0.17 * number
+        down -= 0.085 * (len(ways) - 1)
+        panels.arm_dots(axes[0], rows, "rate", down=down, hollow=hollow, shape=shape)
+        handles[label] = panels.mark(shape, DARK, "white" if hollow else "")
+    axes[0].set_title("answers that show the scenario's trait")
+    panels.from_zero(axes[0], "x")
     panels.percents(axes[0].xaxis)
     panels.arm_rows(axes[0], names)
     if len(sense):
         sense_panel(axes[1], sense, names)
     fig.tight_layout()
     panels.legend(fig, handles, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 0.03))
-    read = table.loc[table["by"] == READ, "n"]
-    about = f"{between(read, str)} answers of each arm were read blind." if len(read) else ""
-    about = {"read": about, "seeds": counted(int(table["seeds"].max()), "seed")}
+    about = {"read": of_readings(table, sense), "seeds": counted(int(table["seeds"].max()), "seed")}
+    hollow = any(WAYS[way][2] for way in ways)
+    about["alone"] = "; hollow, over scenarios alone, for these seeds" if hollow else ""
     title, both = as_read_title(table, sense), pd.concat([table, sense], ignore_index=True)
     save(fig, "as_read", both, study, folder, title, drop=0.14, **about)
     return fig
+
+
+def of_readings(table: pd.DataFrame, sense: pd.DataFrame) -> str:
+    """What the caption says of answers that were read, as far as they are drawn."""
+    read, told = table.loc[table["by"] == READ, "n"], []
+    if len(read):
+        told.append(f"{between(read, str)} answers of each arm were read blind.")
+    if ABOUT in set(table["by"]):
+        told.append("Diamonds count an answer too that tells of the trait in the third person.")
+    if len(sense):
+        told.append("Right: whether the answers that were read make sense.")
+    return " ".join(told)
 
 
 def sense_panel(ax, sense: pd.DataFrame, names: list[str]) -> None:

@@ -40,9 +40,9 @@ PARTS = {
 }
 # Panel -> the measure, and the condition whose gain is taken off.
 CONTROLS = {
-    "knowing, with a stranger's name": (KNOW, "stranger"),
-    "knowing, with another scenario": (KNOW, "mismatched"),
-    "doing, with another scenario": (DO, "mismatched"),
+    "knowing; control: a stranger's name": (KNOW, "stranger"),
+    "knowing; control: another scenario": (KNOW, "mismatched"),
+    "doing; control: another scenario": (DO, "mismatched"),
 }
 
 

@@ -13,6 +13,7 @@ from helpers.report.answers import readings
 from helpers.report.drawing import save
 from helpers.report.panels import DARK, GREY
 from helpers.report.results import Results, of_arms
+from helpers.report.words import listed
 
 
 def ways(study: Results, arms: list[str]) -> list[multiverse.Way]:
@@ -35,18 +36,14 @@ def claims(every: list[multiverse.Way]) -> pd.DataFrame:
 
 
 def claims_title(table: pd.DataFrame) -> str:
-    """How many claims have their sign in every combination, and which in most and in fewest."""
-    ends = {"most": table["share"].idxmax(), "fewest": table["share"].idxmin()}
-    told = [
-        f"in {word}: {table.loc[place, 'claim']} ({table.loc[place, 'holds']} of "
-        f"{table.loc[place, 'combinations']})"
-        for word, place in ends.items()
-    ]
+    """How many claims hold in sign in every combination, and which does so in the fewest."""
     always = (table["share"] == 1).sum()
-    return (
-        f"{always} of {len(table)} claims have the sign that they claim in all ways of counting; "
-        f"{'; '.join(told)}"
-    )
+    told = f"In sign, {always} of {len(table)} claims hold in every way of counting"
+    if always == len(table):
+        return told
+    fewest = table[table["share"] == table["share"].min()]
+    each = [f'"{row.claim}" ({row.holds} of {row.combinations})' for row in fewest.itertuples()]
+    return f"{told}; in the fewest: {listed(each)}"
 
 
 def draw_claims(table: pd.DataFrame, study, folder):
@@ -61,9 +58,10 @@ def draw_claims(table: pd.DataFrame, study, folder):
         ("share_apart", DARK, "and its interval is off zero"),
     ):
         ax.barh(range(len(own)), own[column], color=colour, height=0.6, label=label)
+    clear = {"fc": "white", "ec": "none", "pad": 1}  # of the grid
     for place, row in enumerate(own.itertuples()):
         ax.annotate(f"{row.holds} of {row.combinations}", (row.share, place), (4, 0), va="center",
-                    textcoords="offset points", fontsize=8.5)  # fmt: skip
+                    textcoords="offset points", fontsize=8.5, bbox=clear)  # fmt: skip
     ax.set_yticks(range(len(own)), own["claim"])
     ax.set(ylim=(len(own) - 0.5, -0.5), xlim=(0, 1.12), xlabel="share of combinations")
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1])

@@ -27,6 +27,7 @@ from helpers.report.words import (
     hundred,
     listed,
     points,
+    spaced,
 )
 
 # What was measured
@@ -95,52 +96,60 @@ def knows_and_does(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[st
     return pd.DataFrame(rows, columns=["arm", "readout", "value", "low", "high", "seeds"])
 
 
-def one_reading(gaps: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-    """The reading that titles speak of, once corrected where every arm has a corrected value, else
-    as judged; and by how much the gap of each arm is wider than that of base in this reading
-    (beyond, low, high of `gap_over_base`)."""
+def readings(gaps: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """By how much the gap of each arm is wider than that of base (beyond, low, high of
+    `gap_over_base`), by reading. Titles begin with the first: once corrected, where every arm has a
+    corrected value. As judged stands beside it, since it alone is about more than the seeds that
+    were run."""
     own = gaps[gaps["arm"] != "base"]
     if own["corrected"].isna().any():
-        return "as judged", own
+        return {"as judged": own}
     ends = {end: own[f"corrected_{end}"] for end in ("low", "high")}
-    return "once corrected", own.assign(beyond=own["corrected"], **ends)
+    return {"once corrected": own.assign(beyond=own["corrected"], **ends), "as judged": own}
+
+
+def by_reading(told: dict[str, str], none: str) -> str:
+    """What is told in each of the `readings`, in a title; `none` where nothing is."""
+    if not any(told.values()):
+        return capital(f"{none}, {' or '.join(told)}")
+    return capital("; ".join(f"{reading}, {text or none}" for reading, text in told.items()))
+
+
+def off_base(own: pd.DataFrame) -> pd.DataFrame:
+    """The arms of one of `readings` whose gap is told apart from that of base, wider ones first."""
+    off = own[(own["low"] > 0) | (own["high"] < 0)]
+    return pd.concat([off[off["low"] > 0], off[off["high"] < 0]])
 
 
 def knows_and_does_title(gains: pd.DataFrame, gaps: pd.DataFrame) -> str:
     """What the gains over base (`knows_and_does`) say, with the intervals of their difference
-    (`gap_over_base`), in one reading."""
-    reading, own = one_reading(gaps)
-    done_by = "does" if reading == "as judged" else "does, corrected"
-    gained = gains.set_index(["arm", "readout"])["value"]
-    known, done = [], []
-    for row in own[(own["low"] > 0) | (own["high"] < 0)].itertuples():
-        knows = row.low > 0
+    (`gap_over_base`), in each reading."""
+    told = {}
+    for reading, own in readings(gaps).items():
+        done_by = "does" if reading == "as judged" else "does, corrected"
+        told[reading] = " and ".join(more_gained(off_base(own), gains, done_by))
+    return by_reading(told, "in no arm is a difference seen between the gains in knowing and doing")
+
+
+def more_gained(off: pd.DataFrame, gains: pd.DataFrame, done_by: str) -> list[str]:
+    """In which of the two each of the arms `off_base` gains more, in words."""
+    gained, parts = gains.set_index(["arm", "readout"])["value"], []
+    for row in off.itertuples():
         both = [hundred(gained[row.arm, name]) for name in ("knows", done_by)]
-        numbers = "{:+d} against {:+d} points".format(*both[:: 1 if knows else -1])
-        order = "knowing than in doing" if knows else "doing than in knowing"
-        part = f"{does(row.arm, 'gain')} more in {order} ({numbers} over base)"
-        (known if knows else done).append(part)
-    parts = [*known, *done]
-    if not parts:
-        none = "in no arm is a difference seen between the gains in knowing and in doing"
-        return f"{capital(reading)}, {none}"
-    rest = len(own) > len(parts)
-    told = "; ".join(parts) + "; no difference is seen in the other arms" * rest
-    return f"{capital(reading)}, {told}"
+        numbers = "{:+d} against {:+d} points".format(*both[:: 1 if row.low > 0 else -1])
+        order = "knowing than in doing" if row.low > 0 else "doing than in knowing"
+        parts.append(f"{does(row.arm, 'gain')} more in {order} ({numbers} over base)")
+    return parts
 
 
 def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
-    """A dumbbell per arm: gain over base in knowing (disc) and in doing (square), and in doing
-    corrected for judge error (hollow)."""
+    """A row per arm: gain over base in knowing (disc) and in doing (square), and in doing corrected
+    for judge error (hollow)."""
     names = table_of_arms.in_order(gains["arm"])
     fig, ax = plt.subplots(figsize=(7.6, 1.0 + 0.72 * len(names)))
     shapes = {"knows": ("o", -0.16), "does": ("s", 0.16), "does, corrected": ("s", 0.34)}
-    reading, _ = one_reading(gaps)
-    done_by = "does" if reading == "as judged" else "does, corrected"
     for place, arm in enumerate(names):
         own, colour = gains[gains["arm"] == arm].set_index("readout"), COLOURS[arm]
-        ends = [(own.loc[r, "value"], place + shapes[r][1]) for r in ("knows", done_by)]
-        ax.plot(*zip(*ends, strict=True), color=colour, lw=4, alpha=0.25, zorder=1)
         for readout in own.index:
             shape, off = shapes[readout]
             hollow = readout.endswith("corrected")
@@ -168,6 +177,7 @@ def draw_knows_and_does(gains: pd.DataFrame, gaps: pd.DataFrame, study, folder):
     ax.axvline(0, color=DARK, lw=1)
     ax.annotate("base", (0, 1), (3, -10), xycoords=("data", "axes fraction"),
                 textcoords="offset points", fontsize=8.5, color=DARK)  # fmt: skip
+    panels.limit(ax, gains, "value", most=1)
     ax.set_xlabel("gain over base (percentage points of scenarios)")
     panels.signed_points(ax.xaxis)
     panels.arm_rows(ax, names)
@@ -196,19 +206,21 @@ def gap_over_base(measured: pd.DataFrame, labelled: pd.DataFrame, arms: list[str
 
 def gap_over_base_title(gaps: pd.DataFrame) -> str:
     """The gaps that are told apart from that of base, with the intervals of how much they differ,
-    in one reading."""
-    reading, own = one_reading(gaps)
-    parts = []
-    for row in own[(own["low"] > 0) | (own["high"] < 0)].itertuples():
-        ends = [bound(abs(end)) for end in sorted((row.low, row.high), key=abs)]
-        parts.append(
-            f"the gap of {table_of_arms.label(row.arm)} is {abs(hundred(row.beyond))} points "
-            f"{'wider' if row.low > 0 else 'narrower'} ({ends[0]} to {ends[1]})"
-        )
-    if not parts:
-        return f"{capital(reading)}, no gap is told apart from that of base"
-    rest = "; no other gap is told apart from it" * (len(own) > len(parts))
-    return f"{capital(reading)}, {listed(parts)} than that of base{rest}"
+    in each reading."""
+    told = {}
+    for reading, own in readings(gaps).items():
+        parts = [wider(row) for row in off_base(own).itertuples()]
+        told[reading] = f"{listed(parts)} than that of base" if parts else ""
+    return by_reading(told, "no gap is told apart from that of base")
+
+
+def wider(row) -> str:
+    """By how much a gap is wider or narrower than that of base, with the ends of its interval."""
+    ends = [bound(abs(end)) for end in sorted((row.low, row.high), key=abs)]
+    return (
+        f"the gap of {table_of_arms.label(row.arm)} is {abs(hundred(row.beyond))} points "
+        f"{'wider' if row.low > 0 else 'narrower'} ({ends[0]} to {ends[1]})"
+    )
 
 
 def gap_of_base(gaps: pd.DataFrame) -> str:
@@ -229,8 +241,10 @@ def draw_gap_over_base(gaps: pd.DataFrame, study, folder):
     own["seeds"] = own["seeds"].fillna(own["seeds"].min())  # base is not held against itself
     fig, (left, right) = panels.grid(2, 2, 0.8 + 0.45 * len(names), sharex=True, sharey=True)
     panels.arm_dots(left, own, "gap", "gap_")
-    panels.arm_dots(right, own, "beyond", up=0.12)
-    panels.arm_dots(right, own, "corrected", "corrected_", down=0.18, hollow=True)
+    corrected = own["corrected"].notna().any()
+    panels.arm_dots(right, own, "beyond", up=0.12 * corrected)
+    if corrected:
+        panels.arm_dots(right, own, "corrected", "corrected_", down=0.18, hollow=True)
     left.axvline(own.loc["base", "gap"], color=COLOURS["base"], lw=1, ls=":")
     for ax, title in ((left, "knowing minus doing"), (right, "the same, minus that of base")):
         ax.axvline(0, color=DARK, lw=1)
@@ -280,7 +294,7 @@ def knowing_and_expressing_title(table: pd.DataFrame) -> str:
     parts = [
         f"{table_of_arms.label(arm)} {counts[arm]}" for arm in table_of_arms.in_order(counts.index)
     ]
-    return f"Traits known more often than shown, of {traits}: {listed(parts)}"
+    return f"Traits seen to be known more often than shown, of {traits}: {listed(parts)}"
 
 
 def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
@@ -300,7 +314,7 @@ def draw_knowing_and_expressing(table: pd.DataFrame, study, folder):
         ax.set(title=table_of_arms.label(arm), xlim=(-0.05, 1), xticks=[0, 0.5, 1])
         ax.grid(axis="y", visible=False)
         panels.percents(ax.xaxis)
-    axes[0].set_yticks(range(len(study.traits)), study.traits)
+    axes[0].set_yticks(range(len(study.traits)), map(spaced, study.traits))
     axes[0].set_ylim(len(study.traits) - 0.4, -0.6)
     fig.supxlabel("share of scenarios, or of answers (dotted: chance of knowing)", fontsize=10)
     fig.tight_layout()

@@ -18,7 +18,7 @@ from helpers.report import drawing, panels
 from helpers.report.drawing import save
 from helpers.report.panels import DARK, reach
 from helpers.report.results import Results
-from helpers.report.words import counted, listed, nats, side
+from helpers.report.words import counted, listed, nats, quoted, side, spaced
 
 SIGNS = {"holds": 1, "open": 0, "reversed": -1}  # of the verdicts on contrasts
 READOUTS = {"know": "knowing", "do_pair": "doing", "crossover": "knowing minus doing"}
@@ -73,7 +73,7 @@ def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str)
     if table.empty:
         return drawing.nothing(name, "the results have the arms of no contrast")
     fig, (ax,) = panels.grid(1, 1, 0.9 + 0.55 * len(table))
-    rows = [fill(f"{in_words(row.contrast)}: {row.question}", 62) for row in table.itertuples()]
+    rows = [fill(f"{spaced(row.contrast)}: {row.question}", 62) for row in table.itertuples()]
     own = table.set_index(pd.Index(rows))
     panels.told_dots(ax, own, "value", told=own["verdict"] != "open")
     ax.grid(axis="y", visible=False)
@@ -85,7 +85,7 @@ def draw_contrasts(table: pd.DataFrame, study: Results, folder: Path, name: str)
 
 
 def contrasts_title(table: pd.DataFrame) -> str:
-    """Which contrasts hold, are reversed and are open, each by its id in words."""
+    """Which contrasts hold, are reversed and are open, each by its id as a label."""
     words = {
         "holds": ("holds", "hold"),
         "reversed": ("is reversed", "are reversed"),
@@ -95,14 +95,9 @@ def contrasts_title(table: pd.DataFrame) -> str:
     for verdict, (one, several) in words.items():
         ids = list(table.loc[table["verdict"] == verdict, "contrast"])
         if ids:
-            labels = ", ".join(f'"{in_words(one)}"' for one in ids)
+            labels = quoted(map(spaced, ids))
             parts.append(f"{len(ids)} {one if len(ids) == 1 else several} ({labels})")
     return f"Of {counted(len(table), 'contrast')} fixed in advance, {listed(parts)}"
-
-
-def in_words(contrast: str) -> str:
-    """The id of a contrast as a short label."""
-    return contrast.replace("_", " ")
 
 
 def answered(table: pd.DataFrame) -> list[str]:

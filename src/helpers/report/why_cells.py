@@ -11,7 +11,7 @@ from helpers.report import panels
 from helpers.report.drawing import save
 from helpers.report.results import Results
 from helpers.report.why import READOUTS, SIGNS, about, told_apart
-from helpers.report.words import between, capital, interval, leaders, listed, nats
+from helpers.report.words import between, capital, interval, leaders, listed, nats, quoted
 
 BESIDE = {"demonstrations": "chat", "replies": "raw"}  # no cells; and their wrappers
 MAIN = ("voice", "person", "wrapper")
@@ -55,7 +55,7 @@ def cell_gains_title(table: pd.DataFrame) -> str:
         own = cells[cells["on"] == on]
         first = leaders(own, "value")
         gains = between(own.loc[own["arm"].isin(first), "value"], nats)
-        names = listed(f'"{table_of_arms.label(arm)}"' for arm in first)
+        names = quoted(map(table_of_arms.label, first))
         most = f"{names} gain{'s' * (len(first) == 1)} most"
         if len(first) == len(own):
             most = "the intervals of all cells overlap"

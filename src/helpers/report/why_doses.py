@@ -153,7 +153,7 @@ def doses_title(table: pd.DataFrame) -> str:
         fewer = all_doses[all_doses.index(dose) - 1]
         return (
             f"Every format has taught at least half of its gains with {dose:g} units, and none "
-            f"with {fewer:g}"
+            f"has taught half with {fewer:g}"
         )
     for line, own in reached.groupby("line", sort=False):
         doses = " and ".join(f"{row.x:g} in {row.panel}" for row in own.itertuples())

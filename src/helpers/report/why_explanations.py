@@ -16,7 +16,7 @@ from helpers.measure.contrasts import load_contrasts
 from helpers.report import why, why_answers, why_limits, why_weights
 from helpers.report.page_words import markdown_table
 from helpers.report.results import Results
-from helpers.report.words import bullets, capital, counted, listed
+from helpers.report.words import bullets, capital, counted, listed, spaced
 from helpers.rows import Row, Text, different_ids, read_mapping
 
 PAGE = "docs/why.md"
@@ -84,7 +84,7 @@ def explanations(tables: list[pd.DataFrame]) -> pd.DataFrame:
 
 def in_words(verdicts: dict[str, str]) -> str:
     """`voice in doing: holds; ...`."""
-    return "; ".join(f"{why.in_words(name)}: {what}" for name, what in verdicts.items())
+    return "; ".join(f"{spaced(name)}: {what}" for name, what in verdicts.items())
 
 
 def found(table: pd.DataFrame) -> str:
@@ -127,7 +127,7 @@ def made_from(studies: dict[str, Results]) -> str:
             listed(sorted({own["dtype"].removeprefix("torch.") for own in record[part].values()}))
             for part in ("training", "arms")
         )
-        name, seeds = why.in_words(experiment), ", ".join(map(str, seeds_of(experiment, study)))
+        name, seeds = spaced(experiment), ", ".join(map(str, seeds_of(experiment, study)))
         rows.append([name, f"`{STUDIES[experiment]}`", str(units), seeds, trained, scored])
     head = ["experiment", "study", "units, at most", "seeds", "trained in", "scored in"]
     return markdown_table(head, rows)

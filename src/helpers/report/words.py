@@ -67,6 +67,16 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def spaced(name: str) -> str:
+    """An id as a label: `first names` of `first_names`."""
+    return name.replace("_", " ")
+
+
+def quoted(names) -> str:
+    """Names that may have commas or verbs in them, in a sentence: `"he, neutral" and "name"`."""
+    return listed(f'"{name}"' for name in names)
+
+
 def between(values, form=percent) -> str:
     """`35 % to 41 %`, or one number where both ends read alike."""
     ends = [form(min(values)), form(max(values))]
