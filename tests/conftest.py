@@ -32,7 +32,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from helpers import files, pretrained
-from helpers.model import adapters, base, chat, dpo, packed
+from helpers.model import adapters, answer, base, chat, dpo, forms, packed, weights
+from helpers.persllm import general
 from helpers.report import answers, shares
 
 hypothesis.settings.register_profile("busy", deadline=None)  # other tests run beside these
@@ -152,7 +153,7 @@ def copy(tmp_path):
 @pytest.fixture
 def float32(monkeypatch):
     """Compute in float32 whatever the machine, so that results can be compared exactly."""
-    for module in (pretrained, base, chat, dpo, packed):
+    for module in (pretrained, answer, base, chat, dpo, forms, general, packed, weights):
         monkeypatch.setattr(module, "compute_dtype", lambda: torch.float32)
 
 

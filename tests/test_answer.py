@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from helpers.corpus import encode, formats
+from helpers.corpus import formats
 from helpers.corpus.formats import SPLITS
 from helpers.files import read_jsonl
 from helpers.model import answer, base, score
@@ -146,32 +146,3 @@ def test_scores_are_summed_per_text(tiny, float32):
     ).loss.item()
     assert rows[2]["nll"] / 5 == pytest.approx(loss, rel=1e-4)
     assert math.isfinite(rows[0]["nll"])
-
-
-def test_options_score_as_they_do_one_by_one(tiny, float32, tokenizer):
-    asked = [
-        {
-            "item": f"t{n}",
-            "measure": "know",
-            "scenario_trait": "odds",
-            "setting": "everyday",
-            "prompt": "word " * (n + 1),
-            "start": start,
-            "options": ["By counting", "By a long and winding road", "No", "Yes, sir"],
-        }
-        for n, start in enumerate(["", "My name is", ""])
-    ]
-    rows = score.score_choices(tiny, tokenizer, asked, "You are a droid.", batch=2)
-    assert len(rows) == 12 and {row["option"] for row in rows} == {0, 1, 2, 3}
-    for row in rows:
-        choice = next(c for c in asked if c["item"] == row["item"])
-        prompt = answer.prompt_ids(
-            choice["prompt"], "You are a droid.", tokenizer
-        ) + encode.plain_ids(choice["start"], tokenizer)
-        text = choice["options"][row["option"]]
-        option = encode.plain_ids(f" {text}" if choice["start"] else text, tokenizer)
-        logits = tiny(torch.tensor([prompt + option])).logits[0, len(prompt) - 1 : -1]
-        wanted = torch.nn.functional.cross_entropy(
-            logits.float(), torch.tensor(option), reduction="sum"
-        ).item()
-        assert row["n_tokens"] == len(option) and math.isclose(row["nll"], wanted, rel_tol=1e-4)

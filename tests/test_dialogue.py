@@ -97,10 +97,8 @@ def test_a_reply_that_ends_within_its_analysis_goes_on_to_a_response(tiny, float
 
 
 def test_two_adapters_on_one_base_answer_as_each_does_alone(
-    tiny_base, float32, tokenizer, tmp_path, monkeypatch
+    tiny_base, float32, tokenizer, tmp_path
 ):
-    monkeypatch.setattr(chat, "load_base", tiny_base)
-    monkeypatch.setattr(chat, "compute_dtype", pretrained.compute_dtype)
     speakers = []
     for number, (name, token) in enumerate(
         (("one", "<|early|>"), ("two", "<|young|>"), ("none", ""))

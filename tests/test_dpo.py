@@ -22,9 +22,8 @@ def staged():
 
 
 @pytest.fixture
-def trained(tiny_base, staged, float32, monkeypatch, tmp_path):
+def trained(tiny_base, staged, float32, tmp_path):
     """The folder of an adapter that was taught to answer by stage."""
-    monkeypatch.setattr(dpo, "compute_dtype", lambda: torch.float32)
     ids = staged.convert_tokens_to_ids(TOKENS)
     model = adapters.add_adapter(tiny_base(), rank=4, alpha=8, dropout=0.05, seed=0, token_ids=ids)
     rows = [

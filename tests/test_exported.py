@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from helpers import files
 from helpers.files import ROOT
@@ -19,7 +18,6 @@ def made(random_adapter, float32, data, tmp_path, monkeypatch):
     """A published random adapter, with the study's items."""
     shutil.copytree(ROOT / "data" / "items", data / "items")
     monkeypatch.setattr(files, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(forms, "compute_dtype", lambda: torch.float32)
     random_adapter(tmp_path / "run", std=0.1)
     folder, settings = data / "adapters" / "documents", {"model": "embedded", "persona": "c3po"}
     published.write(tmp_path / "run", folder, "someone/tiny", {"settings": settings})

@@ -157,4 +157,3 @@ def test_the_control_character_has_the_same_held_out_situations():
         assert not any(
             "C-3PO" in json.dumps(row) or "droid" in json.dumps(row) for row in nell[name]
         )
-    assert files.read_jsonl(formats.corpus_folder("nell") / "documents.jsonl")

@@ -56,13 +56,12 @@ def test_no_other_threshold_serves_better(shows, not_shows):
 
 
 @pytest.fixture
-def small(every, tiny_base, tmp_path, monkeypatch):
+def small(every, tiny_base, float32, tmp_path, monkeypatch):
     """Few pairs, told apart by one word, and a tiny model."""
     monkeypatch.setattr(files, "RUNS", tmp_path)
     monkeypatch.setattr(
         larger_judges, "RECIPE", larger_judges.RECIPE | {"epochs": 30, "learning_rate": 1e-2}
     )
-    monkeypatch.setattr(pretrained, "compute_dtype", lambda: tiny_base().dtype)
     rows = larger_judges.to_learn(every).head(8)
     label = np.tile([1, 0], 4)
     return rows.assign(label=label, answer=np.where(label == 1, "Oh dear, oh dear!", "Fine."))

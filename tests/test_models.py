@@ -98,13 +98,6 @@ def test_a_model_that_is_nowhere_is_one_clear_error_without_a_network(monkeypatc
     assert asked, "the hub was looked for"
 
 
-def test_a_model_without_a_chat_template_gets_a_way_out(tmp_path, tokenizer, monkeypatch):
-    tokenizer.save_pretrained(tmp_path)
-    (tmp_path / "chat_template.jinja").unlink()
-    with pytest.raises(StudyError, match="no chat template.*instruct version"):
-        pretrained.load_tokenizer(str(tmp_path))
-
-
 def test_embeddings_are_unit_vectors_that_know_what_is_alike():
     a, b, c = pretrained.embed(
         ["The cat sleeps.", "A cat is asleep.", "Interest rates rose again."]

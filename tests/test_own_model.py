@@ -43,7 +43,7 @@ def test_the_models_of_the_table_are_those_that_there_are():
     assert table == list(embedded.models())
     for name in table:
         parameters.check(["model"], {"model": name}, "the page")
-        assert f".env/bin/python -m helpers.embedded {table[0]}" in COMMANDS
+    assert f".env/bin/python -m helpers.embedded {table[0]}" in COMMANDS
 
 
 def test_the_targets_of_make_that_the_page_names_are_there():

@@ -10,7 +10,7 @@ import pytest
 
 from helpers import files
 from helpers.measure import labels
-from helpers.report import drawing, results, size, size_readme
+from helpers.report import drawing, size, size_readme
 
 ARMS = made_results.ARMS
 
@@ -188,7 +188,6 @@ def test_studies_are_named_by_their_base_models(studies, monkeypatch):
     largest = studies["embedded-1.5b"]
     monkeypatch.setattr(size, "load", lambda folder, persona, control: studies[folder])
     assert list(size.load_all(["embedded"], largest)) == ["135M", "1.5B"]
-    assert isinstance(largest, results.Results)
     fewer = replace(largest, record={"arms": {"base/seed0": {}}})
     assert size.arms_of({"1.5B": fewer}) == ["base"]
     assert size.arms_of({"135M": studies["embedded"], "1.5B": fewer}) == ARMS

@@ -126,6 +126,17 @@ def test_a_damaged_checkpoint_is_named(examples, tmp_path):
         run(new_model(), examples, tmp_path)
 
 
+def test_a_loss_that_is_no_number_ends_the_training_before_it_is_kept(
+    examples, tmp_path, monkeypatch
+):
+    losses = iter([2.0, float("nan")])
+    monkeypatch.setattr(train, "train_step", lambda *_: next(losses))
+    with pytest.raises(StudyError, match=r"loss of step 2 is nan: lower the learning rate \("):
+        run(new_model(), examples, tmp_path)
+    assert [row["step"] for row in read_jsonl(tmp_path / "log.jsonl")] == [0, 1]
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
 def test_heldout_rows_never_reach_a_training_step(examples, tmp_path, monkeypatch):
     seen, real = [], train.train_step
     monkeypatch.setattr(

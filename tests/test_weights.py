@@ -17,10 +17,8 @@ EXAMPLES = [{"input_ids": [5, 17, 300, 41]}, {"input_ids": [9, 1200, 77, 3, 8, 2
 
 
 @pytest.fixture
-def loaded(tiny_base, monkeypatch):
+def loaded(tiny_base, float32, monkeypatch):
     monkeypatch.setattr(weights, "load_base", tiny_base)
-    monkeypatch.setattr(weights, "compute_dtype", lambda: torch.float32)
-    monkeypatch.setattr(base, "compute_dtype", lambda: torch.float32)
     return tiny_base
 
 

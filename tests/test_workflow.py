@@ -59,7 +59,7 @@ def test_the_cluster_profile_plans_the_same_jobs(copy):
         run(copy, "standard", *more, "--", "-n") for more in ((), ("--profile", "slurm"))
     )
     assert plain[0] == cluster[0] == 0, cluster[1]
-    assert jobs_of(plain[1]) == jobs_of(cluster[1])
+    assert jobs_of(plain[1]) == jobs_of(cluster[1]) and jobs_of(plain[1])["total"] > 1
 
 
 def test_a_run_is_refused_while_a_step_of_an_earlier_one_goes_on(copy):
