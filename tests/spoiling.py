@@ -40,9 +40,20 @@ def ways(schema, value, defs):
             yield f"{name}: {what}", value | {name: other}
         if "propertyNames" in schema:
             yield "another key", {"no such": value[name]}
-    if isinstance(schema.get("items"), dict) and value:
-        for what, other in ways(schema["items"], value[0], defs):
-            yield f"entry 1: {what}", [other, *value[1:]]
+    if isinstance(schema.get("items"), dict):
+        for place in first_of_each_kind(schema["items"], value):
+            for what, other in ways(schema["items"], value[place], defs):
+                yield f"entry {place + 1}: {what}", [*value[:place], other, *value[place + 1 :]]
+
+
+def first_of_each_kind(schema, entries):
+    """The places of the first entry of each kind that a list tells apart; else that of the first
+    entry."""
+    field = schema.get("discriminator", {}).get("propertyName")
+    places = {}
+    for place, entry in enumerate(entries):
+        places.setdefault(entry[field] if field else None, place)
+    return list(places.values())
 
 
 def resolved(schema, value, defs):

@@ -3,11 +3,12 @@
 import json
 import re
 import shutil
-import sys
 
+import chapters
 import numpy as np
 import pandas as pd
 import pytest
+import study as studies
 
 from helpers import arms, files, records
 from helpers.corpus.personas import load_persona, trait_ids
@@ -24,10 +25,6 @@ from helpers.report import (
     why_selection,
     why_weights,
 )
-
-sys.path.insert(0, str(ROOT / "workflow"))
-import chapters
-import study as studies
 
 TRAITS = trait_ids(load_persona("c3po"))
 STUDIES = {
