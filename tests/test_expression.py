@@ -60,15 +60,15 @@ def test_how_many_answers_make_sense(made, study, tmp_path):
     title = reading.as_read_title(table, sense)
     assert title.startswith("As read, which arm shows the trait most is not told apart (")
     clear = table.assign(low=table["rate"], high=table["rate"])
-    told = "As read, the trait is shown most by demonstrations ("
-    assert reading.as_read_title(clear, sense).startswith(told)
+    clearly = "As read, the trait is shown most by demonstrations ("
+    assert reading.as_read_title(clear, sense).startswith(clearly)
     most = sense[sense["coherence"] == "sensible"]["share"].max()
     assert title.endswith(f"at most {100 * most:.0f} % of an arm's answers make sense")
     wide = table.assign(low=0.1, high=table["high"].where(table["arm"] == "base", 1.0))
     wide.loc[wide["arm"] == "base", ["rate", "low", "high"]] = (0.02, 0.01, 0.05)
-    told = reading.as_read_title(wide, sense.iloc[:0])
-    assert told.startswith("As read, which arm shows the trait most is not told apart (")
-    assert told.endswith("; base 2 %)")
+    title = reading.as_read_title(wide, sense.iloc[:0])
+    assert title.startswith("As read, which arm shows the trait most is not told apart (")
+    assert title.endswith("; base 2 %)")
     fig = reading.draw_as_read(table, sense, made, tmp_path)
     assert len(fig.axes) == 2 and "Right: whether" in told(fig)
 

@@ -96,16 +96,16 @@ def draw_as_read(table: pd.DataFrame, sense: pd.DataFrame, study, folder):
     """Left the share that shows the trait by every way of judging, right, where answers were read
     by the rule, how many make sense; a row per arm."""
     names = table_of_arms.in_order(table["arm"])
-    number = 1 + (len(sense) > 0)
-    width = panels.WIDE if number > 1 else panels.NARROW
-    fig, axes = panels.grid(number, 2, 1.2 + 0.55 * len(names), width=width, sharey=True)
+    panes = 1 + (len(sense) > 0)
+    width = panels.WIDE if panes > 1 else panels.NARROW
+    fig, axes = panels.grid(panes, 2, 1.2 + 0.55 * len(names), width=width, sharey=True)
     handles = {}
     by = table["by"].replace(study.judge["judge"], "judge")
     ways = [way for way in WAYS if way in set(by)]
-    for number, way in enumerate(ways):
+    for place, way in enumerate(ways):
         label, shape, hollow = WAYS[way]
-        rows, down = table[by == way].set_index("arm").reindex(names), 0.17 * number
-        down -= 0.085 * (len(ways) - 1)
+        rows = table[by == way].set_index("arm").reindex(names)
+        down = 0.17 * place - 0.085 * (len(ways) - 1)
         panels.arm_dots(axes[0], rows, "rate", down=down, hollow=hollow, shape=shape)
         handles[label] = panels.mark(shape, DARK, "white" if hollow else "")
     axes[0].set_title("answers that show the scenario's trait")
